@@ -1,0 +1,237 @@
+"""Who the kit talks to: the ops repo's ``.env``, then ``vmq.toml``, then the environment, then what the caller says.
+
+``.env`` and ``vmq.toml`` are looked for in the current folder and the ones above it, so that a notebook in
+``notebooks/`` and a command at the top see the same settings. AWS credentials are boto3's own affair.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from vmqlib.errors import SettingsError
+
+__all__ = ["Alarms", "Connector", "Contacts", "Settings", "aws_settings_found"]
+
+# botocore's qbusiness model: ApplicationId, IndexId, DataSourceId, RetrieverId are 36 characters; "" is "not set".
+_Id = Annotated[str, StringConstraints(pattern=r"^([a-zA-Z0-9][a-zA-Z0-9-]{35})?$")]
+_WebId = Annotated[str, StringConstraints(pattern=r"^([a-zA-Z0-9][a-zA-Z0-9-]*)?$")]
+_Account = Annotated[str, StringConstraints(pattern=r"^(\d{12})?$")]
+_Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+$")]
+_Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+
+_EXPECTED = {
+    "region": "an AWS region such as eu-west-1",
+    "account_id": "twelve digits in quotes, such as '123456789012'",
+    "app_id": "the 36-character id that `aws qbusiness list-applications` shows",
+    "index_id": "the 36-character id that `aws qbusiness list-indices` shows",
+    "retriever_id": "the 36-character id that `aws qbusiness list-retrievers` shows",
+    "ds_id": "the 36-character id that `aws qbusiness list-data-sources` shows",
+    "data_source_id": "the 36-character id that `aws qbusiness list-data-sources` shows",
+    "web_experience_id": "the id that `aws qbusiness list-web-experiences` shows",
+    "bucket_name": "a bucket's bare name, such as vaultmesh-knowledge-base",
+    "bucket": "a bucket's bare name, such as vaultmesh-knowledge-base",
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Connector(_Part):
+    """One data source of the index.
+
+    ``name`` is what people call it; ``data_source_id`` its id; ``bucket`` and ``prefix`` where it reads (S3 only);
+    ``exclude`` prefixes that are housekeeping, not documents.
+    """
+
+    name: str
+    data_source_id: _Id = ""
+    bucket: _Bucket | None = None
+    prefix: str = ""
+    exclude: tuple[str, ...] = ("_staging/", "ci/", "audit/")
+
+
+class Alarms(_Part):
+    """The CloudWatch alarms of the runbook's trigger conditions, by name."""
+
+    sync_failed: str = "QBusinessSyncFailed"
+    no_sync: str = "QBusinessNoSync"
+
+
+class Contacts(_Part):
+    """Who the runbook names under *Contacts*."""
+
+    on_call: str = "#ops-escalations"
+    knowledge_ops: str = "knowledge-ops@vaultmesh.io"
+    security: str = "security@vaultmesh.io"
+
+
+class Settings(BaseSettings):
+    """All settings. Frozen: a run has one set of them.
+
+    Keys of the ops repo's ``.env`` are read under their own names (``APP_ID``); everything else in the environment
+    has the prefix ``VMQ_`` (``VMQ_INCIDENTS``); ``vmq.toml`` uses the names below.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_prefix="VMQ_", env_ignore_empty=True, env_nested_delimiter="__"
+    )
+
+    region: _Region = Field("eu-west-1", validation_alias="REGION", description="AWS region")
+    account_id: _Account = Field("", validation_alias="ACCOUNT_ID", description="AWS account, twelve digits")
+    bucket_name: _Bucket = Field(
+        "vaultmesh-knowledge-base", validation_alias="BUCKET_NAME", description="the knowledge base's bucket"
+    )
+    app_id: _Id = Field("", validation_alias="APP_ID", description="Q Business application")
+    index_id: _Id = Field("", validation_alias="INDEX_ID", description="Q Business index")
+    retriever_id: _Id = Field("", validation_alias="RETRIEVER_ID", description="Q Business retriever")
+    ds_id: _Id = Field("", validation_alias="DS_ID", description="the S3 data source")
+    web_experience_id: _WebId = Field("", validation_alias="WEB_EXPERIENCE_ID", description="web experience")
+    kms_key_id: str = Field("", validation_alias="KMS_KEY_ID", description="KMS key of bucket and index")
+    incidents: Path = Field(Path("incidents"), description="where incident folders are kept")
+    connectors: tuple[Connector, ...] = Field((), description="data sources; one named s3 when none is given")
+    alarms: Alarms = Field(default_factory=Alarms, description="alarm names")
+    contacts: Contacts = Field(default_factory=Contacts, description="who is told")
+    dashboard: str = Field("VaultMesh-QBusiness", description="CloudWatch dashboard")
+    log_groups: tuple[str, ...] = Field((), description="further log groups to capture")
+    slack_channel: str = Field("#ops-escalations", description="where updates go")
+    update_minutes: int = Field(30, gt=0, description="minutes between updates (runbook, step 5)")
+    operations_runbook: Path = Field(Path("OPERATIONS-RUNBOOK.md"), description="where closed incidents are entered")
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Settings:
+        """Reads every source; what is passed here wins (``None`` means "not given").
+
+        Raises
+        ------
+        SettingsError
+            Naming the key, where it came from, what was expected and what to write instead.
+        """
+        given = {key: value for key, value in overrides.items() if value is not None}
+        _refuse_unknown(given, "the call")
+        # Field names that the ops repo writes in capitals are populated through their alias.
+        aliased = {str(cls.model_fields[key].validation_alias or key): value for key, value in given.items()}
+        try:
+            return cls(**aliased)
+        except ValidationError as error:
+            raise _explain(error, given) from error
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, *(source for _, source in _sources(settings_cls)))
+
+    @property
+    def log_group(self) -> str:
+        """Where Q Business writes the connector's logs (facts: New connectors log only after a delivery is set up)."""
+        return f"/aws/qbusiness/{self.app_id}"
+
+    @property
+    def data_sources(self) -> tuple[Connector, ...]:
+        """The connectors, or the one that ``.env`` describes when ``vmq.toml`` names none."""
+        return self.connectors or (Connector(name="s3", data_source_id=self.ds_id, bucket=self.bucket_name),)
+
+    def connector(self, data_source_id: str) -> Connector:
+        """The connector of that data source; an unnamed one reads the bucket of ``.env``."""
+        for connector in self.data_sources:
+            if connector.data_source_id == data_source_id:
+                return connector
+        return Connector(name=data_source_id, data_source_id=data_source_id, bucket=self.bucket_name)
+
+    def require(self, *keys: str) -> None:
+        """Makes sure that these are set.
+
+        Raises
+        ------
+        SettingsError
+            Naming all that are missing and where to write them.
+        """
+        missing = [key for key in keys if not getattr(self, key)]
+        if missing:
+            names = ", ".join(str(type(self).model_fields[key].validation_alias or key) for key in missing)
+            raise SettingsError(
+                f"Not set: {names}.",
+                hint="Write them in .env (as in the ops repo) or export them; "
+                "with no account at hand, `make demo` and `vmq sim serve` bring their own.",
+            )
+
+
+def _nearest(name: str) -> Path | None:
+    here = Path.cwd()
+    return next((folder / name for folder in (here, *here.parents) if (folder / name).is_file()), None)
+
+
+def _sources(settings_cls: type[BaseSettings]) -> list[tuple[str, PydanticBaseSettingsSource]]:
+    """Where settings come from, strongest first, each with the name that an error gives it."""
+    sources: list[tuple[str, PydanticBaseSettingsSource]] = [("the environment", EnvSettingsSource(settings_cls))]
+    if toml := _nearest("vmq.toml"):
+        sources.append((str(toml), InitSettingsSource(settings_cls, _read_toml(toml, settings_cls))))
+    if env := _nearest(".env"):
+        sources.append((str(env), DotEnvSettingsSource(settings_cls, env_file=env)))
+    return sources
+
+
+def _read_toml(path: Path, settings_cls: type[BaseSettings]) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.", hint="Mend that line, or move the file away.") from error
+    _refuse_unknown(content, str(path))
+    return {str(settings_cls.model_fields[key].validation_alias or key): value for key, value in content.items()}
+
+
+def _refuse_unknown(content: Mapping[str, Any], where: str) -> None:
+    for key in content:
+        if key not in Settings.model_fields:
+            close = difflib.get_close_matches(key, Settings.model_fields, n=1)
+            raise SettingsError(
+                f"{key!r} in {where} is not a setting.",
+                hint=f"Did you mean {close[0]!r}?" if close else f"Settings are: {', '.join(Settings.model_fields)}.",
+            )
+
+
+def _explain(error: ValidationError, given: Mapping[str, Any]) -> SettingsError:
+    """The first thing wrong, as a person would say it."""
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    names = {str(field.validation_alias or name): name for name, field in Settings.model_fields.items()}
+    head = names.get(location[0], location[0])
+    leaf = next((part for part in reversed(location) if not part.isdigit()), head)
+    where = "the call" if head in given else "a default"
+    if where != "the call":
+        alias = {location[0], head}
+        where = next((name for name, source in _sources(Settings) if alias & set(source())), where)
+    value = "" if isinstance(first["input"], dict) else f" (it is {_shown(location, first['input'])})"
+    expected = _EXPECTED.get(names.get(leaf, leaf), cast(str, first["msg"]).lower())
+    return SettingsError(f"{'.'.join(location)} in {where} cannot be used{value}.", hint=f"Write {expected}.")
+
+
+def _shown(location: list[str], value: object) -> str:
+    """The bad value, unless its name says that it might be a secret."""
+    secret = any(word in part.lower() for part in location for word in ("token", "secret", "password", "webhook"))
+    return "hidden" if secret else repr(value)[:80]
+
+
+def aws_settings_found() -> bool:
+    """Whether anything names an application to look at: decides if ``make lab`` brings the simulator."""
+    return bool(Settings.load().app_id)
