@@ -1,0 +1,179 @@
+"""The local AWS: in a thread for tests (:class:`LocalAws`), as a process for the rest (:func:`serve`)."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from datetime import datetime
+from types import FrameType, TracebackType
+from typing import TextIO
+
+from vmqlib.simulator.clock import SimClock, moto_time
+from vmqlib.simulator.dispatch import MotoApp
+from vmqlib.simulator.faults import Fault, Faults
+from vmqlib.simulator.http import Server
+from vmqlib.simulator.protocols import Answer, Environ, identify
+from vmqlib.simulator.world import World
+
+__all__ = ["LocalAws", "serve"]
+
+Progress = Callable[[str, float], None]
+
+
+class LocalAws:
+    """A local AWS in a thread of this process; a context manager. One at a time: moto is the process's.
+
+    Parameters
+    ----------
+    scenario:
+        Name of the scenario to set up; None for an empty account.
+    seed:
+        Of everything random in it: the same seed and the same "now" give the same account.
+    port:
+        Port on 127.0.0.1; 0 takes a free one.
+    now:
+        Pins the simulated clock there before the scenario is set up; None leaves it at the real time.
+    faults:
+        Rules in force from the start (not while the scenario is set up).
+    progress:
+        Told what is being set up, and how much of it is done (0 to 1).
+    """
+
+    def __init__(
+        self,
+        scenario: str | None = None,
+        seed: int = 0,
+        port: int = 0,
+        *,
+        now: datetime | None = None,
+        faults: Iterable[Fault] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        self.clock = SimClock()
+        self.world = World(self.clock)
+        self.faults = Faults(seed)
+        self.seed = seed
+        self._scenario = scenario
+        self._port = port
+        self._now = now
+        self._given = tuple(faults)
+        self._progress = progress
+        self._stack = ExitStack()
+
+    def __enter__(self) -> LocalAws:
+        with ExitStack() as stack:
+            if self._now is not None:
+                self.clock.set(self._now)
+            stack.enter_context(moto_time(self.clock))
+            _prepare_moto(self.seed)
+            self._moto = MotoApp()
+            for rule in self._given:
+                self.faults.put(rule)
+            self._server = Server(self.answer, self._port)
+            stack.callback(self._server.server_close)
+            thread = threading.Thread(
+                target=self._server.serve_forever, args=(0.02,), name="local-aws", daemon=True
+            )
+            thread.start()
+            stack.callback(self._stop, thread)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def url(self) -> str:
+        """The endpoint of every service."""
+        return self._server.url
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables that make boto3, the aws CLI and the kit talk to this one."""
+        from vmqlib.simulator.identity import environment
+
+        return environment(self.url)
+
+    def answer(self, environ: Environ) -> Answer:
+        """Answers one request: faults first, then the world is brought to the present, then the service."""
+        if self.faults.idle:
+            return self._work(environ)
+        call = identify(environ)
+        fault = self.faults.take(call)
+        if fault is None or not fault.fails:
+            return self._work(environ)
+        if fault.after:
+            self._work(environ)
+        return fault.answer(call)
+
+    def _work(self, environ: Environ) -> Answer:
+        with self.world.lock:
+            self.world.advance(self.clock.now())
+            return self._moto(environ)
+
+    def _stop(self, thread: threading.Thread) -> None:
+        self._server.shutdown()
+        self._server.hang_up()
+        thread.join()
+
+
+def _prepare_moto(seed: int) -> None:
+    """An empty moto, whose identifiers follow from ``seed``."""
+    from moto.core.base_backend import BackendDict
+    from moto.core.model_instances import reset_model_data
+    from moto.moto_api._internal import mock_random
+
+    BackendDict.reset()
+    reset_model_data()
+    mock_random.seed(seed)
+
+
+class _Stop(Exception):
+    """SIGTERM or SIGINT came."""
+
+
+def serve(
+    scenario: str | None = None,
+    seed: int = 0,
+    port: int = 0,
+    out: TextIO | None = None,
+    *,
+    progress: Progress | None = None,
+) -> int:
+    """Serves a local AWS in this process until SIGTERM or SIGINT, and returns the exit code 0.
+
+    Writes ``export NAME=value`` lines that a shell can eval, then ``# ready``, to ``out`` (default: standard
+    output). To be called from the main thread.
+
+    Raises
+    ------
+    OSError
+        When the port is taken.
+    """
+    out = out or sys.stdout
+    before = {number: signal.signal(number, _raise_stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with LocalAws(scenario, seed, port, progress=progress) as aws:
+            for name, value in aws.env.items():
+                out.write(f"export {name}={shlex.quote(value)}\n")
+            out.write("# ready\n")
+            out.flush()
+            threading.Event().wait()
+    except _Stop:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0
+
+
+def _raise_stop(_number: int, _frame: FrameType | None) -> None:
+    for other in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(other, signal.SIG_IGN)
+    raise _Stop
