@@ -1,0 +1,151 @@
+"""How the kit talks to AWS: one session, clients made when first needed, and errors that say what to do.
+
+The endpoint, the profile and the credentials are boto3's own affair
+(``AWS_ENDPOINT_URL``, ``AWS_PROFILE`` …), so the local AWS and the real one differ in the environment alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from vmqlib.awserrors import InvalidRequest, aws_errors
+from vmqlib.times import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from mypy_boto3_cloudtrail import CloudTrailClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_qbusiness import QBusinessClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sts import STSClient
+
+    from vmqlib.settings import Settings
+
+__all__ = ["Aws", "Caller", "InvalidRequest", "aws_errors"]
+
+_CONNECT_S = 5
+_READ_S = 30
+_POOL = 32  # connections kept open by one client: more than any source uses threads
+
+Service = Literal["cloudtrail", "cloudwatch", "logs", "qbusiness", "s3", "sns", "sts"]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who AWS says we are (``sts:GetCallerIdentity``).
+
+    Parameters
+    ----------
+    account:
+        The account's twelve digits.
+    arn:
+        The caller's ARN.
+    user:
+        The last part of the ARN: the user, or the session of an assumed role.
+    """
+
+    account: str
+    arn: str
+    user: str
+
+
+class Aws:
+    """One boto3 session and its clients. Safe to share between threads.
+
+    Parameters
+    ----------
+    settings:
+        Names the region.
+    clock:
+        Tells the time, for whoever holds this.
+    max_attempts:
+        How often a request is tried in all (boto3's standard retry mode).
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None, *, max_attempts: int = 5) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self._max_attempts = max_attempts
+        self._lock = threading.RLock()
+        self._session: Session | None = None
+        self._clients: dict[str, Any] = {}
+        self._caller: Caller | None = None
+
+    @property
+    def region(self) -> str:
+        """The region that every client talks to."""
+        return self.settings.region
+
+    @overload
+    def client(self, service: Literal["cloudtrail"]) -> CloudTrailClient: ...
+    @overload
+    def client(self, service: Literal["cloudwatch"]) -> CloudWatchClient: ...
+    @overload
+    def client(self, service: Literal["logs"]) -> CloudWatchLogsClient: ...
+    @overload
+    def client(self, service: Literal["qbusiness"]) -> QBusinessClient: ...
+    @overload
+    def client(self, service: Literal["s3"]) -> S3Client: ...
+    @overload
+    def client(self, service: Literal["sns"]) -> SNSClient: ...
+    @overload
+    def client(self, service: Literal["sts"]) -> STSClient: ...
+
+    def client(self, service: Service) -> Any:
+        """The client of that service: made once, then shared.
+
+        Raises
+        ------
+        AwsError
+            Where boto3 cannot even be set up: an unknown profile, a broken config file.
+        """
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make(service)
+            return self._clients[service]
+
+    def own_client(self, service: Service) -> Any:
+        """A client that nobody else holds, for a reader that hooks into how answers are parsed."""
+        with self._lock:
+            return self._make(service)
+
+    def caller(self) -> Caller:
+        """Who we are. Asked once.
+
+        Raises
+        ------
+        AwsError
+            Most often: no credentials, expired credentials.
+        """
+        with self._lock:
+            if self._caller is None:
+                with aws_errors("sts:GetCallerIdentity"):
+                    answer = self.client("sts").get_caller_identity()
+                arn = answer["Arn"]
+                user = arn.rsplit("/", 1)[-1] if "/" in arn else arn.rsplit(":", 1)[-1]
+                self._caller = Caller(account=answer["Account"], arn=arn, user=user)
+            return self._caller
+
+    def _make(self, service: str) -> Any:
+        from botocore.config import Config
+
+        from vmqlib import __version__
+
+        config = Config(
+            connect_timeout=_CONNECT_S,
+            read_timeout=_READ_S,
+            # botocore counts the first try, too, under this name.
+            retries={"mode": "standard", "total_max_attempts": self._max_attempts},
+            user_agent_extra=f"vmq/{__version__}",
+            max_pool_connections=_POOL,
+        )
+        with aws_errors(f"{service}:client"):
+            if self._session is None:
+                import boto3.session
+
+                self._session = boto3.session.Session(region_name=self.region)
+            return self._session.client(service, config=config)  # type: ignore[call-overload]
