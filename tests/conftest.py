@@ -1,0 +1,231 @@
+"""What every test stands on: its own settings, no network but loopback, answers that AWS could have given.
+
+Fixtures
+--------
+``project``
+    the top of the checkout
+``point_at``
+    ``point_at(aws)``: boto3, the kit's settings and child processes talk to that local AWS, for this test
+``start_local_aws``
+    ``start_local_aws(scenario, seed=...)``: a local AWS in this process, with clock, faults and world
+``local_aws``
+    a healthy one of this module's own, in this process, which its tests may change
+``healthy_aws``, ``sync_failed_aws``
+    in processes of their own (``.url``, ``.env``), shared: to be read only
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support import shapes
+
+if TYPE_CHECKING:
+    from vmqlib.simulator.server import LocalAws
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+_OURS = ("AWS_", "VMQ_", "BOTO_", "AMAZON_")
+_SETTINGS = (
+    "REGION",
+    "ACCOUNT_ID",
+    "BUCKET_NAME",
+    "APP_ID",
+    "INDEX_ID",
+    "RETRIEVER_ID",
+    "DS_ID",
+    "WEB_EXPERIENCE_ID",
+    "KMS_KEY_ID",
+)
+_KEPT = ("VMQ_CHROMIUM",)
+
+
+class OutsideNetwork(BaseException):
+    """A test reached for another machine. Not an Exception: nothing may handle it quietly."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Clears the process itself, since notebooks (nbval) and servers inherit it and know no fixtures."""
+    home = Path(tempfile.mkdtemp(prefix="vmq-tests-home-"))
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    _clean(os.environ, home)
+    shapes.watch()
+    sys.addaudithook(_loopback_only)
+
+
+def _clean(env: Any, home: Path) -> None:
+    for name in list(env):
+        if (name.startswith(_OURS) and name not in _KEPT) or name in _SETTINGS:
+            del env[name]
+    env.update(
+        # Found before HOME moves: building matplotlib's list of fonts anew takes seconds.
+        MPLCONFIGDIR=env.get("MPLCONFIGDIR", str(PROJECT / ".venv" / "cache" / "matplotlib")),
+        MPLBACKEND="agg",
+        HOME=str(home),
+        AWS_CONFIG_FILE=str(home / "no-aws-config"),
+        AWS_SHARED_CREDENTIALS_FILE=str(home / "no-aws-credentials"),
+        AWS_EC2_METADATA_DISABLED="true",
+        JUPYTER_PLATFORM_DIRS="1",
+        # For what runs in processes of its own: whatever would leave the machine meets a closed door.
+        HTTP_PROXY="http://127.0.0.1:9",
+        HTTPS_PROXY="http://127.0.0.1:9",
+        NO_PROXY="127.0.0.1,localhost,::1",
+        http_proxy="http://127.0.0.1:9",
+        https_proxy="http://127.0.0.1:9",
+        no_proxy="127.0.0.1,localhost,::1",
+        TZ="UTC",
+    )
+
+
+def _loopback_only(event: str, args: tuple[Any, ...]) -> None:
+    if event in {"socket.connect", "socket.sendto"}:
+        address = args[1]
+        if isinstance(address, tuple) and not _is_here(address[0]):
+            raise OutsideNetwork(f"{event} to {address[0]}:{address[1]}")
+    elif event == "socket.getaddrinfo" and not _is_here(args[0]):
+        raise OutsideNetwork(f"looked up {args[0]}")
+
+
+def _is_here(host: Any) -> bool:
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if host in {None, "", "localhost", socket.gethostname()}:
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+@pytest.fixture(autouse=True)
+def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs each test in an empty folder with a home of its own: nobody's .env, vmq.toml or incidents."""
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    env = dict(os.environ)
+    _clean(env, home)
+    for name in set(os.environ) - set(env):
+        monkeypatch.delenv(name)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(here)
+
+
+@pytest.fixture(autouse=True)
+def true_shapes() -> Iterator[None]:
+    """Fails a test in which a Q Business answer was not what botocore's model says."""
+    yield
+    found, shapes.VIOLATIONS[:] = list(dict.fromkeys(shapes.VIOLATIONS)), []
+    if found:
+        pytest.fail("answers that Amazon Q Business cannot give:\n  " + "\n  ".join(found), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The top of the checkout."""
+    return PROJECT
+
+
+@pytest.fixture
+def point_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Lets boto3, the kit's settings and child processes of this test talk to a local AWS."""
+
+    def point(aws: Any) -> None:
+        for name, value in aws.env.items():
+            monkeypatch.setenv(name, str(value))
+
+    return point
+
+
+@pytest.fixture(scope="module")
+def start_local_aws() -> Iterator[Callable[..., LocalAws]]:
+    """Starts a local AWS in this process, with its clock, faults and world at hand.
+
+    One at a time, since moto's state is the process's: starting another ends the one before, and the last one
+    ends with the module.
+    """
+    from vmqlib.simulator.server import LocalAws
+
+    with ExitStack() as stack:
+
+        def start(scenario: str | None = "healthy", **options: Any) -> LocalAws:
+            stack.close()
+            return stack.enter_context(LocalAws(scenario, **options))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def local_aws(start_local_aws: Callable[..., LocalAws]) -> LocalAws:
+    """A healthy one of this module's own."""
+    return start_local_aws("healthy")
+
+
+@dataclass(frozen=True)
+class ServedAws:
+    """A local AWS in a process of its own, as people meet it.
+
+    Parameters
+    ----------
+    url:
+        The endpoint of every service.
+    env:
+        What it printed: the variables that boto3, the aws CLI and the kit need.
+    """
+
+    url: str
+    env: Mapping[str, str]
+
+
+@contextmanager
+def _served(scenario: str) -> Iterator[ServedAws]:
+    code = "import sys; from vmqlib.simulator.server import serve; sys.exit(serve(sys.argv[1]))"
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            [sys.executable, "-c", code, scenario], stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout
+            env: dict[str, str] = {}
+            for line in process.stdout:
+                if line.startswith("# ready"):
+                    break
+                name, _, value = " ".join(shlex.split(line)).removeprefix("export ").partition("=")
+                env[name] = value
+            else:
+                errors.seek(0)
+                pytest.fail(f"the local AWS ended before it was ready:\n{errors.read()}", pytrace=False)
+            yield ServedAws(env["AWS_ENDPOINT_URL"], env)
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def healthy_aws() -> Iterator[ServedAws]:
+    """Three weeks of quiet. Shared: to be read only."""
+    with _served("healthy") as aws:
+        yield aws
+
+
+@pytest.fixture(scope="session")
+def sync_failed_aws() -> Iterator[ServedAws]:
+    """The same, then a bad promotion. Shared: to be read only."""
+    with _served("sync-failed") as aws:
+        yield aws
