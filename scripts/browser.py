@@ -1,9 +1,9 @@
-"""The Chromium for the browser tests: one that is here, else Playwright's download, else the system's package.
+"""The Chromium for the browser tests: one that is here, else Playwright's download, else the system's.
 
-    python scripts/browser.py            prints its path, or says what to do about there being none (exit code 1)
-    python scripts/browser.py --install  first gets one, if none is here
+    python scripts/browser.py             prints its path, or says what to do about there being none
+    python scripts/browser.py --install   gets one first, if none is here
 
-Standard library only. VMQ_CHROMIUM names one to use. What Playwright downloads stays in .venv/browsers.
+Exits 1 when there is none. Standard library only. VMQ_CHROMIUM names one to use. What Playwright downloads stays in .venv/browsers.
 """
 
 from __future__ import annotations
@@ -15,12 +15,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["NONE_FOUND", "find", "install"]
+__all__ = ["find", "install", "none_found"]
 
-NONE_FOUND = (
-    "There is no Chromium for the browser tests: install chromium or google-chrome with the system's packages, "
-    "or name one in VMQ_CHROMIUM, and run make test again."
-)
 _TOP = Path(__file__).resolve().parents[1]
 _DOWNLOADS = _TOP / ".venv" / "browsers"
 _COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -50,13 +46,23 @@ def _candidates() -> Iterator[Path]:
 
 
 def _starts(path: Path) -> bool:
-    """Whether it runs at all: Ubuntu's chromium-browser may be a note about snaps, a download may lack libraries."""
+    """Whether it runs at all: a download may lack libraries, Ubuntu's package is a note about snaps."""
     try:
         return (
             subprocess.run([path, "--version"], capture_output=True, timeout=30, check=False).returncode == 0
         )
     except (OSError, subprocess.SubprocessError):
         return False
+
+
+def none_found() -> str:
+    """What to tell people where there is none."""
+    if named := os.environ.get("VMQ_CHROMIUM"):
+        return f"VMQ_CHROMIUM names {named}, which does not start: name a Chromium that does, or unset it."
+    return (
+        "There is no Chromium for the browser tests: install chromium or google-chrome with the system's "
+        "packages, or name one in VMQ_CHROMIUM, and run make test again."
+    )
 
 
 def install() -> Path | None:
@@ -117,13 +123,13 @@ def _run(what: str, command: list[str], env: dict[str, str], seconds: int) -> bo
         telling = next(
             (line for line in lines if line.startswith(("Error", "E:"))), lines[-1] if lines else ""
         )
-        print(f"browser: {what} did not work: {telling[:200]}", file=sys.stderr)
+        print(f"browser: {what} did not work: {telling[:200].removesuffix(', caused by')}", file=sys.stderr)
     return done.returncode == 0
 
 
 def main(arguments: list[str]) -> int:
     found = find() or (install() if "--install" in arguments else None)
-    print(found or NONE_FOUND, file=sys.stdout if found else sys.stderr)
+    print(found or none_found(), file=sys.stdout if found else sys.stderr)
     return 0 if found else 1
 
 

@@ -54,7 +54,7 @@ def chromium(project: Path) -> Path:
     finder = _finder(project)
     found: Path | None = finder.find()
     if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(finder.NONE_FOUND)
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(finder.none_found())
     return found
 
 

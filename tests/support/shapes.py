@@ -20,8 +20,8 @@ VIOLATIONS: list[str] = []
 """What was wrong with the answers since the list was last emptied, one sentence each."""
 
 _EVENT = "after-call.qbusiness"
-# The model's patterns are Java's. What Python spells differently (line breaks are control characters, too, but
-# error messages have them), and one slip of the model's that nothing could match.
+# The model's patterns are Java's. What Python spells differently (line breaks are control characters,
+# too, but messages have them), and one slip of the model's that nothing could match.
 _JAVA = {r"\P{C}": r"[^\x00-\x08]", "$}": "$"}
 
 
