@@ -1,0 +1,116 @@
+"""A SyncFailed incident from page to closed record, on the local AWS, with the commands that an engineer would type.
+
+Run by ``make demo``. Exits 0 only if the last sync succeeded and the index holds what the bucket held at the last
+good sync. Nothing outside the checkout is touched, and no real AWS account can be reached: every ``AWS_*`` variable
+of the caller is replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parent
+VMQ = [sys.executable, "-m", "vmqlib.cli"]
+
+BOLD, DIM, PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
+
+
+def main() -> int:
+    began = time.monotonic()
+    say("A local AWS with a broken knowledge base", "three weeks of history are being made …")
+    with simulator("sync-failed") as env:
+        say("The page", "SyncFailed is in ALARM. One command gathers everything and writes the record:")
+        opened = run(env, "open", "--trigger", "sync-failed", "--json", capture=True)
+        incident = json.loads(opened)
+        identity, folder = incident["id"], Path(incident["dir"])
+        print(f"  {identity}: {incident['html']}")
+
+        say("Step 3 of the runbook", "copy back the object versions that were current at the last good sync:")
+        run(env, script="restore_last_good.py", arguments=(identity, "--yes"))
+
+        say("Step 4", "force a resync and wait for its end:")
+        run(env, "sync", "start", "--incident", identity, "--yes")
+        run(env, "sync", "wait", "--incident", identity)
+
+        say("Look again", "the same notebook, with what AWS says now:")
+        run(env, "render", identity, "--refresh")
+
+        say("Proof", "does the index hold what the bucket held at the last good sync?")
+        run(env, script="check_index.py", arguments=(identity,))
+
+        say("Step 6", "close: the final record, and a manifest of every file's hash:")
+        run(
+            env, "close", identity,
+            "--impact", "Questions about a third of the documents got no answer.",
+            "--root-cause", "A promotion from _staging/ overwrote documents with broken ones.",
+            "--remediation", "Object versions of the last good sync were copied back, and the index synced.",
+        )  # fmt: skip
+        run(env, "verify", identity)
+    say("Done", f"in {time.monotonic() - began:.0f} s. The incident record:")
+    print(f"  {folder / 'incident.html'}   opens in any browser, offline")
+    print(f"  {folder / 'incident.ipynb'}  the notebook itself: `make lab`")
+    print(f"  {folder / 'journal.jsonl'}   what happened, hash by hash: `vmq verify {identity}`")
+    return 0
+
+
+def say(title: str, text: str) -> None:
+    print(f"\n{BOLD}{title}{PLAIN} — {text}", flush=True)
+
+
+def run(
+    env: Mapping[str, str],
+    *arguments: str,
+    script: str = "",
+    capture: bool = False,
+    **given: tuple[str, ...],
+) -> str:
+    """One command, shown as a person would type it. The demo ends where one fails."""
+    words = [*arguments, *given.get("arguments", ())]
+    command = [sys.executable, str(HERE / script), *words] if script else [*VMQ, *words]
+    shown = [f"scripts/{script}" if script else "vmq", *words]
+    print(f"{DIM}$ {shlex.join(shown)}{PLAIN}", flush=True)
+    done = subprocess.run(
+        command, env=dict(env), cwd=TOP, text=True, stdout=subprocess.PIPE if capture else None, check=False
+    )
+    if done.returncode:
+        sys.exit(f"demo: `{shlex.join(shown)}` exited {done.returncode}")
+    return done.stdout or ""
+
+
+@contextmanager
+def simulator(scenario: str) -> Iterator[dict[str, str]]:
+    """The local AWS in a process of its own, and an environment in which only it can be reached."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    clean |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    process = subprocess.Popen(
+        [*VMQ, "sim", "serve", "--scenario", scenario], cwd=TOP, env=clean, text=True, stdout=subprocess.PIPE
+    )
+    try:
+        yield {**clean, **_exports(process)}
+    finally:
+        process.terminate()
+        process.wait(timeout=15)
+
+
+def _exports(process: subprocess.Popen[str]) -> dict[str, str]:
+    exports: dict[str, str] = {}
+    for line in process.stdout or ():
+        if line.startswith("# ready"):
+            return exports
+        if line.startswith("export "):
+            name, _, value = line.removeprefix("export ").partition("=")
+            exports[name] = "".join(shlex.split(value))
+    sys.exit(f"demo: the simulator ended with exit code {process.wait()} before it was ready")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""Entry point: the command group, and how every error ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+import vmqlib
+from vmqlib.errors import BadInput, VmqError
+
+__all__ = ["main", "vmq"]
+
+# Where each command lives. Loaded when typed: `vmq open` does not pay for what `vmq sim` imports.
+_COMMANDS = {
+    "close": "incidents",
+    "lab": "lab",
+    "list": "incidents",
+    "logs": "logs",
+    "note": "incidents",
+    "open": "opening",
+    "render": "opening",
+    "show": "incidents",
+    "sim": "sim",
+    "sync": "sync",
+    "verify": "incidents",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"vmqlib.cli.{_COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f"Did you mean `vmq {close[0]}`?" if close else "`vmq --help` lists the commands."
+            raise BadInput(f"There is no command {args[0]!r}.", hint=hint)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--debug", is_flag=True, envvar="VMQ_DEBUG", help="Show the traceback of an error.")
+@click.version_option(vmqlib.__version__, prog_name="vmq")
+def vmq(debug: bool) -> None:
+    """From a page to a finished incident record, for VaultMesh's Amazon Q Business assistant.
+
+    Looking changes nothing. Settings come from .env, vmq.toml, the environment and options, in that order.
+
+    \b
+    Examples:
+      vmq open --trigger sync-failed        gather everything, write the record
+      vmq logs --data-source ID --since 2h  capture the connector's logs
+      vmq sync start && vmq sync wait       force a resync and wait for its end
+      eval "$(vmq sim serve --eval)"        a local AWS to try all this on
+
+    \b
+    Exit codes:
+      0 done   1 the check found a problem   2 bad input or settings   3 AWS refused or cannot be reached
+      4 the world changed, or a lock is held   5 a deadline passed   130 interrupted
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """Runs the command and exits with its code; an error is two sentences on stderr."""
+    arguments = sys.argv[1:] if args is None else args
+    debug = "--debug" in arguments or bool(os.environ.get("VMQ_DEBUG"))
+    try:
+        code = vmq.main(args=arguments, prog_name="vmq", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except VmqError as error:
+        if debug:
+            raise
+        _say(error.message, error.hint)
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "vmq"
+        _say(error.format_message(), f"`{path} --help` shows the options and examples.")
+        sys.exit(2)
+    except click.ClickException as error:
+        _say(error.format_message(), "")
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nInterrupted.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _say(message: str, hint: str) -> None:
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
+    if hint:
+        click.echo(f"       {hint}", err=True)

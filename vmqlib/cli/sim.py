@@ -1,0 +1,70 @@
+"""``vmq sim``: the local AWS."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from vmqlib.cli.output import json_option, print_json, table
+from vmqlib.errors import BadInput
+
+__all__ = ["sim_command"]
+
+
+@click.group("sim")
+def sim_command() -> None:
+    """A local AWS with a Q Business assistant in it, to try, test and practise on.
+
+    \b
+    Examples:
+      vmq sim list
+      vmq sim serve --scenario sync-failed > sim.env &
+    """
+
+
+@sim_command.command("serve")
+@click.option("--scenario", default="sync-failed", show_default=True, help="`vmq sim list` names them.")
+@click.option("--seed", default=0, show_default=True, help="Another seed, another but equally fixed history.")
+@click.option("--port", default=0, show_default="a free one", help="Port on 127.0.0.1.")
+def serve_command(scenario: str, seed: int, port: int) -> None:
+    """Serve until stopped. Prints `export NAME=value` lines, then `# ready`.
+
+    \b
+    Examples:
+      vmq sim serve --scenario sync-failed --port 5001
+      vmq sim serve > sim.env &  until grep -q '# ready' sim.env; do sleep 0.2; done;  . ./sim.env
+    """
+    server, scenarios = _simulator()
+    if scenario not in scenarios:
+        raise BadInput(f"There is no scenario {scenario!r}.", hint=f"Scenarios are: {', '.join(scenarios)}.")
+    server.serve(scenario, seed=seed, port=port, out=sys.stdout)
+
+
+@sim_command.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """List the scenarios.
+
+    \b
+    Examples:
+      vmq sim list
+      vmq sim list --json
+    """
+    _, scenarios = _simulator()
+    rows = [{"name": name, "summary": each.summary} for name, each in scenarios.items()]
+    if as_json:
+        print_json(rows)
+    else:
+        table(("scenario", "what happened"), ((row["name"], row["summary"]) for row in rows))
+
+
+def _simulator():  # type: ignore[no-untyped-def]
+    try:
+        from vmqlib.simulator import server
+        from vmqlib.simulator.scenarios import SCENARIOS
+    except ImportError as error:
+        raise BadInput(
+            f"The simulator is not installed ({error.name} is missing).", hint="pip install 'vmqlib[simulator]'"
+        ) from error
+    return server, SCENARIOS

@@ -1,0 +1,1 @@
+"""What is decided and done: one module for each step of the incident response runbook."""

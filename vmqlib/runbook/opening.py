@@ -1,0 +1,234 @@
+"""Runbook step 1, *Acknowledge & Triage*, its beginning: an incident is opened and everything is looked at once.
+
+:func:`begin` is what the notebook's first cell calls, by hand, in JupyterLab and under papermill. :func:`page_to_record`
+is the same for ``vmq open``, arranged so that the notebook's kernel gets ready while AWS is being asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.errors import BadInput, VmqError
+from vmqlib.record.incident import Incident
+from vmqlib.settings import Settings
+from vmqlib.times import Clock, SystemClock, Window, parse_when
+
+if TYPE_CHECKING:
+    from vmqlib.aws import Aws
+    from vmqlib.record.notebook import RunResult
+
+__all__ = ["LOGS", "SEVERITIES", "TRIGGERS", "Record", "begin", "look", "page_to_record", "write_record"]
+
+TRIGGERS = {
+    "sync-failed": "“SyncFailed” alarm triggered for more than 15 minutes",
+    "no-sync": "“NoSync > 24h” alarm triggered",
+    "guardrail": "Guardrail violations blocking user queries",
+    "content": "Unauthorized content detected in the index",
+}
+"""The runbook's trigger conditions, in its words."""
+
+SEVERITIES = ("SEV1", "SEV2", "SEV3")
+
+LOGS = frozenset({"connector-log", "document-report"})
+"""Sources that are read over the shorter window: a connector logs thousands of lines a day."""
+
+SINCE, LOGS_SINCE = "21d", "48h"
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where an incident's record is.
+
+    Parameters
+    ----------
+    incident:
+        The incident.
+    run:
+        How the notebook's run ended.
+    html:
+        The self-contained page.
+    """
+
+    incident: Incident
+    run: RunResult
+    html: Path
+
+
+def begin(
+    incident_id: str = "",
+    *,
+    trigger: str = "sync-failed",
+    severity: str = "SEV2",
+    title: str = "",
+    data_source_id: str = "",
+    since: str = SINCE,
+    logs_since: str = LOGS_SINCE,
+    incidents: str = "",
+    offline: bool = False,
+    clock: Clock | None = None,
+) -> Incident:
+    """The incident that a notebook is about: loaded by its id, or opened now. Looks at AWS if nobody has yet.
+
+    Parameters
+    ----------
+    incident_id:
+        An incident in the incidents folder; empty opens a new one.
+    trigger, severity, title, data_source_id:
+        For a new one: see :data:`TRIGGERS`, :data:`SEVERITIES`; the title defaults to the trigger's words.
+    since, logs_since:
+        How far back to look, as an age or a time: everything, and the logs.
+    incidents:
+        The incidents folder; empty: from the settings.
+    offline:
+        True renders from evidence alone; AWS is not asked, and credentials are not needed.
+
+    Raises
+    ------
+    BadInput
+        When a value cannot be used.
+    UnknownIncident
+        When there is no such incident.
+    """
+    clock = clock or SystemClock()
+    settings = Settings.load(incidents=Path(incidents) if incidents else None)
+    aws = None if offline else _aws(settings, clock)
+    if incident_id:
+        incident = Incident.load(incident_id, settings=settings, aws=aws, clock=clock)
+    elif aws is None:
+        raise BadInput("Offline, and no incident_id.", hint="Name the incident whose evidence is to be rendered.")
+    else:
+        incident = open_incident(
+            settings, aws, trigger=trigger, severity=severity, title=title, data_source_id=data_source_id, clock=clock
+        )
+    if aws is not None and not incident.was_observed:
+        look(incident, since=since, logs_since=logs_since)
+    return incident
+
+
+def open_incident(
+    settings: Settings,
+    aws: Aws,
+    *,
+    trigger: str,
+    severity: str = "SEV2",
+    title: str = "",
+    data_source_id: str = "",
+    clock: Clock | None = None,
+) -> Incident:
+    """Makes the incident's folder and the first entry of its journal.
+
+    Raises
+    ------
+    BadInput
+        When trigger or severity is none that the runbook knows.
+    SettingsError
+        When no application or index is set.
+    """
+    if trigger not in TRIGGERS:
+        raise BadInput(f"There is no trigger {trigger!r}.", hint=f"Triggers are: {', '.join(TRIGGERS)}.")
+    if severity not in SEVERITIES:
+        raise BadInput(f"There is no severity {severity!r}.", hint=f"Severities are: {', '.join(SEVERITIES)}.")
+    settings.require("app_id", "index_id")
+    source = data_source_id or settings.data_sources[0].data_source_id
+    return Incident.open(
+        settings,
+        aws,
+        trigger=trigger,
+        severity=severity,
+        title=title or TRIGGERS[trigger],
+        data_source_id=source,
+        clock=clock or SystemClock(),
+    )
+
+
+def look(
+    incident: Incident,
+    *,
+    since: str = SINCE,
+    logs_since: str = LOGS_SINCE,
+    refresh: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> None:
+    """Observes everything, concurrently; what cannot be had is noted with its reason and the rest goes on.
+
+    Parameters
+    ----------
+    since, logs_since:
+        Where the windows begin, as an age or a time.
+    refresh:
+        Also what was observed before.
+    progress:
+        Told the name of each source when it is done.
+    """
+    now = incident.clock.now()
+    wide = Window(parse_when(since, now), now)
+    narrow = Window(parse_when(logs_since, now), now)
+    incident.observe(window=wide, windows=dict.fromkeys(LOGS, narrow), refresh=refresh, progress=progress)
+
+
+def page_to_record(
+    settings: Settings,
+    *,
+    trigger: str,
+    severity: str = "SEV2",
+    title: str = "",
+    data_source_id: str = "",
+    since: str = SINCE,
+    logs_since: str = LOGS_SINCE,
+    progress: Callable[[str], None] = lambda _: None,
+    clock: Clock | None = None,
+) -> Record:
+    """Opens an incident, observes, runs the notebook and writes the page. See :func:`begin` for the parameters.
+
+    ``progress`` is told, in words, what is being done.
+    """
+    from vmqlib.record.kernel import start_kernel
+
+    clock = clock or SystemClock()
+    aws = _aws(settings, clock)
+    with start_kernel(offline=True) as kernel:
+        incident = open_incident(
+            settings, aws, trigger=trigger, severity=severity, title=title, data_source_id=data_source_id, clock=clock
+        )
+        progress(f"{incident.id}: asking AWS")
+        with _preparing():
+            look(incident, since=since, logs_since=logs_since, progress=lambda name: progress(f"observed {name}"))
+        progress("writing the record")
+        return write_record(incident, kernel=kernel)
+
+
+def write_record(incident: Incident, *, kernel: Any = None) -> Record:
+    """Runs the incident's notebook from its evidence alone and exports the page. Asks AWS nothing.
+
+    Raises
+    ------
+    RunFailed
+        When a cell stopped the run; the notebook and the page were saved all the same, and say so.
+    """
+    from vmqlib.record import html, notebook
+
+    ipynb, page = incident.dir / "incident.ipynb", incident.dir / "incident.html"
+    parameters: Mapping[str, Any] = {
+        "incident_id": incident.id,
+        "incidents": str(incident.dir.parent),
+        "offline": True,
+    }
+    stopped: VmqError | None = None
+    try:
+        run = notebook.run(notebook.templates_dir() / "incident.ipynb", ipynb, parameters, kernel=kernel)
+    except VmqError as error:
+        stopped = error
+    if ipynb.exists():
+        html.export(ipynb, page, title=f"{incident.id}: {incident.identity.title}")
+    if stopped is not None:
+        raise stopped
+    return Record(incident, run, page)
+
+
+def _aws(settings: Settings, clock: Clock) -> Aws:
+    from vmqlib.aws import Aws
+
+    return Aws(settings, clock)
