@@ -162,7 +162,7 @@ def _form_action(environ: Environ) -> str:
     stream = environ["wsgi.input"]
     form = parse_qs(stream.read().decode("utf-8", "replace"))
     stream.seek(0)
-    return form.get("Action", [""])[0]
+    return str(form.get("Action", [""])[0])
 
 
 def _routed(environ: Environ, service: str) -> str:

@@ -68,7 +68,7 @@ class World:
         self._sources: list[EventSource] = [self.script]
 
     def add(self, source: EventSource) -> None:
-        """Lets ``source`` take part. Of events due at one moment, those of earlier added sources come first."""
+        """Lets ``source`` take part. At one moment, what earlier added sources do comes first."""
         with self.lock:
             self._sources.append(source)
 
@@ -78,7 +78,7 @@ class World:
         return min(times, default=None)
 
     def advance(self, to: datetime) -> int:
-        """Lets everything happen that is due until ``to`` (timezone-aware); returns how many moments that were.
+        """Lets everything happen that is due until ``to`` (timezone-aware) and returns the number of moments.
 
         Raises
         ------

@@ -1,0 +1,1 @@
+"""What the simulated account can look like: one module per scenario."""
