@@ -3,7 +3,8 @@
     python scripts/browser.py             prints its path, or says what to do about there being none
     python scripts/browser.py --install   gets one first, if none is here
 
-Exits 1 when there is none. Standard library only. VMQ_CHROMIUM names one to use. What Playwright downloads stays in .venv/browsers.
+Exits 1 when there is none. Standard library only. VMQ_CHROMIUM names one to use. What Playwright downloads stays
+in .venv/browsers.
 """
 
 from __future__ import annotations
