@@ -225,7 +225,7 @@ def _missing_hint(operation: str) -> str:
         "logs": "A connector logs only after a log delivery (SYNC_JOB_LOGS) was set up for it: check the "
         "name, the region, and the delivery in the Q Business console.",
         "s3": "Check BUCKET_NAME in .env, the connector's bucket in vmq.toml, and the key.",
-        "qbusiness": "Check REGION and the ids in .env: APP_ID, INDEX_ID, DS_ID, RETRIEVER_ID, WEB_EXPERIENCE_ID.",
+        "qbusiness": "Check REGION and the ids in .env (APP_ID, INDEX_ID, DS_ID …).",
     }.get(service, "Check the name and the region.")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
 from vmqlib.times import iso
 
@@ -32,16 +33,18 @@ __all__ = [
     "count",
     "data_source_ids",
     "frame",
+    "gather",
     "moment",
 ]
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
-TIME = "datetime64[us, UTC]"
-COUNT = "Int64"
-NUMBER = "float64"
-TEXT = "str"
-FLAG = "boolean"
+TIME: Final = "datetime64[us, UTC]"
+COUNT: Final = "Int64"
+NUMBER: Final = "float64"
+TEXT: Final = "str"
+FLAG: Final = "boolean"
 DType = Literal["datetime64[us, UTC]", "Int64", "float64", "str", "boolean"]
 
 
@@ -119,7 +122,9 @@ class Read(Protocol):
     """How a source is read. Read-only; goes to the last page; raises :class:`vmqlib.errors.AwsError`, or
     :class:`vmqlib.errors.SettingsError` where an id that it needs is not set."""
 
-    def __call__(self, aws: Aws, settings: Settings, window: Window, *, data_source_id: str = "") -> Reading:
+    def __call__(
+        self, aws: Aws, settings: Settings, window: Window, /, *, data_source_id: str = ""
+    ) -> Reading:
         """One look.
 
         Parameters
@@ -217,3 +222,16 @@ def data_source_ids(settings: Settings, data_source_id: str = "") -> list[str]:
     if not ids:
         settings.require("ds_id")
     return list(dict.fromkeys(ids))
+
+
+def gather(calls: Sequence[Callable[[], T]], *, workers: int = 8) -> list[T]:
+    """Makes the calls, at most ``workers`` at a time; their results in order, or the first error."""
+    if len(calls) < 2:
+        return [call() for call in calls]
+    with ThreadPoolExecutor(min(workers, len(calls)), thread_name_prefix="vmq-source") as pool:
+        futures = [pool.submit(call) for call in calls]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()

@@ -1,0 +1,323 @@
+"""Every version of every object in a connector's scope (runbook step 3): ``s3:ListObjectVersions``.
+
+LastModified has a resolution of one second, and boto3 hands out versions and delete markers as two lists, so what
+came first within a second is lost there. The XML of the answer still has it: it is read in document order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+from xml.etree import ElementTree
+
+from vmqlib.awserrors import aws_errors
+from vmqlib.errors import AwsError
+from vmqlib.sources.base import COUNT, FLAG, TEXT, TIME, Column, Reading, Row, Source
+from vmqlib.times import iso, parse_iso
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pandas as pd
+
+    from vmqlib.aws import Aws
+    from vmqlib.settings import Settings
+    from vmqlib.times import Window
+
+__all__ = [
+    "SOURCE",
+    "BucketSummary",
+    "bucket_summary",
+    "changed_since",
+    "iter_versions",
+    "parse_page",
+    "read",
+    "state_at",
+]
+
+_CALL = "s3:ListObjectVersions"
+_BODY = "VmqBody"
+_LAST = "\U0010ffff"  # sorts behind every character that a key can go on with
+
+_COLUMNS = {
+    "key": Column(TEXT, "", "the object's key, decoded"),
+    "version_id": Column(TEXT, "", "its version; null where versioning was not on"),
+    "is_latest": Column(FLAG, "", "whether it is the current one"),
+    "is_delete_marker": Column(FLAG, "", "whether it stands for a deletion"),
+    "at": Column(TIME, "", "LastModified, in whole seconds"),
+    "size": Column(COUNT, "bytes", "missing for a delete marker"),
+    "etag": Column(TEXT, "", "without quotes; empty for a delete marker"),
+    "storage_class": Column(TEXT, "", "STANDARD, GLACIER …; empty for a delete marker"),
+    "order": Column(COUNT, "", "0 is the newest of its key; right within one second, too"),
+}
+
+
+def read(aws: Aws, settings: Settings, _window: Window, *, data_source_id: str = "") -> Reading:
+    """Every version in the connector's bucket and prefix, without its excluded prefixes; keys in S3's order,
+    newest version first. The window is not used: what was there before it is what a rollback goes back to.
+
+    The rows are a generator that asks S3 page by page: :class:`vmqlib.errors.AwsError` may come on the way.
+
+    Raises
+    ------
+    SettingsError
+        Where no bucket is set.
+    """
+    connectors = [one for one in settings.data_sources if one.bucket]
+    connector = settings.connector(data_source_id or (connectors[0].data_source_id if connectors else ""))
+    bucket = connector.bucket or settings.bucket_name
+    return Reading(
+        source="versions",
+        call=_CALL,
+        parameters={"bucket": bucket, "prefix": connector.prefix, "exclude": list(connector.exclude)},
+        rows=iter_versions(aws, bucket, connector.prefix, connector.exclude),
+    )
+
+
+SOURCE = Source("versions", "Object versions", read, _COLUMNS)
+
+
+def iter_versions(aws: Aws, bucket: str, prefix: str = "", exclude: Sequence[str] = ()) -> Iterator[Row]:
+    """Streams the rows of this source. Memory grows with the versions of one key, not with the bucket.
+
+    Parameters
+    ----------
+    bucket, prefix:
+        What to list.
+    exclude:
+        Prefixes that are left out. A long one is jumped over, not read.
+
+    Raises
+    ------
+    AwsError
+        The bucket cannot be listed.
+    """
+    excluded = tuple(one for one in exclude if one)
+    entries = (entry for page in _pages(aws, bucket, prefix, excluded) for entry in page)
+    wanted = (entry for entry in entries if not (excluded and entry["key"].startswith(excluded)))
+    for _, versions in groupby(wanted, key=itemgetter("key")):
+        yield from _newest_first(list(versions))
+
+
+def _newest_first(versions: list[dict[str, Any]]) -> list[Row]:
+    """One key's versions by time, then the current one, then as S3 lists them (newest first)."""
+    # Sorts are stable, so the last criterion is applied first.
+    versions.sort(key=itemgetter("is_latest"), reverse=True)
+    versions.sort(key=itemgetter("at"), reverse=True)
+    return [version | {"order": order} for order, version in enumerate(versions)]
+
+
+# The answers of S3
+
+
+@dataclass(frozen=True)
+class _Page:
+    """One answer: its entries in document order, and where the next one starts (``None``: the last)."""
+
+    entries: list[dict[str, Any]]
+    next_key: str | None
+    next_version: str | None
+
+
+def _pages(aws: Aws, bucket: str, prefix: str, exclude: tuple[str, ...]) -> Iterator[list[dict[str, Any]]]:
+    client = aws.own_client("s3")
+    client.meta.events.register("before-parse.s3.ListObjectVersions", _keep_body)
+    where: dict[str, str] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
+    asked: dict[str, str] = {}
+    while True:
+        with aws_errors(_CALL, f"bucket {bucket}"):
+            answer = client.list_object_versions(**where, **asked)
+        page = parse_page(answer[_BODY])
+        yield page.entries
+        if page.next_key is None:
+            return
+        inside = next((one for one in exclude if page.next_key.startswith(one)), None)
+        if inside is not None:
+            following = {"KeyMarker": inside + _LAST}
+        else:
+            following = {"KeyMarker": page.next_key, "VersionIdMarker": page.next_version or ""}
+            following = {name: value for name, value in following.items() if value}
+        if following == asked:
+            raise AwsError(
+                f"The listing of bucket {bucket} does not get beyond {page.next_key!r}.",
+                hint="The server answers the same page again: repeat later, and report it with --debug.",
+                operation=_CALL,
+            )
+        asked = following
+
+
+def _keep_body(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """Takes the XML past boto3's parser, which is slow and loses the order; errors stay with boto3."""
+    if response_dict["status_code"] == 200:
+        customized_response_dict[_BODY] = response_dict["body"]
+        response_dict["body"] = b"<ListVersionsResult/>"
+
+
+def parse_page(body: bytes) -> _Page:
+    """One answer of ``ListObjectVersions``, keys url-encoded, entries in document order.
+
+    Raises
+    ------
+    AwsError
+        The answer is not what S3 sends.
+    """
+    try:
+        root = ElementTree.fromstring(body)  # noqa: S314 - S3's own answer; expat refuses entity bombs
+    except ElementTree.ParseError as error:
+        raise AwsError(
+            f"The answer to {_CALL} cannot be read: {error}.",
+            hint="Repeat; it may be cut short.",
+            operation=_CALL,
+        ) from error
+    entries: list[dict[str, Any]] = []
+    page: dict[str, str] = {}
+    for child in root:
+        tag = _local(child.tag)
+        if tag in {"Version", "DeleteMarker"}:
+            entries.append(_entry(tag, {_local(field.tag): field.text or "" for field in child}))
+        elif len(child) == 0:
+            page[tag] = child.text or ""
+    decode = unquote_plus if page.get("EncodingType") == "url" else str
+    for entry in entries:
+        entry["key"] = decode(entry["key"])
+    if page.get("IsTruncated") != "true":
+        return _Page(entries, None, None)
+    # S3 always names the next key; a server that does not is asked to go on behind the last entry.
+    last = entries[-1] if entries else {"key": "", "version_id": ""}
+    next_key = decode(page["NextKeyMarker"]) if page.get("NextKeyMarker") else last["key"]
+    next_version = page.get("NextVersionIdMarker") or (last["version_id"] if next_key == last["key"] else "")
+    return _Page(entries, next_key, next_version)
+
+
+def _local(tag: str) -> str:
+    return tag.rsplit("}", 1)[-1]
+
+
+def _entry(tag: str, fields: Mapping[str, str]) -> dict[str, Any]:
+    marker = tag == "DeleteMarker"
+    return {
+        "key": fields.get("Key", ""),
+        "version_id": fields.get("VersionId", "null"),
+        "is_latest": fields.get("IsLatest") == "true",
+        "is_delete_marker": marker,
+        "at": _time(fields.get("LastModified", "")),
+        "size": None if marker else int(fields.get("Size") or 0),
+        "etag": "" if marker else fields.get("ETag", "").strip('"'),
+        "storage_class": "" if marker else fields.get("StorageClass", "STANDARD"),
+    }
+
+
+def _time(text: str) -> str:
+    """S3 writes ``2026-11-23T10:00:00.000Z``: three digits more make it our form, without parsing it."""
+    return f"{text[:-1]}000Z" if len(text) == 24 and text.endswith("Z") else iso(parse_iso(text))
+
+
+# Questions to a frame of this source
+
+
+def state_at(versions: pd.DataFrame, at: datetime) -> pd.DataFrame:
+    """The bucket as it was at ``at``: for each key that was there, its row.
+
+    A further column ``ambiguous`` (bool) says that the key changed within the very second of ``at``: S3 does
+    not tell whether before or after. Such a change counts as made before.
+    """
+    then = _then(versions, at)
+    return then[~then["is_delete_marker"].astype(bool)].reset_index(drop=True)
+
+
+def _then(versions: pd.DataFrame, at: datetime) -> pd.DataFrame:
+    """Per key the newest version or marker at or before ``at``, in the frame's order of keys."""
+    import pandas as pd
+
+    before = versions[versions["at"] <= at].sort_values("order", kind="stable")
+    newest = before.drop_duplicates("key", keep="first").sort_index()
+    second = pd.Timestamp(at).floor("s")
+    unsure = set(versions.loc[versions["at"] == second, "key"])
+    return newest.assign(ambiguous=newest["key"].isin(unsure))
+
+
+def changed_since(versions: pd.DataFrame, at: datetime) -> pd.DataFrame:
+    """The keys whose current version is not the one of ``at``, newest change first.
+
+    Parameters
+    ----------
+    versions:
+        A frame of this source.
+    at:
+        The moment to compare with, most often the start of the last good sync.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``key``; ``action``: what happened since: ``rewritten``, ``deleted``, ``added`` (the key was new) or
+        ``restored`` (it was deleted at ``at``); ``current_…`` and ``then_…`` ``version_id``, ``at``, ``size``
+        (bytes), ``etag``, missing where there was none; ``changes`` (versions and markers since ``at``);
+        ``same_content`` (bool: equal ETag and size); ``ambiguous`` (bool, see :func:`state_at`). A key that
+        came and went since is left out: nothing of it is left to see.
+    """
+    fields = ["version_id", "at", "size", "etag", "is_delete_marker"]
+    current = versions[versions["order"] == 0].set_index("key")[fields].add_prefix("current_")
+    earlier = _then(versions, at).set_index("key")
+    then = earlier[fields].add_prefix("then_")
+    table = current.join(then, how="left")
+    table["changes"] = (
+        versions[versions["at"] > at].groupby("key").size().reindex(table.index).astype("Int64")
+    )
+    table["changes"] = table["changes"].fillna(0)
+    table["ambiguous"] = earlier["ambiguous"].reindex(table.index).eq(True)
+
+    gone = table["current_is_delete_marker"].eq(True)
+    unknown = table["then_version_id"].isna()
+    was_gone = unknown | table["then_is_delete_marker"].eq(True)
+    table["action"] = "rewritten"
+    table.loc[gone, "action"] = "deleted"
+    table.loc[was_gone, "action"] = "restored"
+    table.loc[unknown, "action"] = "added"
+    same = table["current_etag"].eq(table["then_etag"]) & table["current_size"].eq(table["then_size"])
+    table["same_content"] = same.fillna(False).astype(bool) & ~gone & ~was_gone
+
+    changed = table["current_version_id"].ne(table["then_version_id"]) & ~(gone & was_gone)
+    names = [f"{when}_{field}" for when in ("current", "then") for field in fields[:-1]]
+    columns = ["key", "action", *names, "changes", "same_content", "ambiguous"]
+    table = table[changed].reset_index()[columns]
+    return table.sort_values(["current_at", "key"], ascending=[False, True], kind="stable", ignore_index=True)
+
+
+@dataclass(frozen=True)
+class BucketSummary:
+    """What the bucket holds now, within the scope.
+
+    Parameters
+    ----------
+    objects:
+        Objects that are there now.
+    size:
+        Their size in bytes.
+    versions:
+        Versions in all, without delete markers.
+    delete_markers:
+        Delete markers in all.
+    """
+
+    objects: int
+    size: int
+    versions: int
+    delete_markers: int
+
+
+def bucket_summary(versions: pd.DataFrame, exclude: Sequence[str] = ()) -> BucketSummary:
+    """Counts the objects and bytes of a frame of this source, without the prefixes in ``exclude``."""
+    if exclude:
+        versions = versions[~versions["key"].str.startswith(tuple(exclude))]
+    marker = versions["is_delete_marker"].astype(bool)
+    current = versions[(versions["order"] == 0) & ~marker]
+    return BucketSummary(
+        objects=len(current),
+        size=int(current["size"].sum()),
+        versions=int((~marker).sum()),
+        delete_markers=int(marker.sum()),
+    )
