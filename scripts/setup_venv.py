@@ -1,7 +1,7 @@
 """The part of scripts/setup that has a Python: makes .venv and installs into it. Standard library only.
 
-One environment serves demo, lab and test: making it takes seconds with uv and about a minute with pip, and two of
-them would differ where it hurts.
+One environment serves demo, lab and test: making it takes seconds with uv and about a minute with pip, and two
+of them would differ where it hurts.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main(stamp: Path, wanted: str, extra: str) -> int:
 
 
 def make_environment() -> None:
-    """An empty environment, unless there is one that works and was made here: its commands name their place."""
+    """An empty environment, unless one works that was made in this place: its commands name their place."""
     made_at = {path.read_text().splitlines()[0] for path in _VENV.glob("ready*")}
     if not works() or made_at - {str(_TOP)}:
         venv.create(_VENV, clear=_VENV.exists(), symlinks=True, with_pip=False)
@@ -108,7 +108,7 @@ def with_uv(uv: str, project: str, env: dict[str, str]) -> None:
 
 
 def with_pip(project: str, env: dict[str, str]) -> None:
-    # By environment, so that the pins hold for what builds the kit, too, for which newer pips have another name.
+    # By environment, so that the pins hold for what builds the kit, too; newer pips have another name for that.
     env = env | {"PIP_CONSTRAINT": str(_PINS), "PIP_BUILD_CONSTRAINT": str(_PINS)}
     pip = [_PYTHON, "-m", "pip", "--disable-pip-version-check"]
     if subprocess.run([*pip, "--version"], capture_output=True, env=env, check=False).returncode:
