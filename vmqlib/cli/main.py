@@ -11,7 +11,7 @@ import click
 import vmqlib
 from vmqlib.errors import BadInput, VmqError
 
-__all__ = ["main", "vmq"]
+__all__ = ["main", "run", "vmq"]
 
 # Where each command lives. Loaded when typed: `vmq open` does not pay for what `vmq sim` imports.
 _COMMANDS = {
@@ -52,10 +52,12 @@ class _LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--debug", is_flag=True, envvar="VMQ_DEBUG", help="Show the traceback of an error.")
+@click.group(
+    cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @click.version_option(vmqlib.__version__, prog_name="vmq")
-def vmq(debug: bool) -> None:
+def vmq() -> None:
     """From a page to a finished incident record, for VaultMesh's Amazon Q Business assistant.
 
     Looking changes nothing. Settings come from .env, vmq.toml, the environment and options, in that order.
@@ -65,7 +67,7 @@ def vmq(debug: bool) -> None:
       vmq open --trigger sync-failed        gather everything, write the record
       vmq logs --data-source ID --since 2h  capture the connector's logs
       vmq sync start && vmq sync wait       force a resync and wait for its end
-      eval "$(vmq sim serve --eval)"        a local AWS to try all this on
+      vmq sim serve                         a local AWS to try all this on
 
     \b
     Exit codes:
@@ -75,35 +77,44 @@ def vmq(debug: bool) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Runs the command and exits with its code; an error is two sentences on stderr."""
+    """The console script."""
+    sys.exit(run(vmq, args))
+
+
+def run(command: click.Command, args: list[str] | None = None) -> int:
+    """Runs a command and returns its exit code; an error is two sentences on stderr, a traceback with --debug only."""
     arguments = sys.argv[1:] if args is None else args
     debug = "--debug" in arguments or bool(os.environ.get("VMQ_DEBUG"))
+    # People add it to the end of the command that has just failed.
+    arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        code = vmq.main(args=arguments, prog_name="vmq", standalone_mode=False)
+        code = command.main(args=arguments, prog_name=command.name, standalone_mode=False)
         sys.stdout.flush()
-        sys.exit(code if isinstance(code, int) else 0)
     except VmqError as error:
         if debug:
             raise
-        _say(error.message, error.hint)
-        sys.exit(error.exit_code)
+        return _fail(error.message, error.hint, error.exit_code)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "vmq"
-        _say(error.format_message(), f"`{path} --help` shows the options and examples.")
-        sys.exit(2)
+        return _fail(error.format_message(), f"`{path} --help` shows the options and examples.", 2)
     except click.ClickException as error:
-        _say(error.format_message(), "")
-        sys.exit(2)
+        return _fail(error.format_message(), "", 2)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\nInterrupted.", err=True)
-        sys.exit(130)
+        return _fail("Interrupted.", "", 130)
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        hint = "Run it again with --debug and report what it prints. Nothing that was written is lost."
+        return _fail(f"This is a bug of the kit: {type(error).__name__}: {error}.", hint, 1)
+    return code if isinstance(code, int) else 0
 
 
-def _say(message: str, hint: str) -> None:
+def _fail(message: str, hint: str, code: int) -> int:
     click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
     if hint:
         click.echo(f"       {hint}", err=True)
+    return code

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["as_json", "confirm", "json_option", "notice", "print_json", "progress_bar", "table", "yes_option"]
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else there.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else there."
+)
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask: the answer is yes.")
 
 
@@ -45,7 +47,9 @@ def notice(text: str) -> None:
     click.echo(text, err=True)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", numeric: Sequence[str] = ()) -> None:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", numeric: Sequence[str] = ()
+) -> None:
     """A table on stdout: fitted to a terminal, never cut when piped. Cells are data, not markup."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -56,7 +60,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     console = Console(width=None if terminal else 4000, highlight=False)
     made = Table(title=Text(title) if title else None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for name in columns:
-        made.add_column(name, justify="right" if name in numeric else "left", overflow="fold", no_wrap=not terminal)
+        made.add_column(
+            name, justify="right" if name in numeric else "left", overflow="fold", no_wrap=not terminal
+        )
     for row in rows:
         made.add_row(*(Text(_clean(cell)) for cell in row))
     console.print(made)

@@ -65,6 +65,7 @@ def _simulator():  # type: ignore[no-untyped-def]
         from vmqlib.simulator.scenarios import SCENARIOS
     except ImportError as error:
         raise BadInput(
-            f"The simulator is not installed ({error.name} is missing).", hint="pip install 'vmqlib[simulator]'"
+            f"The simulator is not installed ({error.name} is missing).",
+            hint="pip install 'vmqlib[simulator]'",
         ) from error
     return server, SCENARIOS

@@ -17,7 +17,10 @@ from vmqlib.times import SystemClock, Window, duration, parse_when, show_time
 __all__ = ["sync_command"]
 
 _source = click.option(
-    "--data-source", "data_source_id", metavar="ID", help="The data source; default: DS_ID, or the only connector."
+    "--data-source",
+    "data_source_id",
+    metavar="ID",
+    help="The data source; default: DS_ID, or the only connector.",
 )
 _connector = click.option("--connector", metavar="NAME", help="The data source by its name in vmq.toml.")
 
@@ -74,9 +77,15 @@ def start_command(
 @sync_command.command("wait")
 @_source
 @_connector
-@click.option("--execution", "execution_id", metavar="ID", default="", help="The sync job; default: the newest.")
-@click.option("--deadline", default="2h", show_default=True, help="Give up waiting after this long (90s, 20m, 2h).")
-@click.option("--incident", "incident_id", metavar="ID", help="Write the outcome into this incident's journal.")
+@click.option(
+    "--execution", "execution_id", metavar="ID", default="", help="The sync job; default: the newest."
+)
+@click.option(
+    "--deadline", default="2h", show_default=True, help="Give up waiting after this long (90s, 20m, 2h)."
+)
+@click.option(
+    "--incident", "incident_id", metavar="ID", help="Write the outcome into this incident's journal."
+)
 @json_option
 def wait_command(
     data_source_id: str | None,
@@ -117,8 +126,10 @@ def wait_command(
     else:
         click.echo(sentence)
         if not job.succeeded:
-            notice(f"{job.status}: {resync.MEANING[job.status]}. `vmq logs --since 2h` shows which documents and why.")
-    raise SystemExit(0 if job.succeeded else 1)
+            notice(
+                f"{job.status}: {resync.MEANING[job.status]}. `vmq logs --since 2h` shows which documents and why."
+            )
+    click.get_current_context().exit(0 if job.succeeded else 1)
 
 
 @sync_command.command("history")

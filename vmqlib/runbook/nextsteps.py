@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from vmqlib.sources.syncjobs import last_good
+from vmqlib.sources.versions import changed_since
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
@@ -90,18 +92,32 @@ def plan_next(known: Facts) -> tuple[NextStep, ...]:
     identity = shlex.quote(known.incident_id)
     if known.closed:
         return (
-            NextStep("Post-incident review", "The record is complete: check that nobody changed it.", f"vmq verify {identity}"),
+            NextStep(
+                "Post-incident review",
+                "The record is complete: check that nobody changed it.",
+                f"vmq verify {identity}",
+            ),
             NextStep("Post-incident review", "Conduct a 30-minute retro within 5 business days.", ""),
         )
     steps: list[NextStep] = []
     if known.missing:
         names = ", ".join(known.missing)
         steps.append(
-            NextStep("1 Triage", f"Evidence is missing ({names}): mend its cause, then look again.", f"vmq render {identity} --refresh")
+            NextStep(
+                "1 Triage",
+                f"Evidence is missing ({names}): mend its cause, then look again.",
+                f"vmq render {identity} --refresh",
+            )
         )
     if known.recovered:
         return (*steps, *_after_recovery(known, identity))
-    return (*steps, *_stabilize(known, identity), *_restore(known, identity), *_resync(known, identity), _communicate(known))
+    return (
+        *steps,
+        *_stabilize(known, identity),
+        *_restore(known, identity),
+        *_resync(known, identity),
+        _communicate(known),
+    )
 
 
 def _stabilize(known: Facts, identity: str) -> list[NextStep]:
@@ -109,7 +125,9 @@ def _stabilize(known: Facts, identity: str) -> list[NextStep]:
         return []
     source = shlex.quote(known.data_source_id or "ID")
     why = "The newest sync did not succeed" if known.failing is None else f"{known.failing} documents failed"
-    return [NextStep("2 Stabilize", f"{why}: capture the whole logs.", f"make logs SYNC_DATA_SOURCE_ID={source}")]
+    return [
+        NextStep("2 Stabilize", f"{why}: capture the whole logs.", f"make logs SYNC_DATA_SOURCE_ID={source}")
+    ]
 
 
 def _restore(known: Facts, identity: str) -> list[NextStep]:
@@ -118,9 +136,13 @@ def _restore(known: Facts, identity: str) -> list[NextStep]:
     share = ""
     if known.failing:
         share = f"; {known.failing_and_changed or 0} of the {known.failing} failing documents are among them"
-    why = f"{known.changed} objects changed since the last good sync of {show_time(known.last_good_at)}{share}."
+    why = (
+        f"{known.changed} objects changed since the last good sync of {show_time(known.last_good_at)}{share}."
+    )
     return [
-        NextStep("3 Rollback via S3 versioning", why, f".venv/bin/python scripts/restore_last_good.py {identity}")
+        NextStep(
+            "3 Rollback via S3 versioning", why, f".venv/bin/python scripts/restore_last_good.py {identity}"
+        )
     ]
 
 
@@ -146,6 +168,53 @@ def _after_recovery(known: Facts, identity: str) -> list[NextStep]:
     why = "The newest sync succeeded. Ask the web experience a question that failed before, then close."
     command = f"vmq close {identity} --impact '…' --root-cause '…' --remediation '…'"
     return [*steps, _communicate(known), NextStep("6 Validate & Close", why, command)]
+
+
+def facts(incident: Incident) -> Facts:
+    """Reads off the incident what the next step depends on; what was not seen stays unknown."""
+    identity, state = incident.identity, incident.state
+    known = Facts(
+        incident_id=incident.id,
+        data_source_id=identity.data_source_id,
+        bucket=incident.settings.connector(identity.data_source_id).bucket or incident.settings.bucket_name,
+        closed=state.closed_at is not None,
+        missing=tuple(seen.title for seen in incident.observations().values() if not seen.available),
+        restored=any(event.step == "rollback" and event.kind == "applied" for event in incident.journal.events()),
+        update_due=state.next_update_due,
+        channel=incident.settings.slack_channel,
+    )
+    alarms = incident.observed("alarms")
+    if alarms.available:
+        firing = alarms.frame.loc[alarms.frame["state"] == "ALARM", "name"]
+        known = replace(known, alarms=tuple(firing))
+    jobs = incident.observed("sync-jobs")
+    if not jobs.available or jobs.frame.empty:
+        return known
+    newest = jobs.frame.sort_values("started_at").iloc[-1]
+    good = last_good(jobs.frame, state.opened_at)
+    known = replace(
+        known,
+        last_status=newest["status"],
+        last_good_at=None if good is None else good["started_at"].to_pydatetime(),
+        recovered=newest["status"] == "SUCCEEDED" and newest["started_at"] > state.opened_at,
+    )
+    return _with_documents(incident, known, newest["execution_id"])
+
+
+def _with_documents(incident: Incident, known: Facts, execution_id: str) -> Facts:
+    """Adds which documents failed in that sync, and which objects changed since the last good one."""
+    report, listed = incident.observed("document-report"), incident.observed("versions")
+    failing: set[str] | None = None
+    if report.available:
+        latest = report.frame[report.frame["execution_id"] == execution_id]
+        failing = set(latest.loc[latest["status"] == "FAILED", "uri"])
+        known = replace(known, failing=len(failing))
+    if listed.available and known.last_good_at is not None:
+        changed = changed_since(listed.frame, known.last_good_at)
+        keys = set(changed.loc[~changed["same_content"], "key"])
+        both = None if failing is None else sum(uri.split("/", 3)[-1] in keys for uri in failing)
+        known = replace(known, changed=len(keys), failing_and_changed=both)
+    return known
 
 
 def next_steps(incident: Incident) -> tuple[NextStep, ...]:

@@ -6,18 +6,21 @@ is the same for ``vmq open``, arranged so that the notebook's kernel gets ready 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vmqlib.errors import BadInput, VmqError
+from vmqlib.errors import BadInput
 from vmqlib.record.incident import Incident
 from vmqlib.settings import Settings
 from vmqlib.times import Clock, SystemClock, Window, parse_when
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
+    from vmqlib.record.kernel import KernelHandle
     from vmqlib.record.notebook import RunResult
 
 __all__ = ["LOGS", "SEVERITIES", "TRIGGERS", "Record", "begin", "look", "page_to_record", "write_record"]
@@ -98,10 +101,18 @@ def begin(
     if incident_id:
         incident = Incident.load(incident_id, settings=settings, aws=aws, clock=clock)
     elif aws is None:
-        raise BadInput("Offline, and no incident_id.", hint="Name the incident whose evidence is to be rendered.")
+        raise BadInput(
+            "Offline, and no incident_id.", hint="Name the incident whose evidence is to be rendered."
+        )
     else:
         incident = open_incident(
-            settings, aws, trigger=trigger, severity=severity, title=title, data_source_id=data_source_id, clock=clock
+            settings,
+            aws,
+            trigger=trigger,
+            severity=severity,
+            title=title,
+            data_source_id=data_source_id,
+            clock=clock,
         )
     if aws is not None and not incident.was_observed:
         look(incident, since=since, logs_since=logs_since)
@@ -130,7 +141,9 @@ def open_incident(
     if trigger not in TRIGGERS:
         raise BadInput(f"There is no trigger {trigger!r}.", hint=f"Triggers are: {', '.join(TRIGGERS)}.")
     if severity not in SEVERITIES:
-        raise BadInput(f"There is no severity {severity!r}.", hint=f"Severities are: {', '.join(SEVERITIES)}.")
+        raise BadInput(
+            f"There is no severity {severity!r}.", hint=f"Severities are: {', '.join(SEVERITIES)}."
+        )
     settings.require("app_id", "index_id")
     source = data_source_id or settings.data_sources[0].data_source_id
     return Incident.open(
@@ -191,16 +204,27 @@ def page_to_record(
     aws = _aws(settings, clock)
     with start_kernel(offline=True) as kernel:
         incident = open_incident(
-            settings, aws, trigger=trigger, severity=severity, title=title, data_source_id=data_source_id, clock=clock
+            settings,
+            aws,
+            trigger=trigger,
+            severity=severity,
+            title=title,
+            data_source_id=data_source_id,
+            clock=clock,
         )
         progress(f"{incident.id}: asking AWS")
         with _preparing():
-            look(incident, since=since, logs_since=logs_since, progress=lambda name: progress(f"observed {name}"))
+            look(
+                incident,
+                since=since,
+                logs_since=logs_since,
+                progress=lambda name: progress(f"observed {name}"),
+            )
         progress("writing the record")
         return write_record(incident, kernel=kernel)
 
 
-def write_record(incident: Incident, *, kernel: Any = None) -> Record:
+def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> Record:
     """Runs the incident's notebook from its evidence alone and exports the page. Asks AWS nothing.
 
     Raises
@@ -208,24 +232,32 @@ def write_record(incident: Incident, *, kernel: Any = None) -> Record:
     RunFailed
         When a cell stopped the run; the notebook and the page were saved all the same, and say so.
     """
-    from vmqlib.record import html, notebook
+    from vmqlib.record import notebook
 
-    ipynb, page = incident.dir / "incident.ipynb", incident.dir / "incident.html"
-    parameters: Mapping[str, Any] = {
-        "incident_id": incident.id,
-        "incidents": str(incident.dir.parent),
-        "offline": True,
-    }
-    stopped: VmqError | None = None
-    try:
-        run = notebook.run(notebook.templates_dir() / "incident.ipynb", ipynb, parameters, kernel=kernel)
-    except VmqError as error:
-        stopped = error
-    if ipynb.exists():
-        html.export(ipynb, page, title=f"{incident.id}: {incident.identity.title}")
-    if stopped is not None:
-        raise stopped
+    page = incident.dir / "incident.html"
+    parameters = {"incident_id": incident.id, "incidents": str(incident.dir.parent)}
+    template = notebook.template("incident")
+    run = notebook.render(template, incident.dir / "incident.ipynb", parameters, kernel=kernel, html=page)
     return Record(incident, run, page)
+
+
+@contextmanager
+def _preparing() -> Iterator[None]:
+    """Imports what runs and exports the notebook while AWS is being asked: half a second that nobody waits for."""
+
+    def load() -> None:
+        from vmqlib.record._quick import quick_imports
+
+        with quick_imports():
+            import papermill  # noqa: F401
+        from vmqlib.record.html import preload
+
+        preload()
+
+    thread = threading.Thread(target=load, name="vmq-prepare", daemon=True)
+    thread.start()
+    yield
+    thread.join()
 
 
 def _aws(settings: Settings, clock: Clock) -> Aws:

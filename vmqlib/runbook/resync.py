@@ -129,7 +129,8 @@ def choose(settings: Settings, data_source_id: str = "", connector: str = "") ->
         return known[connector]
     if len(known) > 1:
         raise BadInput(
-            "Several connectors are set up.", hint=f"Name one: --connector {'|'.join(known)}, or --data-source ID."
+            "Several connectors are set up.",
+            hint=f"Name one: --connector {'|'.join(known)}, or --data-source ID.",
         )
     (only,) = known.values()
     if not only.data_source_id:
@@ -223,7 +224,9 @@ def wait(
         pause = min(_LONGEST_PAUSE, pause * _GROWTH)
 
 
-def _jobs(aws: Aws, settings: Settings, data_source_id: str, window: Window | None = None) -> Iterator[SyncJob]:
+def _jobs(
+    aws: Aws, settings: Settings, data_source_id: str, window: Window | None = None
+) -> Iterator[SyncJob]:
     """Jobs, newest first, a page of ten at a time: whoever needs the newest one asks for one page only."""
     paginator = aws.client("qbusiness").get_paginator("list_data_source_sync_jobs")
     span = {} if window is None else {"startTime": window.since, "endTime": window.until}

@@ -1,0 +1,122 @@
+"""``vmq open`` and ``vmq render``: the record, made and made again."""
+
+from __future__ import annotations
+
+import click
+
+from vmqlib.cli.output import json_option, notice, print_json, progress_bar
+from vmqlib.settings import Settings
+
+__all__ = ["open_command", "render_command"]
+
+# Written out here, so that `vmq open --help` and a mistyped option need not load the library.
+_TRIGGERS = ("sync-failed", "no-sync", "guardrail", "content")
+_SEVERITIES = ("SEV1", "SEV2", "SEV3")
+
+
+@click.command("open")
+@click.option(
+    "--trigger", type=click.Choice(_TRIGGERS), required=True, help="The runbook's trigger condition."
+)
+@click.option("--severity", type=click.Choice(_SEVERITIES), default="SEV2", show_default=True)
+@click.option("--title", default="", help="Default: the trigger, in the runbook's words.")
+@click.option(
+    "--data-source", "data_source_id", default="", metavar="ID", help="Default: DS_ID, or every connector."
+)
+@click.option("--since", default="21d", show_default=True, help="How far back to look: an age or a UTC time.")
+@click.option("--logs-since", default="48h", show_default=True, help="How far back to read logs.")
+@json_option
+def open_command(
+    trigger: str, severity: str, title: str, data_source_id: str, since: str, logs_since: str, as_json: bool
+) -> None:
+    """From a page to a record: open an incident, look at everything, run the notebook, write the page.
+
+    Looks only; changes nothing in AWS. What cannot be had is said in its place in the record.
+
+    \b
+    Examples:
+      vmq open --trigger sync-failed
+      vmq open --trigger no-sync --severity SEV1 --title "Nothing indexed since Friday"
+      vmq open --trigger sync-failed --json | jq -r .html
+    """
+    from vmqlib.runbook.opening import page_to_record
+
+    settings = Settings.load()
+    with progress_bar(transient=True) as bar:
+        task = bar.add_task("Opening", total=None)
+        record = page_to_record(
+            settings,
+            trigger=trigger,
+            severity=severity,
+            title=title,
+            data_source_id=data_source_id,
+            since=since,
+            logs_since=logs_since,
+            progress=lambda words: bar.update(task, description=words),
+        )
+    _show(record, as_json)
+
+
+@click.command("render")
+@click.argument("incident_id", metavar="ID")
+@click.option("--refresh", is_flag=True, help="Look at AWS again first. Without it AWS is not asked at all.")
+@click.option("--since", default="21d", show_default=True, help="With --refresh: how far back to look.")
+@click.option(
+    "--logs-since", default="48h", show_default=True, help="With --refresh: how far back to read logs."
+)
+@json_option
+def render_command(incident_id: str, refresh: bool, since: str, logs_since: str, as_json: bool) -> None:
+    """Write the record again, from its evidence alone: months later, offline, with the same result.
+
+    \b
+    Examples:
+      vmq render INC-20261123-001
+      vmq render INC-20261123-001 --refresh
+    """
+    from vmqlib.record.incident import Incident
+    from vmqlib.runbook.opening import look, write_record
+
+    settings = Settings.load()
+    with progress_bar(transient=True) as bar:
+        task = bar.add_task(f"Rendering {incident_id}", total=None)
+        aws = None
+        if refresh:
+            from vmqlib.aws import Aws
+
+            aws = Aws(settings)
+        incident = Incident.load(incident_id, settings=settings, aws=aws)
+        if refresh:
+            look(
+                incident,
+                since=since,
+                logs_since=logs_since,
+                refresh=True,
+                progress=lambda name: bar.update(task, description=f"observed {name}"),
+            )
+        record = write_record(incident)
+    _show(record, as_json)
+
+
+def _show(record, as_json: bool) -> None:  # type: ignore[no-untyped-def]
+    incident = record.incident
+    missing = [name for name, seen in incident.observations().items() if not seen.available]
+    if as_json:
+        print_json(
+            {
+                "id": incident.id,
+                "dir": incident.dir.resolve(),
+                "notebook": record.run.path.resolve(),
+                "html": record.html.resolve(),
+                "state": incident.state.phase,
+                "severity": incident.state.severity,
+                "unavailable": missing,
+                "seconds": round(record.run.seconds, 2),
+            }
+        )
+        return
+    click.echo(f"{incident.id}  {incident.state.severity}  {incident.identity.title}")
+    click.echo(f"  {record.html}")
+    click.echo(f"  {record.run.path}")
+    for name in missing:
+        seen = incident.observed(name)
+        notice(f"  not seen: {seen.title}: {seen.problem} {seen.hint}")
