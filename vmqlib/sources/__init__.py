@@ -2,6 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from vmqlib.sources import alarms, documents, logs, metrics, promotions, resources, syncjobs, versions
 from vmqlib.sources.base import Column, Progress, Reading, Source, frame
 
-__all__ = ["Column", "Progress", "Reading", "Source", "frame"]
+__all__ = ["REGISTRY", "Column", "Progress", "Reading", "Source", "frame"]
+
+#: What an incident observes, by name.
+REGISTRY: Mapping[str, Source] = MappingProxyType(
+    {
+        source.name: source
+        for source in (
+            resources.SOURCE,
+            syncjobs.SOURCE,
+            alarms.SOURCE,
+            alarms.HISTORY,
+            metrics.SOURCE,
+            documents.SOURCE,
+            versions.SOURCE,
+            promotions.SOURCE,
+            logs.CONNECTOR_LOG,
+            logs.DOCUMENT_REPORT,
+        )
+    }
+)

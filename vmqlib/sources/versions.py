@@ -1,7 +1,7 @@
 """Every version of every object in a connector's scope (runbook step 3): ``s3:ListObjectVersions``.
 
-LastModified has a resolution of one second, and boto3 hands out versions and delete markers as two lists, so what
-came first within a second is lost there. The XML of the answer still has it: it is read in document order.
+LastModified has a resolution of one second, and boto3 hands out versions and delete markers as two lists:
+what came first within a second is lost there. The XML of the answer still has it: it is read in document order.
 """
 
 from __future__ import annotations
