@@ -32,7 +32,7 @@ logs: setup ## the connector's logs: make logs SYNC_DATA_SOURCE_ID=<id> [SINCE=2
 	@$(run)/vmq logs --data-source "$$SYNC_DATA_SOURCE_ID" $${SINCE:+--since "$$SINCE"} $${UNTIL:+--until "$$UNTIL"}
 
 sync: setup ## start a sync (or join the one that is running)
-	@$(run)/vmq sync start
+	@$(run)/vmq sync start --yes
 
 wait-sync: setup ## wait until that sync has ended
 	@$(run)/vmq sync wait
