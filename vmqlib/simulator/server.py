@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime
 from types import FrameType, TracebackType
@@ -16,12 +16,13 @@ from vmqlib.simulator.clock import SimClock, moto_time
 from vmqlib.simulator.dispatch import MotoApp
 from vmqlib.simulator.faults import Fault, Faults
 from vmqlib.simulator.http import Server
+from vmqlib.simulator.identity import Resources, environment
 from vmqlib.simulator.protocols import Answer, Environ, identify
+from vmqlib.simulator.scenarios import SCENARIOS, Scenario, Truth
+from vmqlib.simulator.scenarios.stage import Progress, Stage
 from vmqlib.simulator.world import World
 
 __all__ = ["LocalAws", "serve"]
-
-Progress = Callable[[str, float], None]
 
 
 class LocalAws:
@@ -57,11 +58,13 @@ class LocalAws:
         self.world = World(self.clock)
         self.faults = Faults(seed)
         self.seed = seed
-        self._scenario = scenario
+        self._scenario = _find(scenario)
         self._port = port
         self._now = now
         self._given = tuple(faults)
         self._progress = progress
+        self._truth: Truth | None = None
+        self._resources = Resources()
         self._stack = ExitStack()
 
     def __enter__(self) -> LocalAws:
@@ -71,6 +74,7 @@ class LocalAws:
             stack.enter_context(moto_time(self.clock))
             _prepare_moto(self.seed)
             self._moto = MotoApp()
+            self._play_scenario()
             for rule in self._given:
                 self.faults.put(rule)
             self._server = Server(self.answer, self._port)
@@ -96,9 +100,20 @@ class LocalAws:
     @property
     def env(self) -> dict[str, str]:
         """The environment variables that make boto3, the aws CLI and the kit talk to this one."""
-        from vmqlib.simulator.identity import environment
+        return environment(self.url, self._resources)
 
-        return environment(self.url)
+    @property
+    def truth(self) -> Truth:
+        """What the scenario made happen.
+
+        Raises
+        ------
+        LookupError
+            When the account was set up empty.
+        """
+        if self._truth is None:
+            raise LookupError("An empty account has no history to tell the truth about.")
+        return self._truth
 
     def answer(self, environ: Environ) -> Answer:
         """Answers one request: faults first, then the world is brought to the present, then the service."""
@@ -117,10 +132,29 @@ class LocalAws:
             self.world.advance(self.clock.now())
             return self._moto(environ)
 
+    def _play_scenario(self) -> None:
+        from vmqlib.simulator.qbusiness import Pace
+
+        stage = Stage(self.clock, self.world, self._moto, self.seed, self._progress)
+        if self._scenario is None:
+            self.world.add(stage.qbusiness)
+        else:
+            self._truth = self._scenario.build(stage)
+            self._resources = stage.resources
+        stage.qbusiness.pace = Pace.quick()
+
     def _stop(self, thread: threading.Thread) -> None:
         self._server.shutdown()
         self._server.hang_up()
         thread.join()
+
+
+def _find(scenario: str | None) -> Scenario | None:
+    if scenario is None:
+        return None
+    if scenario not in SCENARIOS:
+        raise ValueError(f"There is no scenario {scenario!r}; there are {', '.join(SCENARIOS)}.")
+    return SCENARIOS[scenario]
 
 
 def _prepare_moto(seed: int) -> None:
@@ -129,6 +163,11 @@ def _prepare_moto(seed: int) -> None:
     from moto.core.model_instances import reset_model_data
     from moto.moto_api._internal import mock_random
 
+    from vmqlib.simulator import aws_gaps
+    from vmqlib.simulator.qbusiness import register
+
+    register()
+    aws_gaps.install()
     BackendDict.reset()
     reset_model_data()
     mock_random.seed(seed)

@@ -36,10 +36,10 @@ class Script:
     """An event source of one-off actions at given times: what people and deployment do in a scenario."""
 
     def __init__(self) -> None:
-        self._queue: list[tuple[datetime, int, Callable[[datetime], None]]] = []
+        self._queue: list[tuple[datetime, int, Callable[[datetime], object]]] = []
         self._count = itertools.count()
 
-    def at(self, moment: datetime, action: Callable[[datetime], None]) -> None:
+    def at(self, moment: datetime, action: Callable[[datetime], object]) -> None:
         """Lets ``action`` happen at ``moment`` (timezone-aware). Ties happen in the order they were added."""
         heapq.heappush(self._queue, (moment, next(self._count), action))
 

@@ -1,1 +1,13 @@
-"""What the simulated account can look like: one module per scenario."""
+"""What the simulated account can look like: one module per scenario, by name in :data:`SCENARIOS`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vmqlib.simulator.scenarios.base import Scenario, Truth
+from vmqlib.simulator.scenarios.healthy import Healthy
+from vmqlib.simulator.scenarios.sync_failed import SyncFailed
+
+__all__ = ["SCENARIOS", "Scenario", "Truth"]
+
+SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in (Healthy(), SyncFailed())}

@@ -1,0 +1,128 @@
+"""What runs by itself in VaultMesh's account beside the services: alarm evaluation and the ops repo's Lambdas."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from vmqlib.simulator.identity import ACCOUNT_ID, REGION
+from vmqlib.simulator.scenarios.bucket import STAGING
+from vmqlib.simulator.scenarios.stage import Stage
+
+__all__ = ["DailyAudit", "SyncWatch", "publish"]
+
+_DAY = timedelta(days=1)
+
+
+def publish(
+    namespace: str, values: dict[str, float], dimensions: dict[str, str], at: datetime, unit: str = "Count"
+) -> None:
+    """PutMetricData, in process.
+
+    Parameters
+    ----------
+    namespace:
+        The metrics' namespace.
+    values:
+        Values by metric name.
+    dimensions:
+        Values by dimension name.
+    at:
+        Their time.
+    unit:
+        Their unit.
+    """
+    from moto.cloudwatch.models import cloudwatch_backends
+
+    pairs = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+    data = [
+        {
+            "MetricName": name,
+            "Value": value,
+            "Dimensions": pairs,
+            "Timestamp": at.replace(tzinfo=None),
+            "Unit": unit,
+        }
+        for name, value in values.items()
+    ]
+    cloudwatch_backends[ACCOUNT_ID][REGION].put_metric_data(namespace, data)
+
+
+class SyncWatch:
+    """The ops repo's watcher: every five minutes, as long as the last sync failed, it publishes SyncFailed = 1.
+
+    That is what keeps the alarm in ALARM between syncs, and lets it return to OK after one that SUCCEEDED.
+
+    Parameters
+    ----------
+    stage:
+        Where it runs.
+    every:
+        How often it looks.
+    """
+
+    def __init__(self, stage: Stage, every: timedelta = timedelta(minutes=5)) -> None:
+        self._stage = stage
+        self._every = every
+        self._last = stage.now
+
+    def next_event_at(self) -> datetime | None:
+        """The next look that finds something to say; None while the last sync was good."""
+        jobs = self._stage.qbusiness.syncs.jobs(self._stage.resources.ds_id)
+        ended = next(
+            (job for job in reversed(jobs) if job.status in ("SUCCEEDED", "FAILED", "INCOMPLETE")), None
+        )
+        if ended is None or ended.status == "SUCCEEDED" or ended.ended_at is None:
+            return None
+        return _next_round(max(ended.ended_at, self._last), self._every)
+
+    def run_due(self, now: datetime) -> None:
+        self._last = now
+        publish("VaultMesh/QBusiness", {"SyncFailed": 1.0}, {"App": self._stage.resources.app_id}, now)
+
+
+class DailyAudit:
+    """The ops repo's daily job: writes down how old the last good sync is, and how large the prefixes are.
+
+    Parameters
+    ----------
+    stage:
+        Where it runs.
+    first:
+        When it runs first.
+    """
+
+    def __init__(self, stage: Stage, first: datetime) -> None:
+        self._stage = stage
+        self._next = first
+
+    def next_event_at(self) -> datetime | None:
+        return self._next
+
+    def run_due(self, now: datetime) -> None:
+        self._next += _DAY
+        self._note_age(now)
+        for prefix in ("", STAGING):
+            self._measure(prefix, now)
+
+    def _note_age(self, now: datetime) -> None:
+        jobs = self._stage.qbusiness.syncs.jobs(self._stage.resources.ds_id)
+        good = [job.ended_at for job in jobs if job.status == "SUCCEEDED" and job.ended_at is not None]
+        if not good:
+            return
+        age = round((now - good[-1]).total_seconds())
+        self._stage.bucket.put_json(
+            f"audit/incidents/no-sync-{now:%Y%m%dT%H%M%SZ}.json",
+            {"ts": f"{now:%Y-%m-%dT%H:%M:%SZ}", "breach": age > 86400, "delta_seconds": age},
+        )
+
+    def _measure(self, prefix: str, now: datetime) -> None:
+        bucket = self._stage.bucket
+        sizes = [found.size for key, found in bucket.current(prefix) if prefix or not key.startswith(STAGING)]
+        dimensions = {"Bucket": bucket.name, "Prefix": prefix or "/"}
+        publish("VaultMesh/S3Prefixes", {"PrefixObjectCount": float(len(sizes))}, dimensions, now)
+        publish("VaultMesh/S3Prefixes", {"PrefixSizeBytes": float(sum(sizes))}, dimensions, now, "Bytes")
+
+
+def _next_round(moment: datetime, every: timedelta) -> datetime:
+    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return day + ((moment - day) // every + 1) * every

@@ -1,0 +1,85 @@
+"""What a scenario is, and what it says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from vmqlib.simulator.scenarios.stage import Stage
+
+__all__ = ["Scenario", "Truth"]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What really happened: what a look from outside has to find. All times timezone-aware UTC.
+
+    Parameters
+    ----------
+    now:
+        The moment the account was set up for: the present, on the last full five minutes.
+    begins_at:
+        When its history begins.
+    last_good_sync_started_at:
+        Start of the last sync that SUCCEEDED; before the incident, where there is one.
+    last_good_execution_id:
+        Its execution id.
+    good_versions:
+        Version id by key, of every object outside housekeeping that was current when that sync started.
+    promotion_at:
+        When the bad promotion began; None where there was none.
+    promotion_key:
+        Key of its audit record.
+    ci_sha:
+        The commit that it promoted.
+    broken:
+        Documents that it broke: key to the connector's error code.
+    rewritten_keys:
+        Every object that it wrote anew, metadata files included.
+    deleted_keys:
+        Every document that it delete-marked.
+    failed_execution_ids:
+        The syncs that failed since, oldest first.
+    """
+
+    now: datetime
+    begins_at: datetime
+    last_good_sync_started_at: datetime
+    last_good_execution_id: str
+    good_versions: Mapping[str, str] = field(repr=False)
+    promotion_at: datetime | None = None
+    promotion_key: str = ""
+    ci_sha: str = ""
+    broken: Mapping[str, str] = field(default_factory=dict, repr=False)
+    rewritten_keys: tuple[str, ...] = field(default=(), repr=False)
+    deleted_keys: tuple[str, ...] = field(default=(), repr=False)
+    failed_execution_ids: tuple[str, ...] = ()
+
+    @property
+    def broken_keys(self) -> tuple[str, ...]:
+        """The documents that the promotion broke, in key order."""
+        return tuple(sorted(self.broken))
+
+
+class Scenario(Protocol):
+    """Something that can have happened in the account.
+
+    The same seed gives the same account, with all times relative to the present.
+    """
+
+    @property
+    def name(self) -> str:
+        """As people type it."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """One sentence: what happened."""
+        ...
+
+    def build(self, stage: Stage) -> Truth:
+        """Sets the account up and lets its history happen, up to the stage's ``now``."""
+        ...
