@@ -66,6 +66,13 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(_loopback_only)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Cells of whole notebooks (nbval) are marked as such."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.notebooks)
+
+
 def _clean(env: Any, home: Path) -> None:
     for name in list(env):
         if (name.startswith(_OURS) and name not in _KEPT) or name in _SETTINGS:

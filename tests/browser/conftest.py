@@ -14,7 +14,6 @@ Fixtures
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from support.script import load
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -39,19 +39,17 @@ _LOCAL_SCHEMES = {"", "about", "blob", "chrome", "data", "file"}
 _LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 
 
-def _finder(project: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("vmq_browser", project / "scripts" / "browser.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever stands in this folder needs a browser."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(scope="session")
 def chromium(project: Path) -> Path:
     """The Chromium that set-up found or installed."""
-    finder = _finder(project)
+    finder = load(project / "scripts" / "browser.py")
     found: Path | None = finder.find()
     if found is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(finder.none_found())
