@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import vmqlib
 from vmqlib.record._outcome import (
     BANNER_ID,
     BANNER_TAGS,
@@ -192,6 +193,7 @@ class RecordKeeper:
         papermill["exception"] = exception
         run: dict[str, Any] = {
             "status": status,
+            "kit": vmqlib.__version__,
             "started_at": iso(self._began),
             "ended_at": iso(now) if over else None,
             "cells": {name: self._count(name) for name in ("completed", "failed", "running", "pending")},

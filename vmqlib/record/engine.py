@@ -114,6 +114,13 @@ class HonestEngine:
 
         path = record_path or (Path(output_path) if output_path and output_path != "-" else None)
         _settle_ids(nb)
+        if record_path is not None:
+            # The names suffice: where the kit and the incident lie is this machine's affair.
+            about = nb.metadata.setdefault("papermill", {})
+            about["input_path"], about["output_path"] = (
+                Path(str(about.get("input_path"))).name,
+                record_path.name,
+            )
         with kernel or start_kernel() as running, _bar(progress_bar, progress) as tell:
             keeper = RecordKeeper(nb, path, clock=clock, progress=tell, clean=clean or _redactor())
             keeper.begin()

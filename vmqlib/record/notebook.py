@@ -1,0 +1,298 @@
+"""From a template to a finished record: the run that `vmq open` and `vmq render` make.
+
+A record is the template's notebook, executed: its cells render evidence that an incident holds. The run
+goes through papermill's Python API with :class:`vmqlib.record.engine.HonestEngine`; papermill itself writes
+nothing, since its writes are not atomic.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vmqlib.errors import BadInput, CorruptRecord, DeadlinePassed, Interrupted, RunFailed
+from vmqlib.record.kernel import KernelHandle, start_kernel
+from vmqlib.record.parameters import Parameter, declared_parameters, validated_parameters
+from vmqlib.record.storage import storage_errors
+
+if TYPE_CHECKING:
+    from vmqlib.record._keeper import Progress
+    from vmqlib.times import Clock
+
+__all__ = [
+    "RECORD_MIME",
+    "RunResult",
+    "parameters_of",
+    "read_record",
+    "render",
+    "run",
+    "template",
+    "templates_dir",
+]
+
+RECORD_MIME = "application/vnd.vmq.record+json"
+"""The type of the output that holds what a record says, for programs."""
+
+CELL_TIMEOUT = 120.0
+"""Seconds that one cell may take: drawing from evidence takes well under one."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A run that came to its end.
+
+    Parameters
+    ----------
+    path:
+        The finished notebook.
+    seconds:
+        How long it took.
+    cells:
+        Code cells that ran.
+    status:
+        ``completed``: a run that ends in any other way raises.
+    html:
+        The notebook as a page, when one was asked for.
+    """
+
+    path: Path
+    seconds: float
+    cells: int
+    status: Literal["completed"] = "completed"
+    html: Path | None = None
+
+
+def templates_dir() -> Path:
+    """The folder of templates: inside an installed package, else at the top of the checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "_templates"
+    return installed if installed.is_dir() else package.parent / "templates"
+
+
+def template(name: str) -> Path:
+    """The path of the template called ``name``, for example ``incident``.
+
+    Raises
+    ------
+    BadInput
+        When there is none; it names those there are.
+    """
+    path = templates_dir() / f"{name}.ipynb"
+    if Path(name).name != name or not path.is_file():
+        known = ", ".join(sorted(found.stem for found in templates_dir().glob("*.ipynb"))) or "none"
+        raise BadInput(f"There is no template {name!r}.", hint=f"There are: {known}.")
+    return path
+
+
+def parameters_of(path: Path) -> tuple[Parameter, ...]:
+    """What the template at ``path`` declares in its ``parameters`` cell.
+
+    Raises
+    ------
+    BadInput
+        When it is no notebook, or its parameters cell cannot be read.
+    """
+    return declared_parameters(_read(path)["cells"])
+
+
+def run(
+    template: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    *,
+    kernel: KernelHandle | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    deadline: float | None = None,
+    cell_timeout: float | None = CELL_TIMEOUT,
+    html: Path | None = None,
+    clock: Clock | None = None,
+) -> RunResult:
+    """Runs ``template`` with ``parameters`` and leaves the record at ``output``, whatever happens.
+
+    Parameters
+    ----------
+    template:
+        The notebook to run.
+    output:
+        Where the record goes; its folder must exist. Saved, atomically, after every code cell.
+    parameters:
+        Values for parameters that the template declares.
+    kernel:
+        A kernel from :func:`vmqlib.record.kernel.start_kernel`, started while something else was done;
+        closed here.
+    progress:
+        Called before each code cell and at the end.
+    deadline:
+        Seconds for the whole run; None for ever.
+    cell_timeout:
+        Seconds for one cell; None for ever.
+    html:
+        Where to put the record as a page; it is written for a failed run, too.
+    clock:
+        For the times in the notebook's metadata.
+
+    Raises
+    ------
+    BadInput
+        The template or a parameter cannot be used; nothing was written.
+    RunFailed
+        A cell failed or left the run, or the kernel died; the record says so.
+    DeadlinePassed
+        A time-out; the record says so.
+    Interrupted
+        SIGINT or SIGTERM; the record says so.
+    StorageError
+        The disk refused.
+    """
+    began = time.monotonic()
+    try:
+        given = validated_parameters(parameters_of(template), parameters)
+        with storage_errors(output):
+            output.parent.stat()
+        kernel = kernel or start_kernel()
+        nb = _execute(
+            template, output, given, kernel, progress, deadline, cell_timeout, clock, page=html is not None
+        )
+    except (RunFailed, DeadlinePassed, Interrupted):
+        if html is not None and output.exists():
+            _export(output, html)
+        raise
+    finally:
+        if kernel is not None:
+            kernel.close()
+    if html is not None:
+        _export(output, html)
+    cells = nb["metadata"]["vmq"]["run"]["cells"]["completed"]
+    return RunResult(output, time.monotonic() - began, cells, html=html)
+
+
+def render(
+    template: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    *,
+    kernel: KernelHandle | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    deadline: float | None = None,
+    cell_timeout: float | None = CELL_TIMEOUT,
+    html: Path | None = None,
+    clock: Clock | None = None,
+) -> RunResult:
+    """Runs ``template`` again from evidence alone: with ``offline`` true, in a kernel from which AWS is out
+    of reach.
+
+    A finished record at ``output`` is only replaced by another finished one. What is rendered stands beside
+    it as ``<name>.unfinished.ipynb`` until then, and stays there when the run fails. Parameters and errors
+    are those of :func:`run`; a ``kernel`` should have been started with ``offline=True``.
+    """
+    finished = run_status(output) == "completed"
+    draft = output.with_name(f"{output.stem}.unfinished.ipynb") if finished else output
+    result = run(
+        template,
+        draft,
+        {**parameters, "offline": True},
+        kernel=kernel or start_kernel(offline=True),
+        progress=progress,
+        deadline=deadline,
+        cell_timeout=cell_timeout,
+        html=None if finished else html,
+        clock=clock,
+    )
+    if finished:
+        with storage_errors(output):
+            draft.replace(output)
+        if html is not None:
+            _export(output, html)
+    return RunResult(output, result.seconds, result.cells, html=html)
+
+
+def run_status(path: Path) -> str:
+    """How the run went that left the notebook at ``path``: ``completed``, ``failed`` … Empty when that is unknown."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(path.read_text("utf-8"))["metadata"]["vmq"]["run"]["status"])
+    return ""
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What the record at ``path`` says, for programs: the last output of type :data:`RECORD_MIME`.
+
+    Raises
+    ------
+    BadInput
+        When there is no notebook at ``path``.
+    CorruptRecord
+        When the notebook holds no such output.
+    """
+    found: dict[str, Any] | None = None
+    for cell in _read(path)["cells"]:
+        for output in cell.get("outputs", ()):
+            found = output.get("data", {}).get(RECORD_MIME, found)
+    if not isinstance(found, dict):
+        raise CorruptRecord(
+            f"{path} holds no record.",
+            hint="Its run may have stopped before it was written: see the banner at the top, and run vmq render.",
+        )
+    return found
+
+
+def _execute(
+    template: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    kernel: KernelHandle,
+    progress: Callable[[Progress], None] | None,
+    deadline: float | None,
+    cell_timeout: float | None,
+    clock: Clock | None,
+    *,
+    page: bool,
+) -> Any:
+    from vmqlib.record._quick import quick_imports
+
+    with quick_imports():
+        import papermill
+    if page:
+        # The exporter takes as long to import as the cells to run, and we only wait meanwhile.
+        from vmqlib.record.html import preload
+
+        threading.Thread(target=preload, name="vmq-preload", daemon=True).start()
+    return papermill.execute_notebook(
+        str(template).replace("{", "{{").replace("}", "}}"),  # papermill fills in what stands in braces
+        None,
+        dict(parameters),
+        engine_name="vmq",
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        record_path=output,
+        kernel=kernel,
+        progress=progress,
+        run_timeout=deadline,
+        execution_timeout=cell_timeout,
+        clock=clock,
+    )
+
+
+def _export(notebook: Path, page: Path) -> None:
+    from vmqlib.record.html import export
+
+    export(notebook, page)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        raise BadInput(
+            f"{path} cannot be read as a notebook: {reason}.", hint="Give the path of an .ipynb file."
+        ) from error
+    if not isinstance(found, dict) or not isinstance(found.get("cells"), list) or found.get("nbformat") != 4:
+        raise BadInput(f"{path} is not a notebook of format 4.", hint="Open and save it in JupyterLab.")
+    return found
