@@ -86,13 +86,22 @@ def render(events: Iterable[Mapping[str, Any]], unit: int, place: int, redact: R
         What every message goes through.
     """
     lines = []
+    mark = f"{unit:06d}"
+    second = came = -1
+    at = ingested = ""
+    # Neighbours mostly share the second: its text is made once for all of them.
     for number, event in enumerate(events, place):
-        moment = int(event["timestamp"])
-        ingested = int(event.get("ingestionTime") or moment)
+        ms = int(event["timestamp"])
+        if ms // 1000 != second:
+            second = ms // 1000
+            at = _second(second)
+        came_ms = int(event.get("ingestionTime") or ms)
+        if came_ms // 1000 != came:
+            came = came_ms // 1000
+            ingested = _second(came)
         lines.append(
-            f'{moment:015d}{unit:06d}{number:09d}{{"at":"{_second(moment // 1000)}.{moment % 1000:03d}000Z",'
-            f'"event_id":{_quoted(str(event["eventId"]))},"stream":{_stream(event["logStreamName"])},'
-            f'"ingested_at":"{_second(ingested // 1000)}.{ingested % 1000:03d}000Z",'
+            f'{ms:015d}{mark}{number:09d}{{"at":"{at}.{ms % 1000:03d}000Z","event_id":{_quoted(event["eventId"])},'
+            f'"stream":{_stream(event["logStreamName"])},"ingested_at":"{ingested}.{came_ms % 1000:03d}000Z",'
             f'"message":{_quoted(redact(event["message"]))}}}\n'
         )
     lines.sort()
