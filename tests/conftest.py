@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from support import shapes
 
@@ -59,10 +60,14 @@ class OutsideNetwork(BaseException):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Clears the process itself, since notebooks (nbval) and servers inherit it and know no fixtures."""
-    home = Path(tempfile.mkdtemp(prefix="vmq-tests-home-"))
+    # In /tmp by name: kernels put their sockets below it, and a socket's path may have 100 characters or so.
+    home = Path(tempfile.mkdtemp(prefix="vmq-", dir="/tmp"))
+    os.environ["JUPYTER_RUNTIME_DIR"] = str(home / "run")
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     _clean(os.environ, home)
     shapes.watch()
+    hypothesis.settings.register_profile("vmq", derandomize=True, deadline=None, database=None)
+    hypothesis.settings.load_profile("vmq")
     sys.addaudithook(_loopback_only)
 
 
