@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
@@ -46,7 +46,7 @@ class Peer:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._shift = timedelta()
+        self._moment: datetime | None = None
 
     def client(self, service: str, **config: Any) -> Any:
         return boto3.client(
@@ -90,18 +90,19 @@ class Peer:
         return 200, ""
 
     def set_time(self, moment: datetime) -> None:
-        """moto's clock stands at ``moment`` (naive UTC)."""
+        """moto's clock stands at ``moment`` (aware)."""
         import moto.core.utils
 
-        known = moto.core.utils.utcnow
-        for name, module in list(sys.modules.items()):
-            if name.startswith("moto.") and module.__dict__.get("utcnow") is known:
-                module.__dict__["utcnow"] = lambda: moment
-        moto.core.utils.__dict__["utcnow"] = lambda: moment
-        fake = moto.core.utils.utcnow
-        for name, module in list(sys.modules.items()):
-            if name.startswith("moto.") and "utcnow" in module.__dict__:
-                module.__dict__["utcnow"] = fake
+        if self._moment is None:
+            real = moto.core.utils.utcnow
+            for name, module in list(sys.modules.items()):
+                if name.startswith("moto.") and module.__dict__.get("utcnow") is real:
+                    module.__dict__["utcnow"] = self._utcnow
+        self._moment = moment
+
+    def _utcnow(self) -> datetime:
+        assert self._moment is not None
+        return self._moment.replace(tzinfo=None)
 
 
 def main(kind: str) -> None:

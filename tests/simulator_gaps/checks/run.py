@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import cloudwatch_checks  # noqa: F401 - registers its checks
 import harness
 import s3_checks  # noqa: F401 - registers its checks
 
