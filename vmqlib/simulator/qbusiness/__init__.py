@@ -19,7 +19,8 @@ In process, for scenarios and tests::
 ``q.call(operation, params)`` is the API itself, with its checks and errors; what falls due until moto's
 present happens first. Without a world, ``q.run_due(moment)`` moves it on. Switches: ``q.deny_read(bucket,
 key_prefix, reason)`` and ``q.allow_read(…)``, ``q.deny_role(arn)`` and ``q.allow_role(arn)``,
-``q.deliver_logs(app, "SYNC_JOB_LOGS", …)``, ``q.no_sync.time_of_day`` (UTC, None: off). ``q.index(index_id)``
+``q.deliver_logs(app, "SYNC_JOB_LOGS", …)``, ``q.put_user(user, *groups)``,
+``q.no_sync.time_of_day`` (UTC, None: off). ``q.index(index_id)``
 are the documents, ``q.syncs.jobs(source_id)`` the jobs.
 
 Decisions where AWS's pages say nothing, so that nobody takes them for facts: a document's id is

@@ -36,6 +36,8 @@ class Context:
         self.reader = BucketReader(account_id, partition, self.denials)
         self.logs = LogWriter(account_id, region, self.deliveries)
         self.metrics = MetricWriter(account_id, region)
+        self.groups: dict[str, frozenset[str]] = {}
+        self.identity_aware = True
         self._random = random.Random(0)
 
     def seed(self, number: int) -> None:
@@ -49,6 +51,10 @@ class Context:
     def dice(self) -> float:
         """A number in [0, 1)."""
         return self._random.random()
+
+    def groups_of(self, user: str | None) -> frozenset[str]:
+        """The groups that a user is in."""
+        return self.groups.get(user, frozenset()) if user is not None else frozenset()
 
     def arn(self, path: str) -> str:
         """The ARN of one of the service's resources."""

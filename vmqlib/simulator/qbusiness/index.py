@@ -18,7 +18,7 @@ __all__ = ["Content", "Document", "DocumentIndex", "Hit", "tokens"]
 
 _WORD = re.compile(r"[^\W_]+")
 _STOP_WORDS = (
-    "a an and are as at be but by can do does for from has have how i if in into is it its me my of on or our "
+    "a about an and are as at be but by can do does for from has have how i if in into is it its me my of on or our "
     "so such tell that the their then there these they this to us was we what when where which who why will "
     "with you your"
 )

@@ -10,12 +10,16 @@ from typing import Any
 from moto.core.base_backend import BackendDict, BaseBackend
 from moto.core.utils import get_service_model
 
+from vmqlib.simulator.qbusiness.access import Access
+from vmqlib.simulator.qbusiness.chat import Chat
 from vmqlib.simulator.qbusiness.context import Context
+from vmqlib.simulator.qbusiness.controls import ChatControls
 from vmqlib.simulator.qbusiness.documents import Documents
 from vmqlib.simulator.qbusiness.exceptions import Conflict, UnknownOperation
 from vmqlib.simulator.qbusiness.index import DocumentIndex
 from vmqlib.simulator.qbusiness.publisher import Calendar, DocumentCounts, NoSyncLambda
 from vmqlib.simulator.qbusiness.resources import Resource, Resources
+from vmqlib.simulator.qbusiness.retrieval import Retrieval
 from vmqlib.simulator.qbusiness.sync import Syncs
 from vmqlib.simulator.qbusiness.timing import Pace, now
 from vmqlib.simulator.qbusiness.validation import check_input
@@ -46,9 +50,15 @@ class QBusinessBackend(BaseBackend):
         self.calendar = Calendar(self.syncs)
         self.counts = DocumentCounts(self.context, self.resources, self.index)
         self.no_sync = NoSyncLambda(self.context, self.resources, self.syncs)
+        self.controls = ChatControls(self.resources)
+        retrieval = Retrieval(self.context, self.resources, self.index)
         self._operations: dict[str, Operation] = {
             **self.resources.operations(),
             **self.syncs.operations(),
+            **self.controls.operations(),
+            **retrieval.operations(),
+            **Chat(self.context, self.resources, self.controls, retrieval).operations(),
+            **Access(self.context, self.resources, self.index).operations(),
             **Documents(self.context, self.resources, self.syncs, self.index).operations(),
         }
         self._answered: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
@@ -95,6 +105,19 @@ class QBusinessBackend(BaseBackend):
     def allow_role(self, role_arn: str) -> None:
         """Takes a :meth:`deny_role` back."""
         self.context.denials.roles.discard(role_arn)
+
+    def put_user(self, user: str, *groups: str) -> None:
+        """Says which groups a user is in, for ACLs and topic rules."""
+        self.context.groups[user] = frozenset(groups)
+
+    @property
+    def identity_aware(self) -> bool:
+        """Whether callers' credentials pass for a signed-in user's. If not, chat is denied where users sign in."""
+        return self.context.identity_aware
+
+    @identity_aware.setter
+    def identity_aware(self, value: bool) -> None:
+        self.context.identity_aware = value
 
     def deliver_logs(self, application_id: str | None, *log_types: str) -> None:
         """Sets which logs are delivered (``SYNC_JOB_LOGS``, ``EVENT_LOGS``; none given: none).
@@ -188,6 +211,8 @@ class QBusinessBackend(BaseBackend):
 
     def _on_change(self, what: str, resource: Resource) -> None:
         kind = resource.kind.name
+        if kind == "APPLICATION" and what == "deleted":
+            self.controls.forget(resource.resource_id)
         if kind == "INDEX" and what == "deleted":
             self._indices.pop(resource.resource_id, None)
         if kind == "DATA_SOURCE":

@@ -19,9 +19,9 @@ _HOSTS = re.compile(r"https?://qbusiness(-fips)?\.[^.]+\.(api\.aws|amazonaws\.co
 
 
 def register() -> None:
-    """Makes ``qbusiness`` known to moto. To be called before ``mock_aws()`` starts or a server's first request.
+    """Makes ``qbusiness`` known to moto. Idempotent.
 
-    Calling it again changes nothing.
+    To be called before ``mock_aws()`` starts or a server gets its first request.
     """
     from moto import backend_index
 
