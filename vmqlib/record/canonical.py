@@ -59,7 +59,7 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted((jsonable(item) for item in value), key=str)
     if isinstance(value, datetime):
-        return None if value != value else iso(value)  # pandas' NaT is a datetime unequal to itself
+        return iso(value) if value == value else None  # noqa: PLR0124 - pandas' NaT is unequal to itself
     if isinstance(value, PurePath):
         return str(value)
     return _from_libraries(value)

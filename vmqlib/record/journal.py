@@ -320,7 +320,7 @@ class Journal:
                 where = f"line {number}" + (f" after byte {start}" if start else "")
                 raise CorruptRecord(
                     f"{self.path}, {where}, is not an event.",
-                    hint=f"Run `vmq verify {self.path.parent.name}` to see what else is wrong; restore the folder from a copy.",
+                    hint=f"Run `vmq verify {self.path.parent.name}`; restore the folder from a copy.",
                 ) from error
 
     def _raw(self) -> Iterator[dict[str, Any]]:
@@ -337,6 +337,10 @@ class Journal:
                     return
                 end += len(line)
                 yield end, line[:-1]
+
+    def contains(self, seq: int, sha: str) -> bool:
+        """Whether event ``seq`` is there and has that hash."""
+        return any(raw.get("seq") == seq and raw.get("hash") == sha for raw in self._raw())
 
     def torn(self) -> int:
         """How many bytes a torn last line has; 0 when there is none. (While another process appends, its line

@@ -39,7 +39,7 @@ def explain(error: OSError, path: Path, doing: str = "write") -> StorageError:
     if error.errno in _FULL:
         return StorageError(
             f"The disk is full: cannot {doing} {path}.",
-            hint="Make room (df -h), or set VMQ_INCIDENTS to a folder on another disk; what was recorded before is safe.",
+            hint="Make room (df -h), or set VMQ_INCIDENTS to another disk; what was recorded before is safe.",
         )
     if error.errno == errno.EROFS:
         return StorageError(
@@ -98,7 +98,7 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644, replace: 
                 file.flush()
                 sync_file(file.fileno())
             if replace:
-                os.replace(draft, path)
+                draft.replace(path)
         if not replace:
             link_or_rename(draft, path)
         with storage_errors(path):
@@ -120,7 +120,7 @@ def link_or_rename(draft: Path, path: Path) -> None:
     """
     try:
         os.link(draft, path)
-        os.unlink(draft)
+        draft.unlink()
     except FileExistsError:
         raise
     except OSError as error:
@@ -129,4 +129,4 @@ def link_or_rename(draft: Path, path: Path) -> None:
         if path.exists():  # a file system without hard links: the check is all there is
             raise FileExistsError(path) from error
         with storage_errors(path):
-            os.rename(draft, path)
+            draft.rename(path)

@@ -1,0 +1,1 @@
+"""What remains: journal, evidence, the incident, and the notebook that shows them."""

@@ -1,0 +1,138 @@
+"""Does an incident folder still say what it said? Works on broken folders, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmqlib.errors import CorruptRecord, VmqError
+from vmqlib.record import manifest as manifests
+from vmqlib.record.chain import JournalReport
+from vmqlib.record.events import NO_HASH, EvidenceRef
+from vmqlib.record.evidence import EvidenceStore
+from vmqlib.record.identity import read_identity
+from vmqlib.record.journal import Journal
+
+__all__ = ["Finding", "Report", "verify_folder"]
+
+_RENDERED = {".html", ".ipynb", ".ics"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be.
+
+    Parameters
+    ----------
+    path:
+        The file, within the incident's folder.
+    problem:
+        What is wrong with it.
+    serious:
+        Whether the record cannot be trusted there; otherwise it is worth knowing, and no more.
+    """
+
+    path: str
+    problem: str
+    serious: bool = True
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found about an incident's folder.
+
+    Parameters
+    ----------
+    ok:
+        Whether nothing serious was found.
+    journal:
+        The journal's chain.
+    evidence:
+        How many evidence files were checked.
+    sealed:
+        Whether there is a manifest (the incident is closed).
+    findings:
+        All that was found, serious or not.
+    """
+
+    ok: bool
+    journal: JournalReport
+    evidence: int
+    sealed: bool
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        counts = f"{self.journal.events} events, {self.evidence} evidence files"
+        head = f"{'verified' if self.ok else 'NOT as it was written'}: {counts}{', sealed' if self.sealed else ''}"
+        return "\n".join([head, *(f"  {found.path}: {found.problem}" for found in self.findings)])
+
+
+def verify_folder(folder: Path) -> Report:
+    """Checks identity, journal, every evidence file and, where there is one, the manifest.
+
+    Raises
+    ------
+    StorageError
+        When the folder cannot be read at all.
+    """
+    findings: list[Finding] = []
+    try:
+        read_identity(folder)
+    except VmqError as error:
+        findings.append(Finding("incident.json", error.message))
+    journal = Journal(folder / manifests.JOURNAL)
+    report = (
+        journal.verify() if journal.path.exists() else JournalReport(False, 0, NO_HASH, 1, "it is missing")
+    )
+    if not report.ok:
+        place = f"event {report.bad_seq}: " if report.events else ""
+        findings.append(Finding(manifests.JOURNAL, f"{place}{report.reason}"))
+    refs = _refs(journal)
+    findings += _evidence(EvidenceStore(folder / "evidence"), refs)
+    sealed = (folder / manifests.FILE).exists()
+    if sealed:
+        findings += _manifest(folder, journal)
+    ok = not any(finding.serious for finding in findings)
+    return Report(ok, report, len(refs), sealed, tuple(findings))
+
+
+def _refs(journal: Journal) -> dict[str, EvidenceRef]:
+    """Evidence that the readable part of the journal names."""
+    refs: dict[str, EvidenceRef] = {}
+    if journal.path.exists():
+        try:
+            for event in journal.events():
+                refs |= {ref.file: ref for ref in event.evidence}
+        except CorruptRecord:
+            pass  # the chain's report says where
+    return refs
+
+
+def _evidence(store: EvidenceStore, refs: dict[str, EvidenceRef]) -> Iterator[Finding]:
+    for name, ref in sorted(refs.items()):
+        if problem := store.check(ref):
+            yield Finding(f"evidence/{name}", problem)
+    for path in store.files():
+        if path.name not in refs:
+            yield Finding(f"evidence/{path.name}", "is named by no event of the journal", serious=False)
+
+
+def _manifest(folder: Path, journal: Journal) -> Iterator[Finding]:
+    try:
+        manifest = manifests.read(folder)
+    except VmqError as error:
+        yield Finding(manifests.FILE, error.message)
+        return
+    assert manifest is not None
+    if journal.path.exists() and not journal.contains(manifest.events, manifest.last_hash):
+        yield Finding(manifests.JOURNAL, f"event {manifest.events} is not the one that the manifest names")
+    for name, problem in manifests.compare(folder, manifest):
+        if problem == "extra":
+            yield Finding(name, "was added after closing", serious=False)
+        elif problem == "changed" and Path(name).suffix in _RENDERED:
+            yield Finding(name, "was rendered again after closing (or changed)", serious=False)
+        else:
+            yield Finding(
+                name, f"{problem} since closing" if problem == "changed" else "is missing since closing"
+            )

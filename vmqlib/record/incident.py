@@ -1,0 +1,692 @@
+"""The incident: what a notebook's cell, a command and a widget hold in their hands."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import getpass
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from vmqlib.errors import AwsError, BadInput, CorruptRecord, VmqError
+from vmqlib.record import manifest as manifests
+from vmqlib.record.checks import Report, verify_folder
+from vmqlib.record.events import Actor, Event, EvidenceRef, Kind, PhaseName, SeverityName
+from vmqlib.record.evidence import EvidenceStore
+from vmqlib.record.identity import Identity, find, folders, new_folder, read_identity, write_identity
+from vmqlib.record.journal import Entry, Journal
+from vmqlib.record.observation import Observation
+from vmqlib.record.observing import look_at_all
+from vmqlib.record.redaction import Redactor, redaction_key
+from vmqlib.record.state import State, fold
+from vmqlib.times import Clock, SystemClock, Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vmqlib.aws import Aws
+    from vmqlib.settings import Settings
+    from vmqlib.sources.base import Source
+
+__all__ = ["Incident", "IncidentEntry", "Summary"]
+
+_LOOK_BACK = timedelta(days=21)
+_RESOURCES = ("app_id", "index_id", "retriever_id", "ds_id", "web_experience_id", "bucket_name", "kms_key_id")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """An incident at a glance: what a record's header shows.
+
+    Parameters
+    ----------
+    id, title, trigger, region, account, data_source_id, resources:
+        As in ``incident.json``.
+    severity, phase:
+        As they are now.
+    opened_at, acknowledged_at, closed_at, last_event_at:
+        Times, UTC; ``None`` for what has not happened.
+    acknowledged_by:
+        Who took it.
+    as_of:
+        The moment that the rest is true for.
+    open_for:
+        From the opening to the closing, or to ``as_of``.
+    next_update_due:
+        When people are to be told next (runbook, step 5).
+    updates, actions, events:
+        How many messages went out, changes were made, events the journal has.
+    offline:
+        Whether this was made without AWS.
+    version:
+        The kit's version that opened it.
+    problems:
+        What is wrong with the record itself; empty when all is well.
+    """
+
+    id: str
+    title: str
+    trigger: str
+    region: str
+    account: str
+    data_source_id: str
+    resources: Mapping[str, str]
+    severity: SeverityName
+    phase: PhaseName
+    opened_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str
+    closed_at: datetime | None
+    last_event_at: datetime | None
+    as_of: datetime
+    open_for: timedelta
+    next_update_due: datetime | None
+    updates: int
+    actions: int
+    events: int
+    offline: bool
+    version: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IncidentEntry:
+    """A line of the list of incidents.
+
+    Parameters
+    ----------
+    id, dir:
+        Its id and folder.
+    title, trigger, severity, phase, opened_at, closed_at:
+        As far as they can be read.
+    problem:
+        Why it could not be read; ``""`` for a good one.
+    """
+
+    id: str
+    dir: Path
+    title: str = ""
+    trigger: str = ""
+    severity: SeverityName | None = None
+    phase: PhaseName | None = None
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    problem: str = ""
+
+
+class Incident:
+    """One incident: its identity, journal, evidence and state. Made by :meth:`open` and :meth:`load`.
+
+    Parameters
+    ----------
+    folder:
+        The incident's folder.
+    identity:
+        What ``incident.json`` says.
+    settings:
+        Whom to talk to, where incidents are kept.
+    aws:
+        ``None`` means offline: nothing is asked, everything comes from disk.
+    clock:
+        Tells the time.
+    sources:
+        What is observed, by name; by default :data:`vmqlib.sources.REGISTRY`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: Identity,
+        settings: Settings,
+        aws: Aws | None,
+        clock: Clock,
+        sources: Mapping[str, Source] | None = None,
+    ) -> None:
+        self.dir = folder
+        self.identity = identity
+        self.settings = settings
+        self.aws = aws
+        self.clock = clock
+        self.evidence = EvidenceStore(folder / "evidence")
+        self.journal = Journal(
+            folder / manifests.JOURNAL, actor=self.actor, clock=clock, masks=lambda: self.redactor
+        )
+        self._sources = sources
+        self._redactor: Redactor | None = None
+        self._actor: Actor | None = None
+        self._once = threading.RLock()
+        self._state, self._state_end = State(update_every=_cadence(settings)), 0
+        self._good: set[str] = set()
+
+    # -- opening and finding
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        aws: Aws | None,
+        *,
+        trigger: str,
+        title: str = "",
+        severity: str = "SEV2",
+        data_source_id: str = "",
+        clock: Clock | None = None,
+        sources: Mapping[str, Source] | None = None,
+    ) -> Incident:
+        """A new incident: its folder, identity and first event. Works while AWS cannot be reached, too: that
+        is when it is needed.
+
+        Parameters
+        ----------
+        trigger:
+            What set it off: ``sync-failed``, ``no-sync``, ``guardrail``, ``content``.
+        title:
+            For people; by default the trigger.
+        severity:
+            ``SEV1``, ``SEV2`` (the runbook's default) or ``SEV3``.
+        data_source_id:
+            The connector in question, or ``""``.
+
+        Raises
+        ------
+        BadInput
+            When ``severity`` is none.
+        StorageError
+            When the disk refuses.
+        """
+        from vmqlib import __version__
+
+        level = _one_of(severity, SeverityName, "severity")
+        clock = clock or (aws.clock if aws else SystemClock())
+        now = clock.now()
+        folder = new_folder(settings.incidents, now)
+        draft = Identity(
+            id=folder.name, title=title or trigger, trigger=trigger, severity=level, opened_at=now,
+            region=settings.region, account=settings.account_id, data_source_id=data_source_id,
+            resources={name: str(getattr(settings, name)) for name in _RESOURCES if getattr(settings, name)},
+            version=__version__,
+        )  # fmt: skip
+        incident = cls(folder, draft, settings, aws, clock, sources)
+        masked = {
+            "title": incident.redactor.text(draft.title),
+            "account": draft.account or incident._account(),
+        }
+        incident.identity = draft.model_copy(update=masked)
+        write_identity(folder, incident.identity)
+        incident.journal.append(
+            "opened",
+            f"Opened {incident.id} ({severity}): {incident.identity.title}.",
+            step="triage",
+            data=incident.identity.model_dump(mode="json"),
+        )
+        return incident
+
+    @classmethod
+    def load(
+        cls,
+        incident_id: str,
+        *,
+        settings: Settings | None = None,
+        aws: Aws | None = None,
+        clock: Clock | None = None,
+        sources: Mapping[str, Source] | None = None,
+    ) -> Incident:
+        """An incident that is there already. Changes nothing on disk.
+
+        Raises
+        ------
+        UnknownIncident
+            When there is none of that id; the hint names those that are alike.
+        CorruptRecord
+            When its identity or journal cannot be read.
+        """
+        if settings is None:
+            from vmqlib.settings import Settings
+
+            settings = Settings.load()
+        folder = find(settings.incidents, incident_id)
+        identity = read_identity(folder)
+        incident = cls(
+            folder, identity, settings, aws, clock or (aws.clock if aws else SystemClock()), sources
+        )
+        if not incident.journal.path.exists():
+            raise CorruptRecord(
+                f"{incident.journal.path} is missing.", hint="Restore it from a copy of the folder."
+            )
+        if incident.state.opened_at is None:
+            raise CorruptRecord(
+                f"{incident.journal.path} does not begin with the incident's opening.",
+                hint=f"Run `vmq verify {incident_id}`, and restore it from a copy of the folder.",
+            )
+        return incident
+
+    @staticmethod
+    def list(root: Path) -> Sequence[IncidentEntry]:
+        """Every incident in ``root``, the newest first. A broken one is listed with its problem."""
+        return tuple(_entry(folder) for folder in folders(Path(root)))
+
+    # -- what it is
+
+    @property
+    def id(self) -> str:
+        """``INC-20261123-001``."""
+        return self.identity.id
+
+    @property
+    def state(self) -> State:
+        """Where it stands: a fold over the journal, which other processes may write to, too."""
+        with self._once:
+            size = self.journal.path.stat().st_size if self.journal.path.exists() else 0
+            if size < self._state_end:
+                self._state, self._state_end = State(update_every=_cadence(self.settings)), 0
+            if size > self._state_end:
+                pairs = [*self.journal.events_with_ends(self._state_end)]
+                self._state = fold((event for _, event in pairs), self._state)
+                self._state_end = pairs[-1][0] if pairs else self._state_end
+            return self._state
+
+    @property
+    def offline(self) -> bool:
+        """Whether AWS is out of the picture."""
+        return self.aws is None
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment that views are true for: now, or offline the journal's last event."""
+        if self.aws is None:
+            return self.state.last_event_at or self.identity.opened_at
+        return self.clock.now()
+
+    @property
+    def redactor(self) -> Redactor:
+        """Masks for everything that goes into this incident's folder; the contacts of the settings stay
+        readable."""
+        with self._once:
+            if self._redactor is None:
+                contacts = self.settings.contacts
+                self._redactor = Redactor(
+                    (contacts.knowledge_ops, contacts.security), key=redaction_key(self.dir.parent)
+                )
+            return self._redactor
+
+    def actor(self) -> Actor:
+        """Who acts: the STS caller, asked once and ``unknown`` where it cannot be had, and the user of this
+        machine."""
+        with self._once:
+            if self._actor is None:
+                caller = "unknown"
+                if self.aws is not None:
+                    with contextlib.suppress(AwsError):
+                        caller = self.aws.caller().arn
+                self._actor = Actor(caller=caller, user=_user())
+            return self._actor
+
+    def _account(self) -> str:
+        parts = self.actor().caller.split(":")
+        return parts[4] if len(parts) > 5 else ""
+
+    def summary(self) -> Summary:
+        """The incident at a glance."""
+        state, identity = self.state, self.identity
+        opened = state.opened_at or identity.opened_at
+        report = self.journal.verify()
+        problems = (
+            () if report.ok else (f"The journal is damaged at event {report.bad_seq}: {report.reason}.",)
+        )
+        return Summary(
+            id=identity.id, title=identity.title, trigger=identity.trigger, region=identity.region,
+            account=identity.account, data_source_id=identity.data_source_id, resources=identity.resources,
+            severity=state.severity, phase=state.phase, opened_at=opened, acknowledged_at=state.acknowledged_at,
+            acknowledged_by=state.acknowledged_by, closed_at=state.closed_at, last_event_at=state.last_event_at,
+            as_of=self.as_of, open_for=(state.closed_at or self.as_of) - opened,
+            next_update_due=state.next_update_due, updates=len(state.updates), actions=len(state.applied),
+            events=state.events, offline=self.offline, version=identity.version, problems=problems,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"<{self.id}: {self.state.severity}, {self.state.phase}: {self.identity.title}>"
+
+    # -- looking
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """What can be observed, by name."""
+        if self._sources is None:
+            from vmqlib.sources import REGISTRY
+
+            self._sources = REGISTRY
+        return self._sources
+
+    @property
+    def was_observed(self) -> bool:
+        """Whether anything was looked at yet, with success or without."""
+        return bool(self.state.looks)
+
+    def observe(
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        window: Window | None = None,
+        windows: Mapping[str, Window] | None = None,
+        refresh: bool = False,
+        progress: Callable[[str], None] | None = None,
+        threads: int = 8,
+    ) -> dict[str, Observation]:
+        """Looks at AWS, several sources at once. Each look becomes evidence and an event. Offline nothing is
+        looked at, and what is on disk is given.
+
+        Parameters
+        ----------
+        names:
+            Which sources; all by default.
+        window:
+            The span to ask about; the last 21 days by default.
+        windows:
+            Other spans for some sources, by name.
+        refresh:
+            Looks again at what was seen before.
+        progress:
+            Told each source's name when it is done.
+        threads:
+            How many at once.
+
+        Raises
+        ------
+        BadInput
+            When a name is none.
+        StorageError, LockHeld, CorruptRecord
+            When what was seen cannot be written down. An :class:`AwsError` never: it is noted, and the
+            observation says so.
+        """
+        wanted = list(self.sources if names is None else names)
+        for name in wanted:
+            self._known(name)
+        seen = self.state.looks
+        todo = [name for name in wanted if refresh or name not in seen or seen[name].failed]
+        if self.aws is not None and todo:
+            now = self.clock.now()
+            default = window or Window(now - _LOOK_BACK, now)
+            look_at_all(
+                self,
+                self.aws,
+                [(self.sources[name], (windows or {}).get(name, default)) for name in todo],
+                threads=threads,
+                progress=progress or (lambda _: None),
+            )
+        return {name: self.observed(name) for name in wanted}
+
+    def observed(self, name: str) -> Observation:
+        """What is on disk about one source: its newest evidence, or why there is none. Never raises for a
+        source that was not, or could not be, seen.
+
+        Raises
+        ------
+        BadInput
+            When there is no such source.
+        """
+        look = self.state.looks.get(name)
+        if look is None:
+            self._known(name)
+        source = self.sources.get(name)
+        title = source.title if source else name
+        nothing = _table(source, tuple)
+        failed = look.failed if look else None
+        problem, hint = (failed.data.problem, failed.data.hint) if failed else ("", "")
+        if look is None or look.seen is None:
+            problem = problem or "Nobody has looked yet."
+            hint = hint or f"Run `vmq render {self.id} --refresh` where AWS can be reached."
+            partial = failed.evidence[0] if failed and failed.evidence else None
+            at = failed.at if failed else None
+            return Observation(name, title, nothing, False, problem, hint, at, False, problem, partial)
+        ref = look.seen.evidence[0]
+        try:
+            if ref.sha256 not in self._good:
+                self.evidence.open(ref)
+                self._good.add(ref.sha256)
+        except VmqError as error:
+            return Observation(
+                name, title, nothing, False, error.message, error.hint, ref.at, False, error.message, ref
+            )
+        if failed:
+            problem = f"A newer look failed: {problem}"
+        path = self.evidence.folder / ref.file
+        rows = _table(source, lambda: self.evidence.open_path(path).rows())
+        return Observation(name, title, rows, True, problem, hint, ref.at, ref.complete, ref.stopped, ref)
+
+    def observations(self) -> dict[str, Observation]:
+        """:meth:`observed` for every source."""
+        return {name: self.observed(name) for name in self.sources}
+
+    def _known(self, name: str) -> None:
+        if name not in self.sources:
+            close = difflib.get_close_matches(name, self.sources, n=1)
+            raise BadInput(
+                f"There is no source {name!r}.",
+                hint=f"Did you mean {close[0]!r}?" if close else f"Sources are: {', '.join(self.sources)}.",
+            )
+
+    # -- writing the journal
+
+    def note(self, text: str, data: Mapping[str, Any] | None = None, *, step: str = "") -> Event:
+        """A remark of a person."""
+        if not text.strip():
+            raise BadInput("The note is empty.", hint="Write what is to be remembered.")
+        return self._append("noted", step, text.strip(), data)
+
+    def conclude(
+        self,
+        step: str,
+        summary: str,
+        data: Mapping[str, Any] | None = None,
+        evidence: Sequence[EvidenceRef] = (),
+    ) -> Event:
+        """What was made of evidence. ``data`` may hold a ``verdict``."""
+        return self._append("concluded", step, summary, data, evidence)
+
+    def approved(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
+        """A plan was approved. ``data`` holds its ``digest``."""
+        return self._append("approved", step, summary, data)
+
+    def applying(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
+        """A change is about to be made: written down before it is. ``data``: ``action``, ``digest``,
+        ``item``."""
+        return self._append("applying", step, summary, data)
+
+    def applied(
+        self,
+        step: str,
+        summary: str,
+        data: Mapping[str, Any] | None = None,
+        evidence: Sequence[EvidenceRef] = (),
+    ) -> Event:
+        """A change was made. ``data`` as for :meth:`applying`."""
+        return self._append("applied", step, summary, data, evidence)
+
+    def failed(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
+        """A change, or an attempt at one, did not work. ``data``: ``action``, ``problem``, ``hint``."""
+        return self._append("failed", step, summary, data)
+
+    def verified(
+        self,
+        step: str,
+        summary: str,
+        data: Mapping[str, Any] | None = None,
+        evidence: Sequence[EvidenceRef] = (),
+    ) -> Event:
+        """The world was looked at after a change. ``data`` may hold ``ok``."""
+        return self._append("verified", step, summary, data, evidence)
+
+    def undone(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
+        """A change was taken back. ``data``: the ``digest``, or the ``action``, of what was undone."""
+        return self._append("undone", step, summary, data)
+
+    def notified(self, summary: str, *, channel: str, data: Mapping[str, Any] | None = None) -> Event:
+        """People were told, in ``channel``. The next update is due the cadence later."""
+        return self._append("notified", "communicate", summary, {**(data or {}), "channel": channel})
+
+    def append_many(self, entries: Iterable[Entry]) -> Sequence[Event]:
+        """Many events with one fsync: for a change of thousands of items."""
+        return self.journal.append_many(entries)
+
+    def set_severity(self, severity: str, reason: str = "") -> Event:
+        """A new severity, and why."""
+        level, before = _one_of(severity, SeverityName, "severity"), self.state.severity
+        if level == before:
+            raise BadInput(f"{self.id} is {before} already.", hint="Nothing was written.")
+        data = {"severity": level, "previous": before, "reason": reason}
+        return self._append("severity", "triage", f"Severity {before} to {level}{_because(reason)}.", data)
+
+    def set_phase(self, phase: str, reason: str = "") -> Event:
+        """The response goes on to another step of the runbook."""
+        name, before = _one_of(phase, PhaseName, "phase"), self.state.phase
+        data = {"phase": name, "previous": before, "reason": reason}
+        return self._append("phase", name, f"Phase {before} to {name}{_because(reason)}.", data)
+
+    def acknowledge(self, reason: str = "") -> Event:
+        """Somebody takes the incident (runbook, step 1). The first one counts; who comes later is noted."""
+        user, state = self.actor().user, self.state
+        if state.acknowledged_at:
+            return self.note(f"{user} acknowledged, too; {state.acknowledged_by} had before.", step="triage")
+        phase = "triage" if state.phase == "open" else state.phase
+        data = {"phase": phase, "previous": state.phase, "reason": reason, "acknowledged": True}
+        return self._append("phase", "triage", f"Acknowledged by {user}{_because(reason)}.", data)
+
+    def close(self, outcome: str = "", *, impact: str = "", cause: str = "", remediation: str = "") -> Event:
+        """The incident is over (runbook, step 6): the last event, and the manifest.
+
+        Raises
+        ------
+        BadInput
+            When it is closed already.
+        """
+        if self.state.closed_at:
+            raise BadInput(f"{self.id} is closed already.", hint="Add what is missing with `vmq note`.")
+        data = {"outcome": outcome, "impact": impact, "cause": cause, "remediation": remediation}
+        event = self._append(
+            "closed", "validate", f"Closed{': ' + outcome.rstrip('.') if outcome else ''}.", data
+        )
+        self.seal()
+        return event
+
+    def seal(self) -> manifests.Manifest:
+        """Writes ``MANIFEST.json`` for the folder as it is now. Do so again when the record was rendered
+        after closing."""
+        report = self.journal.verify()
+        if not report.ok:
+            raise CorruptRecord(
+                f"{self.journal.path} is damaged at event {report.bad_seq}: {report.reason}.",
+                hint=f"Run `vmq verify {self.id}`; a damaged record is not sealed.",
+            )
+        return manifests.write(self.dir, self.id, self.clock.now(), report.events, report.last_hash)
+
+    def _append(
+        self,
+        kind: Kind,
+        step: str,
+        summary: str,
+        data: Mapping[str, Any] | None = None,
+        evidence: Sequence[EvidenceRef] = (),
+    ) -> Event:
+        return self.journal.append(kind, summary, step=step, data=data, evidence=evidence)
+
+    # -- views
+
+    def verify(self) -> Report:
+        """Whether the folder still says what it said: identity, chain, evidence, manifest."""
+        return verify_folder(self.dir)
+
+    def timeline(self) -> pd.DataFrame:
+        """Every event: ``seq`` (Int64), ``at`` (UTC), ``kind``, ``step``, ``actor``, ``summary``."""
+        import pandas as pd
+
+        rows = [
+            (event.seq, event.at, event.kind, event.step, str(event.actor), event.summary)
+            for event in self.journal.events()
+        ]
+        frame = pd.DataFrame(rows, columns=["seq", "at", "kind", "step", "actor", "summary"])
+        types = {"seq": "Int64", "kind": "str", "step": "str", "actor": "str", "summary": "str"}
+        return frame.astype(types).assign(at=_utc(frame["at"]))
+
+    def marks(self) -> pd.DataFrame:
+        """What plots mark: ``at`` (UTC), ``label``, ``kind``: ``opened``, ``promotion``, ``applied``,
+        ``undone``, ``failed``, ``closed``; oldest first."""
+        import pandas as pd
+
+        rows = [*_promotions(self.observed("promotions"))] if "promotions" in self.sources else []
+        for event in self.journal.events():
+            action = getattr(event.data, "action", "")
+            if event.kind in {"opened", "closed"}:
+                rows.append((event.at, event.kind, event.kind))
+            elif action and event.kind in {"applied", "undone", "failed"}:
+                label = action if event.kind == "applied" else f"{action} {event.kind}"
+                rows.append((event.at, label, event.kind))
+        frame = pd.DataFrame(rows, columns=["at", "label", "kind"]).astype({"label": "str", "kind": "str"})
+        return frame.assign(at=_utc(frame["at"])).sort_values("at", kind="stable", ignore_index=True)
+
+
+def _promotions(seen: Observation) -> Iterator[tuple[datetime, str, str]]:
+    if seen.available:
+        known = seen.frame.dropna(subset=["at"])
+        for at, sha in zip(known["at"], known["ci_sha"].fillna(""), strict=True):
+            yield at.to_pydatetime(), f"promotion {sha[:8]}".strip(), "promotion"
+
+
+def _table(
+    source: Source | None, rows: Callable[[], Iterable[Mapping[str, Any]]]
+) -> Callable[[], pd.DataFrame]:
+    def table() -> pd.DataFrame:
+        import pandas as pd
+
+        from vmqlib.sources.base import frame
+
+        return frame(source, rows()) if source else pd.DataFrame(list(rows()))
+
+    return table
+
+
+def _utc(times: pd.Series[Any]) -> pd.Series[Any]:
+    import pandas as pd
+
+    return pd.to_datetime(times, utc=True).astype("datetime64[us, UTC]")
+
+
+def _entry(folder: Path) -> IncidentEntry:
+    try:
+        identity = read_identity(folder)
+        state = fold(Journal(folder / manifests.JOURNAL).events())
+    except VmqError as error:
+        return IncidentEntry(folder.name, folder, problem=error.message)
+    if state.opened_at is None:
+        return IncidentEntry(
+            folder.name, folder, identity.title, problem="Its journal does not begin with its opening."
+        )
+    return IncidentEntry(
+        folder.name, folder, identity.title, identity.trigger, state.severity, state.phase, state.opened_at,
+        state.closed_at,
+    )  # fmt: skip
+
+
+def _one_of(value: str, names: Any, what: str) -> Any:
+    if value not in get_args(names):
+        raise BadInput(f"There is no {what} {value!r}.", hint=f"Choose one of {', '.join(get_args(names))}.")
+    return value
+
+
+def _because(reason: str) -> str:
+    return f": {reason.rstrip('.')}" if reason else ""
+
+
+def _cadence(settings: Settings) -> timedelta:
+    return timedelta(minutes=settings.update_minutes)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user database
+        return str(os.getuid())
