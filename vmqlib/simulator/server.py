@@ -16,13 +16,24 @@ from vmqlib.simulator.clock import SimClock, moto_time
 from vmqlib.simulator.dispatch import MotoApp
 from vmqlib.simulator.faults import Fault, Faults
 from vmqlib.simulator.http import Server
-from vmqlib.simulator.identity import Resources, environment
+from vmqlib.simulator.identity import ACCOUNT_ID, REGION, Resources, environment
 from vmqlib.simulator.protocols import Answer, Environ, identify
 from vmqlib.simulator.scenarios import SCENARIOS, Scenario, Truth
 from vmqlib.simulator.scenarios.stage import Progress, Stage
+from vmqlib.simulator.startup import prepare_moto
 from vmqlib.simulator.world import World
 
 __all__ = ["LocalAws", "serve"]
+
+# seconds: three hundred documents in four to eight, so that a demo shows a sync at work
+_LIVE = {
+    "base": 1.4,
+    "per_scanned": 0.008,
+    "per_indexed": 0.014,
+    "closing": 0.4,
+    "stopping": 0.5,
+    "jitter": 0.1,
+}
 
 
 class LocalAws:
@@ -72,7 +83,7 @@ class LocalAws:
             if self._now is not None:
                 self.clock.set(self._now)
             stack.enter_context(moto_time(self.clock))
-            _prepare_moto(self.seed)
+            prepare_moto(self.seed)
             self._moto = MotoApp()
             self._play_scenario()
             for rule in self._given:
@@ -133,15 +144,17 @@ class LocalAws:
             return self._moto(environ)
 
     def _play_scenario(self) -> None:
+        from vmqlib.simulator.aws_gaps.cloudwatch import AlarmEvaluation
         from vmqlib.simulator.qbusiness import Pace
 
+        self.world.add(AlarmEvaluation(ACCOUNT_ID, REGION))
         stage = Stage(self.clock, self.world, self._moto, self.seed, self._progress)
         if self._scenario is None:
             self.world.add(stage.qbusiness)
         else:
             self._truth = self._scenario.build(stage)
             self._resources = stage.resources
-        stage.qbusiness.pace = Pace.quick()
+        stage.qbusiness.pace = Pace(**_LIVE)
 
     def _stop(self, thread: threading.Thread) -> None:
         self._server.shutdown()
@@ -155,22 +168,6 @@ def _find(scenario: str | None) -> Scenario | None:
     if scenario not in SCENARIOS:
         raise ValueError(f"There is no scenario {scenario!r}; there are {', '.join(SCENARIOS)}.")
     return SCENARIOS[scenario]
-
-
-def _prepare_moto(seed: int) -> None:
-    """An empty moto, whose identifiers follow from ``seed``."""
-    from moto.core.base_backend import BackendDict
-    from moto.core.model_instances import reset_model_data
-    from moto.moto_api._internal import mock_random
-
-    from vmqlib.simulator import aws_gaps
-    from vmqlib.simulator.qbusiness import register
-
-    register()
-    aws_gaps.install()
-    BackendDict.reset()
-    reset_model_data()
-    mock_random.seed(seed)
 
 
 class _Stop(Exception):

@@ -10,11 +10,12 @@ from vmqlib.simulator.identity import ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_
 from vmqlib.simulator.scenarios.documents import ACL_KEY, METADATA_PREFIX
 from vmqlib.simulator.scenarios.stage import Stage
 
-__all__ = ["BUCKET", "DASHBOARD", "ESCALATIONS", "GUARDRAILS", "set_up"]
+__all__ = ["BUCKET", "DASHBOARD", "ESCALATIONS", "GUARDRAILS", "drop_expired_messages", "set_up"]
 
 BUCKET = "vaultmesh-knowledge-base"
 ESCALATIONS = "ops-escalations"
 DASHBOARD = "VaultMesh-QBusiness"
+_RETENTION = 14 * 24 * 3600  # seconds
 GUARDRAILS: dict[str, Any] = {
     "responseScope": "ENTERPRISE_CONTENT_ONLY",
     "blockedPhrasesConfigurationUpdate": {
@@ -207,10 +208,19 @@ def _delivery_source(name: str, resource_arn: str, log_type: str) -> None:
 def _escalations(stage: Stage) -> None:
     sns, sqs = stage.client("sns"), stage.client("sqs")
     sns.create_topic(Name=ESCALATIONS)
-    sqs.create_queue(QueueName=ESCALATIONS)
+    sqs.create_queue(QueueName=ESCALATIONS, Attributes={"MessageRetentionPeriod": str(_RETENTION)})
     queue = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{ESCALATIONS}"
     sns.subscribe(TopicArn=_TOPIC_ARN, Protocol="sqs", Endpoint=queue)
     sns.subscribe(TopicArn=_TOPIC_ARN, Protocol="email", Endpoint="knowledge-ops@vaultmesh.io")
+
+
+def drop_expired_messages(stage: Stage) -> None:
+    """What SQS does by itself. moto answers nothing at all while an expired message is the first of a queue."""
+    from moto.sqs.models import sqs_backends
+
+    oldest = (stage.now.timestamp() - _RETENTION) * 1000
+    queue: Any = sqs_backends[ACCOUNT_ID][REGION].queues[ESCALATIONS]
+    queue._messages[:] = [message for message in queue._messages if message.sent_timestamp > oldest]
 
 
 def _alarms(stage: Stage) -> None:

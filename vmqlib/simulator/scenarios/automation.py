@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from vmqlib.simulator.identity import ACCOUNT_ID, REGION
 from vmqlib.simulator.scenarios.bucket import STAGING
@@ -63,7 +63,7 @@ class SyncWatch:
     def __init__(self, stage: Stage, every: timedelta = timedelta(minutes=5)) -> None:
         self._stage = stage
         self._every = every
-        self._last = stage.now
+        self._last = datetime.min.replace(tzinfo=UTC)
 
     def next_event_at(self) -> datetime | None:
         """The next look that finds something to say; None while the last sync was good."""

@@ -16,10 +16,11 @@ from typing import Any
 
 from vmqlib.simulator.scenarios.prose import Sections, prose
 
-__all__ = ["ACL_KEY", "METADATA_PREFIX", "Page", "acl_file", "corpus", "metadata_key"]
+__all__ = ["ACL_KEY", "METADATA_PREFIX", "SECURITY_GROUP", "Page", "acl_file", "corpus", "metadata_key"]
 
 ACL_KEY = "acl.json"
 METADATA_PREFIX = "metadata/"
+SECURITY_GROUP = "security@vaultmesh.io"
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -105,18 +106,13 @@ def metadata_key(key: str) -> str:
 
 
 def acl_file(bucket: str) -> bytes:
-    """The connector's ACL file: every folder is named, since one that is not is open to everyone."""
+    """The connector's ACL file: it closes one folder; what it does not name is open to everyone."""
 
     def rule(prefix: str, *groups: str) -> dict[str, Any]:
         entries = [{"Name": group, "Type": "GROUP", "Access": "ALLOW"} for group in groups]
         return {"keyPrefix": f"s3://{bucket}/{prefix}", "aclEntries": entries}
 
-    rules = [
-        rule("", "everyone@vaultmesh.io"),
-        rule("policies/", "everyone@vaultmesh.io", "auditors@vaultmesh.io"),
-        rule("security/", "security@vaultmesh.io", "on-call@vaultmesh.io"),
-    ]
-    return (json.dumps(rules, indent=2) + "\n").encode()
+    return (json.dumps([rule("security/", SECURITY_GROUP)], indent=2) + "\n").encode()
 
 
 def _pages(seed: int) -> Iterator[Page]:
@@ -219,7 +215,7 @@ def _policy(seed: int, policy: str) -> Page:
         ("Review", (f"Governance reviews the {policy} policy twice a year and after each SEV1.",)),
     )  # fmt: skip
     key = f"policies/{_slug(policy)}.md"
-    question = f"What does the {policy} policy say?"
+    question = f"What are the rules of the {policy} policy?"
     return _page(seed, key, title, question, "policy", _markdown(title, sections), has_metadata=True)
 
 
@@ -244,7 +240,7 @@ def _threat_model(seed: int, name: str) -> Page:
     title = f"{words['Name']} threat model"
     sections: Sections = (
         ("Assets", ("What {name} protects: the integrity of what it does, that is, it {does}.",)),
-        ("Threats", (
+        ("Main threats", (
             "A stolen operator credential: limited by rotation every {rotation} and by quorum.",
             "A lying replica: found by anchor's digests within {recovery}.",
         )),

@@ -22,5 +22,5 @@ class Healthy:
         """Sets the account up and lets three weeks pass."""
         routine = Routine(stage)
         routine.prepare()
-        stage.play(routine.begins_at)
+        routine.play()
         return routine.truth()

@@ -1,10 +1,10 @@
-"""The people of VaultMesh who ask the assistant, more by day than by night."""
+"""The people of VaultMesh who ask the assistant, mostly in working hours."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from vmqlib.simulator.scenarios.documents import Page
+from vmqlib.simulator.scenarios.documents import SECURITY_GROUP, Page
 from vmqlib.simulator.scenarios.stage import Stage
 
 __all__ = ["People"]
@@ -13,8 +13,11 @@ _NAMES = (
     "amara.okafor", "bjorn.lindqvist", "chiara.conti", "dev.patel", "elif.kaya", "fionn.byrne", "grete.holm",
     "hugo.martin", "ines.duarte", "jonas.weber", "keiko.tanaka", "liam.walsh", "mina.haddad", "noor.rahman",
 )  # fmt: skip
-_BUSY = 2.6  # questions an hour from 07 to 18 UTC, and fewer otherwise
-_QUIET = 0.25
+_SECURITY_TEAM = _NAMES[3:6]
+_BUSY = 1.4  # questions an hour in working hours, and fewer otherwise
+_QUIET = 0.12
+_WORKING_HOURS = (timedelta(hours=-7), timedelta(hours=4))  # around "now", whatever the clock says
+_DAY = timedelta(days=1)
 _OFF_TOPIC = (
     "What is for lunch in the canteen on Friday?",
     "Can you book me a flight to Lisbon?",
@@ -43,38 +46,48 @@ class People:
         self._focus: tuple[Page, ...] = ()
         self._factor = 1.0
         self._next = self._after(begins_at + timedelta(hours=2))
+        groups = stage.qbusiness.context.groups
+        groups.update({_address(name): frozenset({SECURITY_GROUP}) for name in _SECURITY_TEAM})
 
-    def turn_to(self, pages: tuple[Page, ...], factor: float) -> None:
-        """From now on most questions are about ``pages``, and there are ``factor`` times as many."""
+    def turn_to(self, pages: tuple[Page, ...], factor: float, at: datetime) -> None:
+        """From ``at`` on most questions are about ``pages``, and there are ``factor`` times as many."""
         self._focus = pages
         self._factor = factor
+        self._next = self._after(at)
 
     def next_event_at(self) -> datetime | None:
         return self._next
 
     def run_due(self, now: datetime) -> None:
         self._next = self._after(now)
-        self._ask(self._random.choice(_NAMES), self._question())
+        question, restricted = self._question()
+        self._ask(self._random.choice(_SECURITY_TEAM if restricted else _NAMES), question)
 
     def _after(self, moment: datetime) -> datetime:
-        rate = (_BUSY if 7 <= moment.hour < 18 else _QUIET) * self._factor
+        begin, end = _WORKING_HOURS
+        is_working = (moment - self._stage.now - begin) % _DAY < end - begin
+        rate = (_BUSY if is_working else _QUIET) * self._factor
         return moment + timedelta(hours=self._random.expovariate(rate))
 
-    def _question(self) -> str:
+    def _question(self) -> tuple[str, bool]:
+        """What is asked, and whether only the security team may know."""
         dice = self._random.random()
-        if self._focus and dice < 0.75:
-            return self._random.choice(self._focus).question
         if dice > 0.975:
-            return self._random.choice(_BLOCKED)
+            return self._random.choice(_BLOCKED), False
         if dice > 0.93:
-            return self._random.choice(_OFF_TOPIC)
-        return self._random.choice(self._pages).question
+            return self._random.choice(_OFF_TOPIC), False
+        page = self._random.choice(self._focus if self._focus and dice < 0.75 else self._pages)
+        return page.question, page.category == "security"
 
     def _ask(self, name: str, question: str) -> None:
         """ChatSync; a question that finds no answer is part of life."""
-        if "ChatSync" not in self._stage.qbusiness._operations:
-            return
-        self._stage.qbusiness.call(
-            "ChatSync", {"applicationId": self._stage.resources.app_id, "userId": f"{name}@vaultmesh.io",
-                         "userMessage": question},
-        )  # fmt: skip
+        message = {
+            "applicationId": self._stage.resources.app_id,
+            "userId": _address(name),
+            "userMessage": question,
+        }
+        self._stage.qbusiness.call("ChatSync", message)
+
+
+def _address(name: str) -> str:
+    return f"{name}@vaultmesh.io"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vmqlib.simulator.identity import ACCOUNT_ID
-from vmqlib.simulator.scenarios.account import set_up
+from vmqlib.simulator.scenarios.account import drop_expired_messages, set_up
 from vmqlib.simulator.scenarios.automation import DailyAudit, SyncWatch
 from vmqlib.simulator.scenarios.base import Truth
 from vmqlib.simulator.scenarios.bucket import STAGING
@@ -101,6 +101,11 @@ class Routine:
             before = stage.now - age
         for days in _PUSHES:
             stage.at(stage.now - timedelta(days=days, hours=2 + days % 5), self._push)
+
+    def play(self) -> None:
+        """Lets everything happen, up to the present."""
+        self.stage.play(self.begins_at)
+        drop_expired_messages(self.stage)
 
     def live_pages(self) -> list[Page]:
         """The pages that have been written and not retired, in key order."""

@@ -25,6 +25,7 @@ _BUILD = timedelta(minutes=118)  # before "now", as all of these
 _PROMOTION = timedelta(minutes=100)
 _RETRY = timedelta(minutes=40)
 _BROKEN_SHARE = 1 / 3
+_QUESTIONS = 12.0  # times as many as on other days
 _EMPTY, _CUT_METADATA = 14, 12
 _DELETED = 19  # of some 300: under the deletion safeguard's 15 %, so the index loses them
 
@@ -47,7 +48,7 @@ class SyncFailed:
         stage.at(stage.now - _BUILD, accident.build)
         stage.at(stage.now - _PROMOTION, accident.promote)
         stage.at(stage.now - _RETRY, lambda moment: routine.sync(moment, "retry by ops-sync-retry"))
-        stage.play(routine.begins_at)
+        routine.play()
         return accident.truth()
 
 
@@ -75,11 +76,19 @@ class _Accident:
         self.stage.bucket.write(changes, moment)
 
     def promote(self, moment: datetime) -> None:
-        """It is promoted; CI starts a sync; people begin to miss answers."""
+        """It is promoted; CI starts a sync; once that is done, people begin to miss answers."""
         self.promotion = self.routine.promote_and_sync(moment)
+        self.stage.at(moment + timedelta(minutes=10), self.people_miss_answers)
+
+    def people_miss_answers(self, moment: datetime) -> None:
+        """Word gets round: more people ask, mostly for what is gone and in no other document."""
         pages = self.routine.pages
-        missing = tuple(pages[key] for key in (*sorted(self.broken), *self.deleted))
-        self.stage.at(moment + timedelta(minutes=5), lambda _: self.routine.people.turn_to(missing, 6.0))
+        missing = [pages[key] for key in (*sorted(self.broken), *self.deleted)]
+        index = self.stage.qbusiness.index(self.stage.resources.index_id)
+        lost = [
+            page for page in missing if not any(hit.coverage >= 0.5 for hit in index.search(page.question))
+        ]
+        self.routine.people.turn_to(tuple(lost), _QUESTIONS, moment)
 
     def truth(self) -> Truth:
         """What happened."""
