@@ -113,6 +113,13 @@ class Aws:
         with self._lock:
             return self._make(service)
 
+    def close(self) -> None:
+        """Closes the connections of every client. A later call opens new ones."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
     def caller(self) -> Caller:
         """Who we are. Asked once.
 

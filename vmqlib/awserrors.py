@@ -167,7 +167,7 @@ def _refused(error: ClientError, operation: str, resource: str) -> AwsError:
         )
     if kind is InvalidRequest:
         return InvalidRequest(
-            f"AWS refused the request {operation}{on}: {said or code}",
+            f"AWS refused the request {operation}{on}: {(said or code).rstrip('.')}.",
             hint="Check the ids and names in .env and vmq.toml: `vmq doctor` compares them with the account.",
             **extra,
         )
@@ -279,7 +279,7 @@ def _unsent(error: BotoCoreError, operation: str) -> AwsError:
         return _not_here(operation, str(known.get("region_name", "")), str(error))
     if isinstance(error, boto.EndpointConnectionError) and (region := _unresolved_region(error, operation)):
         return _not_here(operation, region, "its endpoint has no address")
-    if isinstance(error, boto.HTTPClientError):
+    if isinstance(error, boto.HTTPClientError | boto.ConnectionError):
         where = str(known.get("endpoint_url") or known.get("proxy_url") or "")
         return _no_answer(operation, _why(error), where)
     return AwsError(

@@ -87,7 +87,7 @@ _VARYING = (
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
     (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{12,}\b", re.IGNORECASE), "<id>"),
     (re.compile(r"\S*[\w-]/[\w./-]+|\b[\w-]+\.(?:md|json|txt|pdf|html?|docx?|csv)\b"), "<name>"),
-    (re.compile(r"\d+(?:[.,]\d+)*"), "N"),
+    (re.compile(r"(?<![\w-])\d+(?:[.,]\d+)*"), "N"),
 )
 
 

@@ -89,7 +89,8 @@ def _log_errors(operation: str, group: str) -> Iterator[None]:
             yield
     except ResourceMissing as error:
         known = {"operation": error.operation, "code": error.code}
-        if "stream" in str(error.__cause__).lower():
+        cause: Any = error.__cause__
+        if "stream" in cause.response["Error"].get("Message", "").lower():
             raise ResourceMissing(
                 f"A log stream of {group} was deleted while it was read.", hint="Repeat.", **known
             ) from error

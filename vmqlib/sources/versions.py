@@ -270,15 +270,15 @@ def changed_since(versions: pd.DataFrame, at: datetime) -> pd.DataFrame:
     table["changes"] = table["changes"].fillna(0)
     table["ambiguous"] = earlier["ambiguous"].reindex(table.index).eq(True)
 
-    gone = table["current_is_delete_marker"].eq(True)
+    gone = table["current_is_delete_marker"].fillna(False).astype("bool")
     unknown = table["then_version_id"].isna()
-    was_gone = unknown | table["then_is_delete_marker"].eq(True)
+    was_gone = unknown | table["then_is_delete_marker"].fillna(False).astype("bool")
     table["action"] = "rewritten"
     table.loc[gone, "action"] = "deleted"
     table.loc[was_gone, "action"] = "restored"
     table.loc[unknown, "action"] = "added"
     same = table["current_etag"].eq(table["then_etag"]) & table["current_size"].eq(table["then_size"])
-    table["same_content"] = same.fillna(False).astype(bool) & ~gone & ~was_gone
+    table["same_content"] = same.fillna(False).astype("bool") & ~gone & ~was_gone
 
     changed = table["current_version_id"].ne(table["then_version_id"]) & ~(gone & was_gone)
     names = [f"{when}_{field}" for when in ("current", "then") for field in fields[:-1]]
