@@ -10,7 +10,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_settings import (
@@ -22,7 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from vmqlib.errors import SettingsError
+from vmqlib.errors import BadInput, SettingsError
 
 __all__ = ["Alarms", "Connector", "Contacts", "Settings", "aws_settings_found"]
 
@@ -110,7 +110,9 @@ class Settings(BaseSettings):
     log_groups: tuple[str, ...] = Field((), description="further log groups to capture")
     slack_channel: str = Field("#ops-escalations", description="where updates go")
     update_minutes: int = Field(30, gt=0, description="minutes between updates (runbook, step 5)")
-    operations_runbook: Path = Field(Path("OPERATIONS-RUNBOOK.md"), description="where closed incidents are entered")
+    operations_runbook: Path = Field(
+        Path("OPERATIONS-RUNBOOK.md"), description="where closed incidents are entered"
+    )
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:
@@ -152,11 +154,22 @@ class Settings(BaseSettings):
         return self.connectors or (Connector(name="s3", data_source_id=self.ds_id, bucket=self.bucket_name),)
 
     def connector(self, data_source_id: str) -> Connector:
-        """The connector of that data source; an unnamed one reads the bucket of ``.env``."""
+        """The connector of that data source; an unnamed one reads the bucket of ``.env``.
+
+        Raises
+        ------
+        BadInput
+            When it is not of an id's form.
+        """
         for connector in self.data_sources:
             if connector.data_source_id == data_source_id:
                 return connector
-        return Connector(name=data_source_id, data_source_id=data_source_id, bucket=self.bucket_name)
+        try:
+            return Connector(name=data_source_id, data_source_id=data_source_id, bucket=self.bucket_name)
+        except ValidationError as error:
+            raise BadInput(
+                f"{data_source_id!r} is not a data source id.", hint=f"Give {_EXPECTED['data_source_id']}."
+            ) from error
 
     def require(self, *keys: str) -> None:
         """Makes sure that these are set.
@@ -183,7 +196,9 @@ def _nearest(name: str) -> Path | None:
 
 def _sources(settings_cls: type[BaseSettings]) -> list[tuple[str, PydanticBaseSettingsSource]]:
     """Where settings come from, strongest first, each with the name that an error gives it."""
-    sources: list[tuple[str, PydanticBaseSettingsSource]] = [("the environment", EnvSettingsSource(settings_cls))]
+    sources: list[tuple[str, PydanticBaseSettingsSource]] = [
+        ("the environment", EnvSettingsSource(settings_cls))
+    ]
     if toml := _nearest("vmq.toml"):
         sources.append((str(toml), InitSettingsSource(settings_cls, _read_toml(toml, settings_cls))))
     if env := _nearest(".env"):
@@ -195,9 +210,13 @@ def _read_toml(path: Path, settings_cls: type[BaseSettings]) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}.", hint="Mend that line, or move the file away.") from error
+        raise SettingsError(
+            f"{path} cannot be read: {error}.", hint="Mend that line, or move the file away."
+        ) from error
     _refuse_unknown(content, str(path))
-    return {str(settings_cls.model_fields[key].validation_alias or key): value for key, value in content.items()}
+    return {
+        str(settings_cls.model_fields[key].validation_alias or key): value for key, value in content.items()
+    }
 
 
 def _refuse_unknown(content: Mapping[str, Any], where: str) -> None:
@@ -206,7 +225,9 @@ def _refuse_unknown(content: Mapping[str, Any], where: str) -> None:
             close = difflib.get_close_matches(key, Settings.model_fields, n=1)
             raise SettingsError(
                 f"{key!r} in {where} is not a setting.",
-                hint=f"Did you mean {close[0]!r}?" if close else f"Settings are: {', '.join(Settings.model_fields)}.",
+                hint=f"Did you mean {close[0]!r}?"
+                if close
+                else f"Settings are: {', '.join(Settings.model_fields)}.",
             )
 
 
@@ -222,13 +243,15 @@ def _explain(error: ValidationError, given: Mapping[str, Any]) -> SettingsError:
         alias = {location[0], head}
         where = next((name for name, source in _sources(Settings) if alias & set(source())), where)
     value = "" if isinstance(first["input"], dict) else f" (it is {_shown(location, first['input'])})"
-    expected = _EXPECTED.get(names.get(leaf, leaf), cast(str, first["msg"]).lower())
+    expected = _EXPECTED.get(names.get(leaf, leaf), first["msg"].lower())
     return SettingsError(f"{'.'.join(location)} in {where} cannot be used{value}.", hint=f"Write {expected}.")
 
 
 def _shown(location: list[str], value: object) -> str:
     """The bad value, unless its name says that it might be a secret."""
-    secret = any(word in part.lower() for part in location for word in ("token", "secret", "password", "webhook"))
+    secret = any(
+        word in part.lower() for part in location for word in ("token", "secret", "password", "webhook")
+    )
     return "hidden" if secret else repr(value)[:80]
 
 

@@ -1,5 +1,208 @@
-"""``vmq list``, ``show``, ``note``, ``verify`` and ``close``: one incident's journal and folder."""
+"""``vmq list``, ``show``, ``note``, ``verify`` and ``close``: the incidents and their journals."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from vmqlib.cli.output import json_option, notice, print_json, table
+from vmqlib.errors import BadInput
+from vmqlib.settings import Settings
+from vmqlib.times import SystemClock, duration, show_time
+
+if TYPE_CHECKING:
+    from vmqlib.record.incident import Incident
+
 __all__ = ["close_command", "list_command", "note_command", "show_command", "verify_command"]
+
+_id = click.argument("incident_id", metavar="ID")
+
+
+@click.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """List the incidents, newest first.
+
+    \b
+    Examples:
+      vmq list
+      vmq list --json | jq -r '.[] | select(.closed_at == null) | .id'
+    """
+    from vmqlib.record.incident import Incident
+
+    root = Settings.load().incidents
+    entries = Incident.list(root)
+    if as_json:
+        print_json([asdict(entry) for entry in entries])
+        return
+    if not entries:
+        notice(f"No incidents in {root.resolve()}. `vmq open --trigger sync-failed` opens one.")
+        return
+    now = SystemClock().now()
+    table(
+        ("id", "severity", "state", "opened", "lasted", "title"),
+        (
+            (
+                entry.id,
+                entry.severity,
+                entry.phase or "BROKEN",
+                show_time(entry.opened_at) if entry.opened_at else "",
+                duration((entry.closed_at or now) - entry.opened_at) if entry.opened_at else "",
+                entry.problem or entry.title,
+            )
+            for entry in entries
+        ),
+    )
+
+
+@click.command("show")
+@_id
+@json_option
+def show_command(incident_id: str, as_json: bool) -> None:
+    """Show where an incident stands: state, timeline, what was not seen, next steps.
+
+    \b
+    Examples:
+      vmq show INC-20261123-001
+      vmq show INC-20261123-001 --json | jq .next_steps
+    """
+    from vmqlib.runbook.nextsteps import next_steps
+
+    incident = _load(incident_id)
+    summary, steps = incident.summary(), next_steps(incident)
+    events = incident.timeline()
+    missing = [seen for seen in incident.observations().values() if not seen.available]
+    if as_json:
+        print_json(
+            {
+                **asdict(summary),
+                "resources": dict(summary.resources),
+                "open_for": summary.open_for.total_seconds(),
+                "dir": incident.dir.resolve(),
+                "timeline": events.to_dict("records"),
+                "unavailable": [
+                    {"name": seen.name, "problem": seen.problem, "hint": seen.hint} for seen in missing
+                ],
+                "next_steps": [asdict(step) for step in steps],
+            }
+        )
+        return
+    click.echo(f"{summary.id}  {summary.severity}  {summary.phase}  {summary.title}")
+    click.echo(
+        f"  opened {show_time(summary.opened_at)}, open for {duration(summary.open_for)}; {incident.dir}"
+    )
+    if summary.next_update_due:
+        late = SystemClock().now() - summary.next_update_due
+        when = f"{duration(late)} ago" if late.total_seconds() > 0 else f"in {duration(-late)}"
+        click.echo(f"  next update in {incident.settings.slack_channel} due {when}")
+    for problem in summary.problems:
+        notice(f"  {problem}")
+    table(
+        ("at", "kind", "step", "what"),
+        zip(events["at"].map(show_time), events["kind"], events["step"], events["summary"], strict=True),
+    )
+    for seen in missing:
+        click.echo(f"not seen: {seen.title}: {seen.problem} {seen.hint}")
+    click.echo("Next steps")
+    for step in steps:
+        click.echo(f"  {step.step}: {step.why}")
+        if step.command:
+            click.echo(f"    {step.command}")
+
+
+@click.command("note")
+@_id
+@click.argument("text", nargs=-1, required=True)
+@json_option
+def note_command(incident_id: str, text: tuple[str, ...], as_json: bool) -> None:
+    """Write a line into an incident's journal. Secrets and addresses in it are masked.
+
+    \b
+    Examples:
+      vmq note INC-20261123-001 "Support confirms: answers are back."
+    """
+    event = _load(incident_id).note(" ".join(text))
+    if as_json:
+        print_json({"id": incident_id, "seq": event.seq, "at": event.at, "summary": event.summary})
+    else:
+        notice(f"Noted as event {event.seq} at {show_time(event.at)}.")
+
+
+@click.command("verify")
+@_id
+@json_option
+def verify_command(incident_id: str, as_json: bool) -> None:
+    """Check that nothing of a record was changed: journal, evidence files, manifest.
+
+    Exit code 0: it says what it said. 1: it does not.
+
+    \b
+    Examples:
+      vmq verify INC-20261123-001
+      for id in $(vmq list --json | jq -r '.[].id'); do vmq verify "$id"; done
+    """
+    from vmqlib.record.checks import verify_folder
+    from vmqlib.record.identity import find
+
+    folder = find(Settings.load().incidents, incident_id)
+    report = verify_folder(folder)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        click.echo(f"{incident_id} {report}")
+    if not report.ok:
+        if not as_json:
+            notice("Restore the folder from a copy; keep this one, since it is evidence, too.")
+        click.get_current_context().exit(1)
+
+
+@click.command("close")
+@_id
+@click.option("--impact", default="", help="Who and what was affected.")
+@click.option("--root-cause", default="", help="Why it happened.")
+@click.option("--remediation", default="", help="What was done about it.")
+@click.option("--force", is_flag=True, help="Close although the newest sync did not succeed; needs --reason.")
+@click.option("--reason", default="", help="Why it is closed all the same.")
+@json_option
+def close_command(
+    incident_id: str, impact: str, root_cause: str, remediation: str, force: bool, reason: str, as_json: bool
+) -> None:
+    """Close an incident: look once more, write the final record and a manifest of every file.
+
+    Refuses while the newest sync has not succeeded.
+
+    \b
+    Examples:
+      vmq close INC-20261123-001 --impact "…" --root-cause "…" --remediation "…"
+      vmq close INC-20261123-001 --force --reason "Data source retired"
+    """
+    from vmqlib.aws import Aws
+    from vmqlib.runbook.close import close
+
+    if force and not reason:
+        raise BadInput("--force needs --reason.", hint="Say why it is closed although it is not over.")
+    settings = Settings.load()
+    incident = _load(incident_id, aws=Aws(settings))
+    record = close(
+        incident, impact=impact, root_cause=root_cause, remediation=remediation, force=force, reason=reason
+    )
+    if as_json:
+        print_json(
+            {
+                "id": incident.id,
+                "dir": incident.dir.resolve(),
+                "html": record.html.resolve(),
+                "state": "closed",
+            }
+        )
+        return
+    click.echo(f"{incident.id}: closed after {duration(incident.summary().open_for)}.")
+    click.echo(f"  {record.html}")
+
+
+def _load(incident_id: str, aws=None) -> Incident:  # type: ignore[no-untyped-def]
+    from vmqlib.record.incident import Incident
+
+    return Incident.load(incident_id, settings=Settings.load(), aws=aws)

@@ -28,13 +28,15 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask: the ans
 
 def as_json(value: Any) -> Any:
     """What ``json`` cannot write by itself: times, paths, missing values of pandas."""
+    if str(value) in {"<NA>", "NaT"}:
+        return None
     if isinstance(value, datetime):
-        return iso(value) if value == value else None  # NaT is a datetime that is not equal to itself
+        return iso(value)
     if isinstance(value, Path):
         return str(value)
     if hasattr(value, "item"):
         return value.item()
-    return None if str(value) in {"<NA>", "NaT"} else str(value)
+    return str(value)
 
 
 def print_json(document: Any) -> None:

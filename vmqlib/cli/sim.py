@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
 
 import click
 
@@ -59,7 +62,7 @@ def list_command(as_json: bool) -> None:
         table(("scenario", "what happened"), ((row["name"], row["summary"]) for row in rows))
 
 
-def _simulator():  # type: ignore[no-untyped-def]
+def _simulator() -> tuple[ModuleType, Mapping[str, Any]]:
     try:
         from vmqlib.simulator import server
         from vmqlib.simulator.scenarios import SCENARIOS

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from vmqlib.sources.syncjobs import last_good
 from vmqlib.sources.versions import changed_since
@@ -113,14 +114,14 @@ def plan_next(known: Facts) -> tuple[NextStep, ...]:
         return (*steps, *_after_recovery(known, identity))
     return (
         *steps,
-        *_stabilize(known, identity),
+        *_stabilize(known),
         *_restore(known, identity),
         *_resync(known, identity),
         _communicate(known),
     )
 
 
-def _stabilize(known: Facts, identity: str) -> list[NextStep]:
+def _stabilize(known: Facts) -> list[NextStep]:
     if known.last_status in (None, "SUCCEEDED") and not known.failing:
         return []
     source = shlex.quote(known.data_source_id or "ID")
@@ -150,7 +151,8 @@ def _resync(known: Facts, identity: str) -> list[NextStep]:
     if known.last_status == "SUCCEEDED" and not known.alarms:
         return []
     source = shlex.quote(known.data_source_id or "ID")
-    command = f"vmq sync start --data-source {source} --incident {identity} && vmq sync wait --data-source {source} --incident {identity}"
+    about = f"--data-source {source} --incident {identity}"
+    command = f"vmq sync start {about} && vmq sync wait {about}"
     why = "The objects are restored: index them." if known.restored else "Once the cause is gone, sync again."
     return [NextStep("4 Force resync", why, command)]
 
@@ -179,7 +181,9 @@ def facts(incident: Incident) -> Facts:
         bucket=incident.settings.connector(identity.data_source_id).bucket or incident.settings.bucket_name,
         closed=state.closed_at is not None,
         missing=tuple(seen.title for seen in incident.observations().values() if not seen.available),
-        restored=any(event.step == "rollback" and event.kind == "applied" for event in incident.journal.events()),
+        restored=any(
+            event.step == "rollback" and event.kind == "applied" for event in incident.journal.events()
+        ),
         update_due=state.next_update_due,
         channel=incident.settings.slack_channel,
     )
@@ -212,7 +216,7 @@ def _with_documents(incident: Incident, known: Facts, execution_id: str) -> Fact
     if listed.available and known.last_good_at is not None:
         changed = changed_since(listed.frame, known.last_good_at)
         keys = set(changed.loc[~changed["same_content"], "key"])
-        both = None if failing is None else sum(uri.split("/", 3)[-1] in keys for uri in failing)
+        both = None if failing is None else sum(unquote(uri.split("/", 3)[-1]) in keys for uri in failing)
         known = replace(known, changed=len(keys), failing_and_changed=both)
     return known
 

@@ -1,7 +1,7 @@
 """Runbook step 1, *Acknowledge & Triage*, its beginning: an incident is opened and everything is looked at once.
 
-:func:`begin` is what the notebook's first cell calls, by hand, in JupyterLab and under papermill. :func:`page_to_record`
-is the same for ``vmq open``, arranged so that the notebook's kernel gets ready while AWS is being asked.
+:func:`begin` is what the notebook's first cell calls, by hand, in JupyterLab and under papermill.
+:func:`page_to_record` is the same for ``vmq open``, arranged so that the kernel gets ready while AWS is being asked.
 """
 
 from __future__ import annotations

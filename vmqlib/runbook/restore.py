@@ -7,7 +7,7 @@ still the one that was looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -135,7 +135,7 @@ def apply(
         )
 
 
-def _one(aws: Aws, bucket: str, item: dict[str, Any]) -> str | None:
+def _one(aws: Aws, bucket: str, item: Mapping[Any, Any]) -> str | None:
     """Restores one object; the version made, or None when it is no longer what was planned for."""
     client = aws.client("s3")
     key, etag = item["key"], item["current_etag"]
@@ -168,7 +168,7 @@ def _one(aws: Aws, bucket: str, item: dict[str, Any]) -> str | None:
         raise
 
 
-def _is_still(client: Any, bucket: str, item: dict[str, Any]) -> bool:
+def _is_still(client: Any, bucket: str, item: Mapping[Any, Any]) -> bool:
     """Whether the current version is the planned one: an ETag cannot tell two versions of equal content apart."""
     listed = client.list_object_versions(Bucket=bucket, Prefix=item["key"], MaxKeys=5)
     entries = [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]

@@ -44,8 +44,8 @@ MEANING = {
 }
 """All seven statuses of a sync job, for people (API: DataSourceSyncJobStatus)."""
 
-# Polling: quick at first, since an incremental sync of a few documents is short, then ever slower. ListDataSourceSyncJobs
-# is throttled per account, and several people may be waiting at once: hence the jitter.
+# Polling: quick at first, since an incremental sync of a few documents is short, then ever slower.
+# ListDataSourceSyncJobs is throttled per account, and several people may be waiting at once: hence the jitter.
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 1.0, 15.0, 1.4
 
 
@@ -218,7 +218,7 @@ def wait(
         if left <= 0:
             raise DeadlinePassed(
                 f"Sync job {execution_id} is still {job.status} ({MEANING[job.status]}) after {duration(deadline)}.",
-                hint="It goes on by itself. `vmq sync wait` waits again; `vmq sync history` shows how long others took.",
+                hint="It goes on by itself. `vmq sync wait` waits again; `vmq sync history` shows what others took.",
             )
         sleep(min(left, pause * rng.uniform(0.8, 1.2)))
         pause = min(_LONGEST_PAUSE, pause * _GROWTH)

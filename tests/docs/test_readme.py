@@ -1,0 +1,70 @@
+"""Every command that the README shows is run, in the order in which a reader meets them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+SHOWN_ID = "INC-20261123-001"
+# What a command makes in the folder it is run in: not to be found there from before.
+MADE = {"incidents", "logs", "sim.env", "out.ipynb", ".git", ".env", "vmq.toml"}
+
+
+def commands(text: str) -> list[str]:
+    """The lines after ``$`` in the console blocks of a Markdown text."""
+    blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [
+        line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")
+    ]
+
+
+def test_the_parser_sees_commands() -> None:
+    assert commands("text\n```console\n$ vmq list\noutput\n```\n$ not this\n") == ["vmq list"]
+
+
+def test_every_vmq_command_is_shown() -> None:
+    from vmqlib.cli.main import _COMMANDS
+
+    text = (TOP / "README.md").read_text("utf-8")
+    missing = [name for name in _COMMANDS if f"vmq {name}" not in text]
+    assert not missing
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_readme_commands_run(tmp_path: Path) -> None:
+    for entry in TOP.iterdir():
+        if entry.name not in MADE:
+            (tmp_path / entry.name).symlink_to(entry)
+    identity = f"INC-{datetime.now(UTC):%Y%m%d}-001"
+    shown = commands((TOP / "README.md").read_text("utf-8"))
+    assert len(shown) > 15
+    script = "\n".join(
+        [
+            "set -eu",
+            "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT",
+            *(f"echo '=== '{index} >&2\n{line}" for index, line in enumerate(shown)),
+        ]
+    ).replace(SHOWN_ID, identity)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    env |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-c", script],
+        check=False,
+        cwd=tmp_path,
+        env=env,
+        text=True,
+        capture_output=True,
+        timeout=280,
+        stdin=subprocess.DEVNULL,
+    )
+    last = re.findall(r"^=== (\d+)$", done.stderr, re.MULTILINE)[-1]
+    assert done.returncode == 0, f"`{shown[int(last)]}` failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert (tmp_path / "incidents" / identity / "MANIFEST.json").is_file()

@@ -1,0 +1,98 @@
+"""Runbook step 6, *Validate & Close*: is it over? Then the last event, the final record, and the manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vmqlib.errors import CheckFailed
+from vmqlib.record.incident import Incident
+from vmqlib.runbook.opening import Record, write_record
+
+__all__ = ["Check", "close", "validate"]
+
+_FRESH = ("sync-jobs", "alarms")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must be so before an incident is closed.
+
+    Parameters
+    ----------
+    name:
+        What was checked.
+    ok:
+        Whether it is so; None when it cannot be told.
+    finding:
+        What was found, in a sentence.
+    """
+
+    name: str
+    ok: bool | None
+    finding: str
+
+
+def validate(incident: Incident) -> tuple[Check, ...]:
+    """Looks at AWS again, and says whether the newest sync succeeded and the alarms are quiet."""
+    seen = incident.observe(_FRESH, refresh=True)
+    jobs, alarms = seen["sync-jobs"], seen["alarms"]
+    checks: list[Check] = []
+    if not jobs.available:
+        checks.append(Check("newest sync", None, jobs.problem))
+    elif jobs.frame.empty:
+        checks.append(Check("newest sync", False, "There was no sync yet."))
+    else:
+        newest = jobs.frame.sort_values("started_at").iloc[-1]
+        finding = f"The newest sync is {newest['status']}."
+        checks.append(Check("newest sync", newest["status"] == "SUCCEEDED", finding))
+    if not alarms.available:
+        checks.append(Check("alarms", None, alarms.problem))
+    else:
+        firing = list(alarms.frame.loc[alarms.frame["state"] == "ALARM", "name"])
+        finding = f"In ALARM: {', '.join(firing)}." if firing else "No alarm is in ALARM."
+        checks.append(Check("alarms", not firing, finding))
+    return tuple(checks)
+
+
+def close(
+    incident: Incident,
+    *,
+    impact: str = "",
+    root_cause: str = "",
+    remediation: str = "",
+    force: bool = False,
+    reason: str = "",
+) -> Record:
+    """Closes the incident: validates, notes the end, writes the final record and the manifest.
+
+    Parameters
+    ----------
+    impact, root_cause, remediation:
+        What the record says of them (runbook: "Record timeline, impact, and remediation").
+    force, reason:
+        Close although a check did not pass, and why.
+
+    Raises
+    ------
+    CheckFailed
+        When a check did not pass and it was not forced.
+    BadInput
+        When it is closed already.
+    """
+    # A newest sync that failed means that nothing is over. An alarm needs minutes to reset after the mend, and a
+    # blind one never does: that is said in the record, and does not hold the closing up.
+    checks = validate(incident)
+    for check in checks:
+        verdict = {True: "pass", False: "fail", None: "cannot tell"}[check.ok]
+        incident.conclude("validate", f"{check.name}: {check.finding}", {"verdict": verdict})
+    failing = [check for check in checks if check.name == "newest sync" and check.ok is not True]
+    if failing and not force:
+        raise CheckFailed(
+            f"Not closed: {failing[0].finding}",
+            hint="`vmq sync start` and `vmq sync wait`; or close all the same with --force --reason.",
+        )
+    outcome = f"Forced: {reason}" if failing else ""
+    incident.close(outcome, impact=impact, cause=root_cause, remediation=remediation)
+    record = write_record(incident)
+    incident.seal()
+    return record
