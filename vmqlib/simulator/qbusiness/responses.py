@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 from moto.core.exceptions import ServiceException
@@ -12,6 +13,27 @@ from vmqlib.simulator.qbusiness.exceptions import AccessDenied, UnknownOperation
 from vmqlib.simulator.qbusiness.models import QBusinessBackend, qbusiness_backends
 
 __all__ = ["QBusinessResponse"]
+
+# What IAM's errors are called where a service answers JSON.
+_NAMES = {
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+}
+
+
+class _Unauthenticated(Exception):
+    """The caller is not known (403). The service's model has no such error: it is AWS's own front that answers."""
+
+    status = 403
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.headers = {
+            "status": str(self.status),
+            "content-type": "application/json",
+            "x-amzn-errortype": _NAMES.get(error_type, f"{error_type}Exception"),
+        }
+        self.body = json.dumps({"message": message})
 
 
 class QBusinessResponse(BaseResponse):
@@ -31,6 +53,8 @@ class QBusinessResponse(BaseResponse):
         """Parses by the model; what cannot be parsed is answered later, as JSON."""
         self._unparsable: Exception | None = None
         try:
+            if request.data:
+                json.loads(request.data)  # moto's parser takes a broken body for an empty one
             super().parse_parameters(request)
         except Exception as error:  # noqa: BLE001 - whatever moto's parser trips over, the client gets a JSON error
             self._unparsable = error
@@ -39,6 +63,8 @@ class QBusinessResponse(BaseResponse):
         """Authorizes, then lets the backend answer. moto's would answer an unknown one with HTML."""
         try:
             result = ActionResult(self._answer(self._get_action()))
+        except _Unauthenticated as error:
+            return error.status, {**self.response_headers, **error.headers}, error.body
         except ServiceException as error:
             result = ActionResult(error)
         status, headers, body = self.serialized(result)
@@ -75,10 +101,9 @@ class QBusinessResponse(BaseResponse):
         try:
             self._authenticate_and_authorize_normal_action(self._resource_arn())
         except _RESTError as error:
-            denied = AccessDenied(error.message)
-            if error.error_type != "AccessDenied":
-                denied.code = f"{error.error_type}Exception"
-            raise denied from error
+            if error.error_type == "AccessDenied":
+                raise AccessDenied(error.message) from error
+            raise _Unauthenticated(error.error_type, error.message) from error
         finally:
             self.data = data
 

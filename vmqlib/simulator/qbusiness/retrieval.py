@@ -125,12 +125,14 @@ def index_id(retriever: Resource) -> str:
 
 
 def passage(document: Document, question: str) -> str:
-    """The sentence of ``document`` that has most of the question's words; the first of equals."""
+    """The sentence of ``document`` with most of the question's words, the first of equals; no headings."""
     wanted = set(tokens(question))
     text = document.content.text if document.content else ""
     best, most = document.title, -1
     for match in _SENTENCE.finditer(text):
-        sentence = match.group().strip().lstrip("#*->| ").strip()
+        sentence = match.group().strip().lstrip("*->| ")
+        if sentence.startswith("#"):
+            continue
         common = len(wanted.intersection(tokens(sentence)))
         if sentence and common > most:
             best, most = sentence, common
