@@ -82,23 +82,20 @@ def quiet_papermill() -> Iterator[None]:
 
 @pytest.fixture
 def notebook(tmp_path: Path) -> Callable[..., Path]:
-    """Cells that begin with ``#`` and a space are Markdown; one that declares ``incident_id:`` is tagged ``parameters``."""
+    """A cell that begins with ``#`` is Markdown; one that declares ``incident_id:`` is tagged ``parameters``."""
 
     def make(*sources: str, name: str = "template") -> Path:
         cells = []
         for number, source in enumerate(sources):
-            text = source.startswith("#")
-            metadata = {"tags": ["parameters"]} if source.startswith("incident_id:") else {}
-            cell: dict[str, Any] = {"id": f"c{number}", "metadata": metadata, "source": source}
-            cell |= (
-                {"cell_type": "markdown"}
-                if text
-                else {"cell_type": "code", "outputs": [], "execution_count": None}
-            )
+            tags = ["parameters"] if source.startswith("incident_id:") else []
+            cell: dict[str, Any] = {"id": f"c{number}", "metadata": {"tags": tags}, "source": source}
+            if source.startswith("#"):
+                cells.append(cell | {"cell_type": "markdown"})
+            else:
+                cells.append(cell | {"cell_type": "code", "outputs": [], "execution_count": None})
+        nb = {"cells": cells, "metadata": KERNEL, "nbformat": 4, "nbformat_minor": 5}
         path = tmp_path / f"{name}.ipynb"
-        path.write_text(
-            json.dumps({"cells": cells, "metadata": KERNEL, "nbformat": 4, "nbformat_minor": 5}), "utf-8"
-        )
+        path.write_text(json.dumps(nb), "utf-8")
         return path
 
     return make

@@ -106,9 +106,8 @@ def test_a_folder_that_is_not_there_is_said_before_anything_runs(
 def test_what_the_record_says_for_programs_is_read_back(
     notebook: Callable[..., Path], run: Callable[..., Any], tmp_path: Path
 ) -> None:
-    says = (
-        'display({"%s": {"id": "INC-1", "severity": "SEV2"}, "text/plain": "INC-1"}, raw=True)' % RECORD_MIME
-    )
+    bundle = {RECORD_MIME: {"id": "INC-1", "severity": "SEV2"}, "text/plain": "INC-1"}
+    says = f"display({bundle!r}, raw=True)"
     record = run(notebook("# Record", says))
     assert read_record(record.path) == {"id": "INC-1", "severity": "SEV2"}
     with pytest.raises(CorruptRecord, match="holds no record"):
