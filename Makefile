@@ -7,7 +7,6 @@ run := .venv/bin
 # Compiled modules are kept beside their sources (git-ignored), matplotlib's list of fonts in .venv.
 unexport PYTHONDONTWRITEBYTECODE
 export MPLCONFIGDIR ?= $(CURDIR)/.venv/cache/matplotlib
-export MAKECMDGOALS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
