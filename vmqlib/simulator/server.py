@@ -53,6 +53,11 @@ class LocalAws:
         Rules in force from the start (not while the scenario is set up).
     progress:
         Told what is being set up, and how much of it is done (0 to 1).
+
+    Raises
+    ------
+    ValueError
+        When there is no scenario of that name.
     """
 
     def __init__(
@@ -193,6 +198,8 @@ def serve(
         When the port is taken.
     """
     out = out or sys.stdout
+    if progress is None and sys.stderr.isatty():
+        progress = _show
     before = {number: signal.signal(number, _raise_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         with LocalAws(scenario, seed, port, progress=progress) as aws:
@@ -207,6 +214,13 @@ def serve(
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
+
+
+def _show(text: str, share: float) -> None:
+    """Progress on a terminal, in one line that goes when it is done."""
+    line = f"\r{text}: {share:4.0%}" if share < 1 else "\r"
+    sys.stderr.write(f"{line}\x1b[K")
+    sys.stderr.flush()
 
 
 def _raise_stop(_number: int, _frame: FrameType | None) -> None:
