@@ -1,12 +1,13 @@
-"""``run.py plain|patched [GAP…]``"""
+"""``run.py plain|patched [GAP…]``. Importing the checks registers them."""
 
 from __future__ import annotations
 
 import sys
 
-import cloudwatch_checks  # noqa: F401 - registers its checks
+import cloudwatch_checks  # noqa: F401
 import harness
-import s3_checks  # noqa: F401 - registers its checks
+import logs_checks  # noqa: F401
+import s3_checks  # noqa: F401
 
 if __name__ == "__main__":
     harness.main(sys.argv[1])
