@@ -11,7 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NotebookText", "node", "sweep"]
+from vmqlib.errors import BadInput
+
+__all__ = ["NotebookText", "node", "notebook_json", "sweep"]
 
 
 def node(value: Mapping[str, Any]) -> Any:
@@ -44,6 +46,26 @@ def _runs(pid: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def notebook_json(path: Path) -> dict[str, Any]:
+    """The notebook at ``path`` as the JSON that it is.
+
+    Raises
+    ------
+    BadInput
+        When there is none, or it is none.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        raise BadInput(
+            f"{path} cannot be read as a notebook: {reason}.", hint="Give the path of an .ipynb file."
+        ) from error
+    if not isinstance(found, dict) or not isinstance(found.get("cells"), list) or found.get("nbformat") != 4:
+        raise BadInput(f"{path} is not a notebook of format 4.", hint="Open and save it in JupyterLab.")
+    return found
 
 
 class NotebookText:

@@ -10,12 +10,12 @@ folded code are plain HTML.
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.errors import BadInput
 from vmqlib.record._quick import quick_imports
+from vmqlib.record._saving import notebook_json
 from vmqlib.record.notebook import templates_dir
 from vmqlib.record.storage import write_atomically
 
@@ -69,11 +69,9 @@ def _exporter() -> RecordExporter:
 def _load(path: Path) -> Any:
     import nbformat
 
+    notebook_json(path)  # says in words what is wrong
     read: Any = nbformat.reads
     try:
         return read(path.read_text("utf-8"), as_version=4)
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except (ValueError, KeyError, AttributeError, TypeError, json.JSONDecodeError, nbformat.ValidationError):
-        reason = "it is not a notebook"
-    raise BadInput(f"{path} cannot be made into a page: {reason}.", hint="Give the path of an .ipynb file.")
+    except (ValueError, KeyError, AttributeError, TypeError, nbformat.ValidationError) as error:
+        raise BadInput(f"{path} is not a whole notebook.", hint="Open and save it in JupyterLab.") from error

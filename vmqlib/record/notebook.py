@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vmqlib.errors import BadInput, CorruptRecord, DeadlinePassed, Interrupted, RunFailed
+from vmqlib.record._saving import notebook_json
 from vmqlib.record.kernel import KernelHandle, start_kernel
 from vmqlib.record.parameters import Parameter, declared_parameters, validated_parameters
 from vmqlib.record.storage import storage_errors
@@ -98,7 +99,7 @@ def parameters_of(path: Path) -> tuple[Parameter, ...]:
     BadInput
         When it is no notebook, or its parameters cell cannot be read.
     """
-    return declared_parameters(_read(path)["cells"])
+    return declared_parameters(notebook_json(path)["cells"])
 
 
 def run(
@@ -230,7 +231,7 @@ def read_record(path: Path) -> dict[str, Any]:
         When the notebook holds no such output.
     """
     found: dict[str, Any] | None = None
-    for cell in _read(path)["cells"]:
+    for cell in notebook_json(path)["cells"]:
         for output in cell.get("outputs", ()):
             found = output.get("data", {}).get(RECORD_MIME, found)
     if not isinstance(found, dict):
@@ -283,16 +284,3 @@ def _export(notebook: Path, page: Path) -> None:
     from vmqlib.record.html import export
 
     export(notebook, page)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
-        raise BadInput(
-            f"{path} cannot be read as a notebook: {reason}.", hint="Give the path of an .ipynb file."
-        ) from error
-    if not isinstance(found, dict) or not isinstance(found.get("cells"), list) or found.get("nbformat") != 4:
-        raise BadInput(f"{path} is not a notebook of format 4.", hint="Open and save it in JupyterLab.")
-    return found
