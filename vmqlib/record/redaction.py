@@ -22,6 +22,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -193,8 +194,9 @@ def _named_value(_: Redactor, match: re.Match[str], counts: Counter[str]) -> str
         return match[0]
     strict = match["strict"] is not None
     if not strict:
-        name = match.string[max(0, match.start() - 16) : match.start()] + match["name"]
-        if not forms.looks_secret(value) or forms.is_sensitive_name(name.rsplit(" ", 1)[-1]) is False:
+        before = match.string[max(0, match.start() - 16) : match.start()]
+        lead = before[len(before.rstrip(_NAME_CHARACTERS)) :]  # next in nextToken: that one is no secret
+        if not forms.looks_secret(value) or forms.is_sensitive_name(lead + match["name"]) is False:
             return match[0]
     kind = "password" if strict else "token"
     counts[kind] += 1

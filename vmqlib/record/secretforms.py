@@ -158,6 +158,7 @@ _SENSITIVE = re.compile(
     r"(?:.*(?:password|passwd|passphrase|passcode|pwd|secret|secretkey|secretaccesskey|secretstring|privatekey|apikey"
     r"|webhook|webhookurl)|pass)s?"
 )
+_FIELD = re.compile(r"[\w .:/-]{1,80}")
 _SENSITIVE_IF_RANDOM = re.compile(r".*(?:credential|authorization|token|signature|cookie)s?")
 _HARMLESS_TOKEN = re.compile(
     r".*(?:next|continuation|page|client|request|start|forward|backward|marker)_?tokens?"
@@ -167,6 +168,8 @@ _HARMLESS_TOKEN = re.compile(
 def is_sensitive_name(name: str) -> bool | None:
     """Whether a field of that name holds a secret: yes, no, or ``None``, which means: if its value looks like
     one."""
+    if not _FIELD.fullmatch(name):
+        return False
     bare = "".join(c for c in name.lower() if c.isalnum())
     if _SENSITIVE.fullmatch(bare):
         return True
