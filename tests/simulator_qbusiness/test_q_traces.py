@@ -78,6 +78,36 @@ def test_nothing_is_logged_without_a_delivery(
     assert bool(account.events("")) is streams
 
 
+def test_real_deliveries_decide_once_there_are_any(account: Any) -> None:
+    from moto.logs.models import DeliverySource, logs_backends
+
+    backend = logs_backends["123456789012"]["eu-west-1"]
+    arn = f"arn:aws:qbusiness:eu-west-1:123456789012:application/{account.app}"
+    backend.delivery_sources["sync"] = DeliverySource(
+        "123456789012", "eu-west-1", "sync", arn, "SYNC_JOB_LOGS", {}
+    )
+    account.put(a="# Alpha")
+    account.sync()
+    assert account.events("") == []  # a source alone delivers nothing
+    group = f"/aws/qbusiness/{account.app}"
+    account.logs.create_log_group(logGroupName=group)
+    target = account.logs.put_delivery_destination(
+        name="group",
+        deliveryDestinationConfiguration={
+            "destinationResourceArn": f"arn:aws:logs:eu-west-1:123456789012:log-group:{group}:*"
+        },
+    )["deliveryDestination"]["arn"]
+    delivery = account.logs.create_delivery(deliverySourceName="sync", deliveryDestinationArn=target)
+    account.sync()
+    written = len(account.events(""))
+    assert written
+    account.q.chat_sync(applicationId=account.app, userMessage="What is alpha?")
+    assert account.events("EVENT_LOGS") == []
+    account.logs.delete_delivery(id=delivery["delivery"]["id"])
+    account.sync()
+    assert len(account.events("")) == written
+
+
 def test_metrics_of_a_sync(account: Any) -> None:
     account.put(a="# Alpha", b="# Beta", c="")
     end = account.sync()["endTime"].replace(tzinfo=None)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from vmqlib.simulator.qbusiness.failures import DocumentFailed, Failure, SourceFailed
-from vmqlib.simulator.qbusiness.timing import aware
 
 __all__ = ["BucketReader", "Denials", "S3Object"]
 
@@ -29,8 +27,6 @@ class S3Object:
         Its ETag, without quotes.
     size:
         Bytes.
-    last_modified:
-        Timezone-aware UTC.
     storage_class:
         For example ``STANDARD``.
     fetch:
@@ -41,7 +37,6 @@ class S3Object:
     key: str
     etag: str
     size: int
-    last_modified: datetime
     storage_class: str
     fetch: Callable[[], bytes]
 
@@ -116,8 +111,9 @@ class BucketReader:
         found = {}
         for key, newest in sorted(stored.keys.items()):
             current = newest[-1] if isinstance(newest, list) else newest
-            if hasattr(current, "etag"):  # a delete marker has none
-                found[key] = _object(bucket, current)
+            etag = getattr(current, "etag", None)  # a delete marker has none
+            if etag is not None:
+                found[key] = _object(bucket, current, etag)
         return found
 
     def read(self, item: S3Object) -> bytes:
@@ -143,13 +139,12 @@ class BucketReader:
         return s3_backends[self._account_id][self._partition].buckets.get(bucket)
 
 
-def _object(bucket: str, current: Any) -> S3Object:
+def _object(bucket: str, current: Any, etag: str) -> S3Object:
     return S3Object(
         bucket=bucket,
         key=current.name,
-        etag=current.etag.strip('"'),
+        etag=etag.strip('"'),
         size=current.size,
-        last_modified=aware(current.last_modified),
         storage_class=current.storage_class or "STANDARD",
         fetch=lambda: bytes(current.value),
     )

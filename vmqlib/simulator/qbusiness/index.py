@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -96,6 +96,8 @@ class Document:
         Metadata attributes by name.
     content_type:
         For example ``MD``.
+    reported:
+        What every report says of it, kept for the next.
     """
 
     document_id: str
@@ -113,6 +115,7 @@ class Document:
     acl_from_metadata: bool = False
     attributes: dict[str, Any] = field(default_factory=dict)
     content_type: str = ""
+    reported: dict[str, str] | None = None
 
     @property
     def status(self) -> str:
@@ -160,6 +163,7 @@ class DocumentIndex:
     def __init__(self) -> None:
         self._documents: dict[tuple[str, str], Document] = {}
         self._by_source: dict[str, dict[str, Document]] = {}
+        self._searchable: Counter[str] = Counter()
         self._statistics: _Statistics | None = None
 
     def __iter__(self) -> Iterator[Document]:
@@ -177,14 +181,18 @@ class DocumentIndex:
 
     def put(self, document: Document) -> None:
         """Adds or replaces a document."""
+        self.remove(document.data_source_id, document.document_id)
+        self._searchable[document.data_source_id] += document.content is not None
         self._documents[document.data_source_id, document.document_id] = document
         self._by_source.setdefault(document.data_source_id, {})[document.document_id] = document
         self._statistics = None
 
     def remove(self, data_source_id: str, document_id: str) -> bool:
         """Removes a document; False when there was none."""
-        if self._documents.pop((data_source_id, document_id), None) is None:
+        document = self._documents.pop((data_source_id, document_id), None)
+        if document is None:
             return False
+        self._searchable[data_source_id] -= document.content is not None
         del self._by_source[data_source_id][document_id]
         self._statistics = None
         return True
@@ -193,26 +201,26 @@ class DocumentIndex:
         """Removes all documents of a data source."""
         for document_id in self._by_source.pop(data_source_id, {}):
             del self._documents[data_source_id, document_id]
+        self._searchable.pop(data_source_id, None)
         self._statistics = None
 
     def count(self, data_source_id: str | None = None) -> int:
         """How many documents are searchable."""
-        among = self if data_source_id is None else self.of_source(data_source_id).values()
-        return sum(document.content is not None for document in among)
+        return self._searchable.total() if data_source_id is None else self._searchable[data_source_id]
 
     def text_bytes(self) -> int:
         """Bytes of indexed text."""
         return sum(document.content.size for document in self if document.content is not None)
 
-    def search(self, query: str, among: Iterable[Document] | None = None) -> list[Hit]:
+    def search(self, query: str, accept: Callable[[Document], bool] = lambda _: True) -> list[Hit]:
         """The documents that share words with ``query``, best first.
 
         Parameters
         ----------
         query:
             A question.
-        among:
-            Restricts the search; None for all. Documents without content are never found.
+        accept:
+            Restricts the search. Documents without content are never found.
         """
         words = set(tokens(query))
         if not words:
@@ -221,10 +229,9 @@ class DocumentIndex:
         telling = {word: statistics.idf(word) for word in words}
         whole = sum(telling.values())
         hits = []
-        for document in self if among is None else among:
-            if document.content is None or words.isdisjoint(document.content.terms):
+        for document, terms in statistics.containing_any(words):
+            if not accept(document):
                 continue
-            terms = document.content.terms
             length = terms.total() / statistics.mean_length
             score = sum(
                 idf * terms[word] * (_K1 + 1) / (terms[word] + _K1 * (1 - _B + _B * length))
@@ -237,24 +244,31 @@ class DocumentIndex:
 
     def _current_statistics(self) -> _Statistics:
         if self._statistics is None:
-            self._statistics = _Statistics(
-                [document.content for document in self if document.content is not None]
-            )
+            self._statistics = _Statistics(self)
         return self._statistics
 
 
 class _Statistics:
-    """What BM25 needs to know of the whole index."""
+    """What BM25 needs to know of the whole index, and which documents have a word."""
 
-    def __init__(self, contents: list[Content]) -> None:
-        self._count = len(contents)
-        self._containing: Counter[str] = Counter()
-        for content in contents:
-            self._containing.update(content.terms.keys())
-        total = sum(content.terms.total() for content in contents)
+    def __init__(self, documents: Iterable[Document]) -> None:
+        self._having: dict[str, list[tuple[Document, Counter[str]]]] = {}
+        self._count = total = 0
+        for document in documents:
+            if document.content is not None:
+                terms = document.content.terms
+                self._count += 1
+                total += terms.total()
+                for word in terms:
+                    self._having.setdefault(word, []).append((document, terms))
         self.mean_length = max(1.0, total / max(1, self._count))
 
     def idf(self, word: str) -> float:
         """How telling a word is; a word that occurs nowhere tells most."""
-        containing = self._containing[word]
-        return math.log(1 + (self._count - containing + 0.5) / (containing + 0.5))
+        having = len(self._having.get(word, ()))
+        return math.log(1 + (self._count - having + 0.5) / (having + 0.5))
+
+    def containing_any(self, words: Iterable[str]) -> Iterable[tuple[Document, Counter[str]]]:
+        """The documents, with their words, that have at least one of ``words``."""
+        found = {id(entry[0]): entry for word in words for entry in self._having.get(word, ())}
+        return found.values()

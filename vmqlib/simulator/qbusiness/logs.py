@@ -17,6 +17,7 @@ from typing import Any
 
 __all__ = ["EVENT_LOGS", "SYNC_JOB_LOGS", "Deliveries", "LogWriter", "group_name"]
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 SYNC_JOB_LOGS = "SYNC_JOB_LOGS"
 EVENT_LOGS = "EVENT_LOGS"
 
@@ -28,7 +29,7 @@ def group_name(application_id: str) -> str:
 
 @dataclass
 class Deliveries:
-    """Which log types are delivered: the simulator's switch for vended log deliveries.
+    """The simulator's switch for log deliveries, where the account has not set up real ones for an application.
 
     Parameters
     ----------
@@ -72,20 +73,46 @@ class LogWriter:
         events: Iterable[tuple[datetime, dict[str, Any]]],
     ) -> None:
         """Appends ``events`` (time, JSON object) to ``stream``, unless ``log_type`` is not delivered."""
-        if not self._deliveries.has(application_id, log_type):
+        group = self._destination(application_id, log_type)
+        if group is None:
             return
         lines = [
-            {"timestamp": int(at.timestamp() * 1000), "message": json.dumps(event, ensure_ascii=False)}
+            {"timestamp": int(at.timestamp() * 1000), "message": _ENCODER.encode(event)}
             for at, event in events
         ]
         if lines:
-            self._stream(application_id, stream).put_log_events(lines)
+            self._stream(group, stream).put_log_events(lines)
 
-    def _stream(self, application_id: str, stream: str) -> Any:
+    def _destination(self, application_id: str, log_type: str) -> str | None:
+        """The log group that ``log_type`` goes to, None for nowhere.
+
+        Once PutDeliverySource names the application, its deliveries decide; before that, the switch does.
+        """
+        backend = self._backend()
+        sources = [
+            source
+            for source in backend.delivery_sources.values()
+            if any(arn.endswith(f":application/{application_id}") for arn in source.resource_arns)
+        ]
+        if not sources:
+            return group_name(application_id) if self._deliveries.has(application_id, log_type) else None
+        names = {source.name for source in sources if source.log_type == log_type}
+        targets = {target.arn: target for target in backend.delivery_destinations.values()}
+        for delivery in backend.deliveries.values():
+            target = targets.get(delivery.delivery_destination_arn)
+            if delivery.delivery_source_name in names and target is not None:
+                arn = str(target.delivery_destination_configuration["destinationResourceArn"])
+                if ":log-group:" in arn:
+                    return arn.split(":log-group:", 1)[1].removesuffix(":*")
+        return None
+
+    def _backend(self) -> Any:
         from moto.logs.models import logs_backends
 
-        backend = logs_backends[self._account_id][self._region]
-        group = group_name(application_id)
+        return logs_backends[self._account_id][self._region]
+
+    def _stream(self, group: str, stream: str) -> Any:
+        backend = self._backend()
         backend.ensure_log_group(group)
         backend.ensure_log_stream(group, stream)
         return backend.groups[group].streams[stream]

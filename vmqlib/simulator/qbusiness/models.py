@@ -122,6 +122,8 @@ class QBusinessBackend(BaseBackend):
     def deliver_logs(self, application_id: str | None, *log_types: str) -> None:
         """Sets which logs are delivered (``SYNC_JOB_LOGS``, ``EVENT_LOGS``; none given: none).
 
+        Applications with real delivery sources (PutDeliverySource) go by these, whatever is set here.
+
         Parameters
         ----------
         application_id:

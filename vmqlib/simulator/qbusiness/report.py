@@ -98,18 +98,12 @@ def _event(ids: JobIds, job: SyncJob, step: Step) -> dict[str, Any]:
         "IndexId": ids.index_id,
         "DataSourceId": ids.data_source_id,
         "SyncJobId": job.execution_id,
-        "DocumentId": document.document_id,
-        "DocumentTitle": document.title,
-        "SourceUri": document.uri,
+        **_document(document),
         "CrawlAction": step.action,
         "CrawlStatus": {"Status": crawl},
         "SyncStatus": {"Status": sync},
         "IndexStatus": {"Status": index},
         "ConnectorDocumentStatus": {"Status": overall},
-        "Acl": _acl(document),
-        "Metadata": _metadata(document),
-        "HashedDocumentId": hashlib.sha256(document.document_id.encode()).hexdigest(),
-        "ContentType": document.content_type,
     }
     if step.failure is not None:
         event["ErrorCode"] = step.failure.code
@@ -130,6 +124,20 @@ def _statuses(step: Step) -> tuple[str, str, str, str]:
     if step.action == "UNMODIFIED" or step.held_back:
         return "SUCCESS", "SKIPPED", "SKIPPED", "SKIPPED"
     return "SUCCESS", "SUCCESS", "SUCCESS", "SUCCESS"
+
+
+def _document(document: Document) -> dict[str, str]:
+    if document.reported is None:
+        document.reported = {
+            "DocumentId": document.document_id,
+            "DocumentTitle": document.title,
+            "SourceUri": document.uri,
+            "Acl": _acl(document),
+            "Metadata": _metadata(document),
+            "HashedDocumentId": hashlib.sha256(document.document_id.encode()).hexdigest(),
+            "ContentType": document.content_type,
+        }
+    return document.reported
 
 
 def _acl(document: Document) -> str:

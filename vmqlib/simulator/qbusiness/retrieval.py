@@ -93,14 +93,15 @@ class Retrieval:
             Restricts to these; None for all.
         """
         index = self._index_of(index_id(retriever))
-        among = (
-            document
-            for document in index
-            if (data_sources is None or document.data_source_id in data_sources)
-            and may_see(document, asker.user, asker.groups)
-            and (not attributes or _passes(document, attributes))
-        )
-        return index.search(question, among)
+
+        def accept(document: Document) -> bool:
+            return (
+                (data_sources is None or document.data_source_id in data_sources)
+                and may_see(document, asker.user, asker.groups)
+                and (not attributes or _passes(document, attributes))
+            )
+
+        return index.search(question, accept)
 
     def _search_operation(self, params: dict[str, Any]) -> dict[str, Any]:
         self._resources.get("APPLICATION", params)
