@@ -198,13 +198,14 @@ def run(events: int = 1_000_000, peer_events: int = 50_000) -> dict[str, Any]:
         return {
             "events": events,
             "message_bytes": LENGTH,
-            "vmq": _measure("vmq", events, Path(folder)),
-            "vmq_unmasked": _measure("vmq_unmasked", events, Path(folder)),
-            "awslogs": _measure("awslogs", peer_events, Path(folder)),
+            "vmq": measure("vmq", events, Path(folder)),
+            "vmq_unmasked": measure("vmq_unmasked", events, Path(folder)),
+            "awslogs": measure("awslogs", peer_events, Path(folder)),
         }
 
 
-def _measure(name: str, events: int, folder: Path) -> dict[str, Any]:
+def measure(name: str, events: int, folder: Path) -> dict[str, Any]:
+    """One client in a process of its own, against a server in another; ``name`` is a key of ``_LABELS``."""
     script = [sys.executable, __file__]
     server = subprocess.Popen(
         [*script, "--serve", str(events)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -183,9 +183,8 @@ def _refused(error: ClientError, operation: str, resource: str) -> AwsError:
             hint="Repeat in a minute, and look at the AWS Health Dashboard.",
             **extra,
         )
-    return AwsError(
-        f"AWS refused {operation}{on}: {code}{': ' if said else ''}{said}", hint=_other_hint(code), **extra
-    )
+    why = (f"{code}: {said}" if said else code).rstrip(".")
+    return AwsError(f"AWS refused {operation}{on}: {why}.", hint=_other_hint(code), **extra)
 
 
 def _kind(code: str, status: int) -> type[AwsError]:
