@@ -13,7 +13,6 @@ from urllib.parse import unquote, urlsplit
 
 from vmqlib.simulator.identity import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from vmqlib.simulator.protocols import Answer, Environ
-from vmqlib.simulator.startup import shared_loader
 
 __all__ = ["Clients"]
 
@@ -31,15 +30,10 @@ class Clients:
 
     def __init__(self, answer: Callable[[Environ], Answer]) -> None:
         import boto3
-        import botocore.session
         from botocore.config import Config
 
         self._answer = answer
-        core = botocore.session.get_session()
-        core.register_component("data_loader", shared_loader())
-        self._session = boto3.session.Session(
-            ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION, botocore_session=core
-        )
+        self._session = boto3.session.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
         self._config = Config(  # type: ignore[call-arg]  # the stubs lack an option
             retries={"max_attempts": 1, "mode": "standard"},
             ignore_configured_endpoint_urls=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["prepare_moto", "shared_loader"]
+__all__ = ["prepare_moto"]
 
 
 def prepare_moto(seed: int) -> None:
@@ -14,7 +14,7 @@ def prepare_moto(seed: int) -> None:
     from vmqlib.simulator import aws_gaps
     from vmqlib.simulator.qbusiness import register
 
-    shared_loader()
+    _share_loader()
     register()
     aws_gaps.install()
     BackendDict.reset()
@@ -22,11 +22,11 @@ def prepare_moto(seed: int) -> None:
     mock_random.seed(seed)
 
 
-def shared_loader() -> object:
-    """The one loader of service models for moto and for our own clients.
+def _share_loader() -> None:
+    """One loader of service models for all of moto.
 
-    moto makes a new one for every model, and each lists botocore's 400 folders and parses its files anew: half a
-    second of a start.
+    moto makes a new one for every model, and each lists botocore's 400 folders anew: a quarter of a second of a
+    start. boto3's clients keep theirs, since they change what they load.
     """
     import moto.core.utils
     from moto.core.base_backend import AccountSpecificBackend
@@ -34,9 +34,6 @@ def shared_loader() -> object:
 
     made = moto.core.utils.__dict__
     if "_vmq_loader" not in made:
-        loader = create_loader()
-        made["_vmq_loader"] = loader
+        loader = made["_vmq_loader"] = create_loader()
         made["create_loader"] = lambda: loader
         AccountSpecificBackend.get_session()._session.register_component("data_loader", loader)
-    shared: object = made["_vmq_loader"]
-    return shared
