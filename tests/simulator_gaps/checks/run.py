@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import cloudtrail_checks  # noqa: F401
 import cloudwatch_checks  # noqa: F401
 import harness
 import logs_checks  # noqa: F401
