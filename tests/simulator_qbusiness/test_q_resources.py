@@ -70,6 +70,11 @@ def test_index_retriever_and_web_experience(account: Any) -> None:
     assert len(account.q.list_web_experiences(**where)["webExperiences"]) == 1
     account.q.delete_web_experience(**web)
 
+    account.q.delete_index(**index)
+    with pytest.raises(ClientError) as refused:
+        account.q.get_data_source(**account.ids)  # it went with its index
+    assert refused.value.response["resourceType"] == "INDEX"
+
 
 def test_data_source(account: Any) -> None:
     got = account.q.get_data_source(**account.ids)
