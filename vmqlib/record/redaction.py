@@ -44,9 +44,8 @@ _MASK = re.compile(
     r"\[(?:aws-key-id|aws-secret|aws-session|authorization|jwt|private-key|slack-token|slack-webhook|token|password"
     r"|secret|phone|card|iban|email:[0-9a-f]{6})\]"
 )
-_SHORT = (
-    160  # texts up to this length come again and again (statuses, streams, keys): their outcome is remembered
-)
+_NAME_CHARACTERS = string.ascii_letters + string.digits + "_-"
+_SHORT = 160  # shorter texts come again and again (statuses, streams, keys): their outcome is remembered
 
 _is_sensitive = lru_cache(maxsize=4096)(forms.is_sensitive_name)
 
