@@ -9,7 +9,17 @@ from typing import Protocol
 
 from vmqlib.errors import BadInput
 
-__all__ = ["Clock", "FixedClock", "SystemClock", "Window", "duration", "iso", "parse_iso", "parse_when", "show_time"]
+__all__ = [
+    "Clock",
+    "FixedClock",
+    "SystemClock",
+    "Window",
+    "duration",
+    "iso",
+    "parse_iso",
+    "parse_when",
+    "show_time",
+]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO = re.compile(r"(?:\d+[smhdw])+")
