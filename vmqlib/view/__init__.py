@@ -1,0 +1,40 @@
+"""What a record shows: data in, a :class:`Plot` or a :class:`Panel` out. No AWS, no files.
+
+Every function takes observations, frames or dataclasses and returns something that a notebook can show; none raises:
+a section whose evidence is missing says so in its place, and so does one that could not be drawn.
+"""
+
+from __future__ import annotations
+
+from vmqlib.view.base import Panel, Plot, View, unavailable
+from vmqlib.view.findings import last_good, sync_facts
+from vmqlib.view.metric_plots import index_against_bucket, metrics
+from vmqlib.view.panels import RECORD_MIME, Record, header, provenance, record
+from vmqlib.view.plots import alarm_timeline, sync_history
+from vmqlib.view.style import Mark
+from vmqlib.view.tables import actions, changed_versions, failing_documents, log_summary, next_steps, timeline
+
+__all__ = [
+    "RECORD_MIME",
+    "Mark",
+    "Panel",
+    "Plot",
+    "Record",
+    "View",
+    "actions",
+    "alarm_timeline",
+    "changed_versions",
+    "failing_documents",
+    "header",
+    "index_against_bucket",
+    "last_good",
+    "log_summary",
+    "metrics",
+    "next_steps",
+    "provenance",
+    "record",
+    "sync_facts",
+    "sync_history",
+    "timeline",
+    "unavailable",
+]

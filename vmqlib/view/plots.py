@@ -1,0 +1,482 @@
+"""Plots of sync runs and alarms."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.times import duration
+from vmqlib.view.base import Plot, View, caption, guarded, nothing, plain, unavailable
+from vmqlib.view.findings import AlarmSpan, SyncFacts, alarm_spans, moment, runs, sync_facts
+from vmqlib.view.style import (
+    ALARM,
+    COUNTS,
+    INK,
+    LAST_GOOD,
+    SOFT,
+    STATES,
+    STATUSES,
+    Mark,
+    figure,
+    flags,
+    key,
+    label,
+    marks_of,
+    number,
+    stamp,
+    time_axis,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from vmqlib.record.observation import Observation
+
+__all__ = ["alarm_timeline", "key_lines", "sync_history"]
+
+MOST_RUNS = 60
+"""Runs that one plot shows: more would be thinner than their hatches."""
+
+AFTER = 1.4
+"""Room right of the last run, in runs: what happened since."""
+
+MOST_FLAGS = 8
+MOST_ALARMS = 8
+
+
+@guarded
+def sync_history(
+    jobs: Observation,
+    *,
+    alarms: Observation | None = None,
+    marks: Iterable[Any] = (),
+    data_source_id: str = "",
+) -> View:
+    """Documents added, modified, deleted and failed in each sync run, how long it took, and how it ended.
+
+    One bar per run, in order, so that a nightly run and a retry ten minutes later are equally visible; the bands of
+    alarms and the flags of marks lie between the runs that they happened between.
+
+    Parameters
+    ----------
+    jobs:
+        The ``sync-jobs`` observation.
+    alarms:
+        The ``alarm-history`` observation; its ALARM times are shaded.
+    marks:
+        Promotions and actions taken: :class:`~vmqlib.view.Mark` objects or mappings.
+    data_source_id:
+        Shows this data source only; all of them by default.
+    """
+    if not jobs.available:
+        return unavailable(jobs)
+    ordered = runs(jobs.frame, data_source_id)
+    if ordered.empty:
+        return nothing("Sync history", "no sync run was found in the window", jobs)
+    facts = sync_facts(jobs.frame, data_source_id)
+    shown = ordered.tail(MOST_RUNS).reset_index(drop=True)
+    until = jobs.at or moment(shown["started_at"].iloc[-1]) or _first(shown)
+    spans = alarm_spans(alarms.frame, until) if alarms is not None and alarms.available else []
+    events = marks_of(marks)
+    flagged = [m for m in events if m.at >= _first(shown) - timedelta(days=1)][-MOST_FLAGS:]
+    lines = key_lines(flagged, len(events) - len(flagged), len(ordered) - len(shown))
+
+    height = 5.2 + 0.165 * len(lines)
+    drawn, (top, bottom) = figure(height, (3, 1.6), footer=len(lines), below=0.8, top=1 - 0.95 / height)
+    place = _places(shown, until)
+    _counts(top, shown)
+    _durations(bottom, shown)
+    _bands(top, bottom, spans, place, _first(shown))
+    _last_good(top, bottom, facts, shown, place)
+    _run_axis(bottom, shown)
+    flags(
+        top,
+        (top, bottom),
+        [(place(m.at), letter) for letter, m in zip(string.ascii_uppercase, flagged, strict=False)],
+    )
+    drawn.text(
+        0.008,
+        1 - 0.08 / drawn.get_figheight(),
+        _headline(facts),
+        fontsize=11,
+        fontweight="bold",
+        color=INK,
+        va="top",
+    )
+    key(drawn, lines, source=caption(jobs, alarms))
+    return Plot(drawn, _sync_alt(facts, spans, flagged, data_source_id))
+
+
+def _first(shown: pd.DataFrame) -> datetime:
+    first = moment(shown["started_at"].iloc[0])
+    assert first is not None
+    return first
+
+
+def _places(shown: pd.DataFrame, until: datetime) -> Callable[[datetime], float]:
+    """Maps a moment to its place between the runs: run ``i`` starts at ``i``, the last look is at the right edge."""
+    import numpy as np
+
+    starts = np.array([value.timestamp() for value in shown["started_at"]])
+    gap = float(np.median(np.diff(starts))) if len(starts) > 1 else 86400.0
+    gap = gap or 1.0
+    index = np.arange(len(starts), dtype=float)
+    after = max(until.timestamp() - starts[-1], 1.0)
+    xs = np.concatenate([[starts[0] - gap], starts, [starts[-1] + after]])
+    ys = np.concatenate([[-0.8], index, [index[-1] + AFTER]])
+
+    def place(when: datetime) -> float:
+        return float(np.interp(when.timestamp(), xs, ys))
+
+    return place
+
+
+def _counts(ax: Axes, shown: pd.DataFrame) -> None:
+    import numpy as np
+
+    counts = {name: shown[name].fillna(0).astype("int64").to_numpy() for name in COUNTS}
+    total = np.sum(list(counts.values()), axis=0)
+    at = np.arange(len(shown))
+    bottom = np.zeros(len(shown))
+    for name, (colour, hatch) in COUNTS.items():
+        ax.bar(
+            at,
+            counts[name],
+            0.74,
+            bottom,
+            label=name,
+            color=colour,
+            hatch=hatch,
+            edgecolor=INK,
+            linewidth=0.5,
+        )
+        bottom = bottom + counts[name]
+    ceiling = _ceiling(total)
+    ax.set_ylim(0, ceiling * 1.04)
+    ax.yaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]  # MaxNLocator, the default
+    for i in np.flatnonzero(total > ceiling):
+        ax.annotate(
+            f"{total[i]:,} ↑", (float(i) + (0.0 if i else 0.42), ceiling), ha="center" if i else "left", va="top", fontsize=8, fontweight="bold",
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": INK, "linewidth": 0.5},
+        )  # fmt: skip
+    ax.set_ylabel("documents")
+    ax.figure.legend(
+        *ax.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.002, 1 - 0.32 / ax.figure.get_figheight()),
+        ncols=4, fontsize=8.5, frameon=False, handlelength=2.2, handleheight=1.1, borderpad=0.1, columnspacing=1.4,
+    )  # fmt: skip
+
+
+def _ceiling(total: Any) -> float:
+    """Where the axis ends: one run that loaded everything must not flatten all others, so it is cut off and labelled."""
+    import numpy as np
+
+    ranked = np.sort(total)[::-1]
+    if len(ranked) < 4 or ranked[0] <= 0:
+        return float(max(ranked[0], 1))
+    rest = ranked[max(1, len(ranked) // 20)]
+    return float(rest * 1.35) if rest > 0 and ranked[0] > 2.2 * rest else float(ranked[0] * 1.18)
+
+
+def _durations(ax: Axes, shown: pd.DataFrame) -> None:
+    import numpy as np
+
+    seconds = shown["duration_s"].fillna(0).astype(float).to_numpy()
+    size, unit = _unit(float(np.max(seconds, initial=0)))
+    values = seconds / size
+    ax.vlines(np.arange(len(shown)), 0, values, color=SOFT, linewidth=1.2, zorder=2)
+    known = shown["status"].fillna("unknown")
+    for status in dict.fromkeys([*STATUSES, *known]):
+        at = np.flatnonzero(known == status)
+        if len(at):
+            shape, colour, filled = STATUSES.get(status, ("P", "#777777", False))
+            ax.scatter(
+                at, values[at], marker=shape, s=62, label=label(status, 20), color=colour if filled else "white",
+                edgecolors=INK if filled else colour, linewidths=0.8 if filled else 1.6, zorder=4,
+            )  # fmt: skip
+    ax.set_ylim(0, max(float(np.max(values, initial=0)) * 1.5, 1e-9))
+    ax.set_ylabel(f"duration ({unit})")
+    ax.legend(
+        loc="upper left",
+        ncols=7,
+        fontsize=8,
+        frameon=True,
+        framealpha=0.9,
+        edgecolor="none",
+        handletextpad=0.1,
+        borderpad=0.15,
+    )
+
+
+def _unit(longest_s: float) -> tuple[float, str]:
+    if longest_s > 3 * 3600:
+        return 3600.0, "h"
+    return (60.0, "min") if longest_s > 120 else (1.0, "s")
+
+
+def _bands(
+    top: Axes, bottom: Axes, spans: Sequence[AlarmSpan], place: Callable[[datetime], float], first: datetime
+) -> None:
+    for span in spans:
+        if span.state == "ALARM" and span.end > first:
+            left, right = place(max(span.start, first)), place(span.end)
+            for ax in (top, bottom):
+                ax.axvspan(
+                    left, max(right, left + 0.06), facecolor=ALARM, alpha=0.16, edgecolor="none", zorder=0
+                )
+            top.axvspan(
+                left,
+                max(right, left + 0.06),
+                ymin=0.975,
+                facecolor=ALARM,
+                edgecolor=INK,
+                linewidth=0.3,
+                zorder=5,
+            )
+
+
+def _last_good(
+    top: Axes, bottom: Axes, facts: SyncFacts, shown: pd.DataFrame, place: Callable[[datetime], float]
+) -> None:
+    if facts.last_good is None or facts.streak == 0 or facts.last_good < _first(shown):
+        return
+    x = round(place(facts.last_good))
+    for ax in (top, bottom):
+        ax.axvspan(
+            x - 0.45, x + 0.45, facecolor=LAST_GOOD, alpha=0.13, edgecolor=LAST_GOOD, linewidth=0, zorder=0
+        )
+    height = top.get_ylim()[1]
+    total = float(shown.loc[x, list(COUNTS)].fillna(0).sum())
+    left = x > len(shown) * 0.2
+    top.annotate(
+        f"last good sync\n{stamp(facts.last_good)} UTC", (x, min(total, height) + height * 0.015), xycoords="data",
+        xytext=(-14 if left else 14, 46), textcoords="offset points", fontsize=8.5, ha="right" if left else "left",
+        va="center", color=LAST_GOOD, fontweight="bold", zorder=6,
+        arrowprops={"arrowstyle": "-|>", "color": LAST_GOOD, "linewidth": 1.3},
+    )  # fmt: skip
+
+
+def _run_axis(ax: Axes, shown: pd.DataFrame) -> None:
+    count = len(shown)
+    step = max(1, -(-count // 11))
+    at = list(range(count - 1, -1, -step))[::-1]
+    starts = [moment(shown["started_at"].iloc[i]) for i in at]
+    ax.set_xlim(-0.8, count - 1 + AFTER)
+    ax.set_xticks(at, [f"{s.day} {s:%b}\n{s:%H:%M}" if s else "" for s in starts])
+    ax.set_xlabel(
+        "sync runs in order, each with its start (UTC); shaded: an alarm was in ALARM", fontsize=9, color=INK
+    )
+
+
+def _headline(facts: SyncFacts) -> str:
+    if facts.streak == 0:
+        return "The last sync that ended SUCCEEDED" if facts.last_good else "No sync has ended yet"
+    if facts.last_good is None:
+        return f"None of {facts.total} sync runs succeeded"
+    many = "The last sync" if facts.streak == 1 else f"The last {facts.streak} of {facts.total} syncs"
+    return f"{many} did not succeed; last good sync {stamp(facts.last_good)} UTC"
+
+
+def key_lines(flagged: Sequence[Mark], left_out: int, runs_left_out: int) -> list[str]:
+    """What each lettered flag stands for, packed into lines."""
+    entries = [
+        f"{letter} {m.label} ({stamp(m.at)})"
+        for letter, m in zip(string.ascii_uppercase, flagged, strict=False)
+    ]
+    if left_out > 0:
+        entries.append(f"{left_out} earlier not flagged")
+    lines: list[str] = []
+    for entry in entries:
+        if lines and len(lines[-1]) + len(entry) < 125:
+            lines[-1] += "   ·   " + entry
+        else:
+            lines.append(entry)
+    if runs_left_out > 0:
+        lines.append(f"{runs_left_out:,} earlier runs are not shown; the evidence file has them all")
+    return lines
+
+
+def _sync_alt(
+    facts: SyncFacts, spans: Sequence[AlarmSpan], flagged: Sequence[Mark], data_source_id: str
+) -> str:
+    which = f" of data source {plain(data_source_id, 40)}" if data_source_id else ""
+    parts = [f"Sync history{which}: {facts.total:,} run{'' if facts.total == 1 else 's'}"]
+    if facts.streak:
+        parts.append(
+            f"the last {facts.streak} did not succeed" if facts.streak > 1 else "the last one did not succeed"
+        )
+        if facts.first_bad:
+            parts.append(f"the first of them started {facts.first_bad:%Y-%m-%d %H:%M} UTC")
+    elif facts.last_good:
+        parts.append("the last one that ended SUCCEEDED")
+    parts.append(
+        f"last good sync {facts.last_good:%Y-%m-%d %H:%M} UTC" if facts.last_good else "no run succeeded"
+    )
+    parts.append(f"newest status {plain(facts.newest_status, 30) or 'unknown'}")
+    if facts.failed_documents:
+        parts.append(f"{facts.failed_documents:,} documents failed in the newest finished run")
+    standing = [s for s in spans if s.state == "ALARM" and s.open]
+    parts += [
+        f"{plain(s.name, 60)} in ALARM since {s.start:%Y-%m-%d %H:%M} UTC" for s in standing[:MOST_ALARMS]
+    ]
+    parts += [f"{m.kind} “{m.label}” at {m.at:%Y-%m-%d %H:%M} UTC" for m in flagged]
+    return "; ".join(parts) + "."
+
+
+@guarded
+def alarm_timeline(
+    history: Observation,
+    alarms: Observation | None = None,
+    *,
+    threshold: timedelta = timedelta(minutes=15),
+    since: datetime | None = None,
+    marks: Iterable[Any] = (),
+) -> View:
+    """The states of each alarm over time, and whether it stood in ALARM for longer than the runbook allows.
+
+    Parameters
+    ----------
+    history:
+        The ``alarm-history`` observation.
+    alarms:
+        The ``alarms`` observation: present states, for alarms whose history is empty.
+    threshold:
+        How long an alarm may stand before it is an incident (runbook, trigger conditions: 15 minutes).
+    since:
+        Where the axis begins. By default a while before the present ALARM began, so that it is not a sliver.
+    marks:
+        Promotions and actions taken.
+    """
+    if not history.available:
+        return unavailable(history)
+    states = alarms.frame if alarms is not None and alarms.available else None
+    until = history.at or moment(history.frame["at"].max())
+    if until is None:
+        return nothing("Alarm timeline", "no alarm changed its state in the window", history)
+    spans = alarm_spans(history.frame, until, states)
+    if not spans:
+        return nothing("Alarm timeline", "no alarm changed its state in the window", history)
+    start = since or _zoom(spans, until)
+    names = _by_urgency(spans)
+    shown = names[:MOST_ALARMS]
+    flagged = [m for m in marks_of(marks) if start <= m.at <= until][-MOST_FLAGS:]
+    lines = key_lines(flagged, 0, 0)
+    lines += (
+        [f"{len(names) - len(shown)} more alarms are not shown; the evidence file has them all"]
+        if len(names) > len(shown)
+        else []
+    )
+
+    height = 1.85 + 0.62 * len(shown) + 0.165 * len(lines)
+    drawn, (ax,) = figure(
+        height, (1,), footer=len(lines), below=0.72, left=0.008, right=0.992, top=1 - 0.62 / height
+    )
+    ax.spines["left"].set_visible(False)
+    ax.grid(False)
+    ax.set_yticks([])
+    ax.set_ylim(len(shown) - 0.38, -0.62)
+    time_axis(ax, start, until)
+    for row, name in enumerate(shown):
+        mine = [s for s in spans if s.name == name and s.end >= start]
+        _strip(ax, row, mine, start, until)
+        _threshold_tick(ax, row, mine, threshold)
+        ax.text(
+            0.0, row - 0.27, f"{label(name, 50)}: {_standing(mine, threshold)}", transform=ax.get_yaxis_transform(), fontsize=9,
+            va="bottom", fontweight="bold" if mine and mine[-1].state == "ALARM" else "normal", color=INK,
+        )  # fmt: skip
+    _state_key(ax)
+    flags(
+        ax,
+        (ax,),
+        [(number(m.at), letter) for letter, m in zip(string.ascii_uppercase, flagged, strict=False)],
+    )
+    key(drawn, lines, source=caption(history, alarms))
+    return Plot(drawn, _alarm_alt(spans, names, threshold, until))
+
+
+def _by_urgency(spans: Sequence[AlarmSpan]) -> list[str]:
+    """Alarm names: those in ALARM first, and the longest standing first."""
+    last = {span.name: span for span in spans}
+    return sorted(last, key=lambda name: (last[name].state != "ALARM", last[name].start.timestamp(), name))
+
+
+def _zoom(spans: Sequence[AlarmSpan], until: datetime) -> datetime:
+    """A start that gives the present ALARM (or the last one) about two thirds of the width."""
+    ringing = [s for s in spans if s.state == "ALARM" and s.open] or [s for s in spans if s.state == "ALARM"][
+        -1:
+    ]
+    if not ringing:
+        return until - timedelta(hours=24)
+    began = min(s.start for s in ringing)
+    return began - max((until - began) / 2, timedelta(minutes=30))
+
+
+def _strip(ax: Axes, row: int, spans: Sequence[AlarmSpan], start: datetime, until: datetime) -> None:
+    for span in spans:
+        colour, hatch = STATES.get(span.state, ("#ffffff", "oo"))
+        left, right = number(max(span.start, start)), number(min(span.end, until))
+        ax.barh(row, right - left, 0.44, left, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.6)
+        if span.state == "ALARM" and right - left < 0.004 * (number(until) - number(start)):
+            ax.plot(
+                [left],
+                [row - 0.3],
+                marker="v",
+                color=ALARM,
+                markersize=6,
+                markeredgecolor=INK,
+                markeredgewidth=0.5,
+            )
+
+
+def _threshold_tick(ax: Axes, row: int, spans: Sequence[AlarmSpan], threshold: timedelta) -> None:
+    for span in spans:
+        if span.state == "ALARM" and span.length > threshold:
+            x = number(span.start + threshold)
+            ax.plot([x, x], [row - 0.22, row + 0.33], color=INK, linewidth=2.0, zorder=5)
+            ax.text(x, row + 0.34, f" {duration(threshold)}", fontsize=7.5, va="center", ha="left", color=INK)
+
+
+def _standing(spans: Sequence[AlarmSpan], threshold: timedelta) -> str:
+    if not spans:
+        return "no change in this window"
+    last = spans[-1]
+    text = f"{label(last.state, 24)} for {duration(last.length)}, since {stamp(last.start)} UTC"
+    if last.state != "ALARM":
+        return text
+    over = "longer than" if last.length > threshold else "not yet"
+    return f"{text} ({over} {duration(threshold)})"
+
+
+def _state_key(ax: Axes) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(facecolor=c, hatch=h, edgecolor=INK, linewidth=0.6, label=s) for s, (c, h) in STATES.items()
+    ]
+    ax.figure.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(0.002, 1 - 0.02 / ax.figure.get_figheight()), ncols=3, fontsize=8,
+        frameon=False, borderpad=0.1, handlelength=2.2, handleheight=1.0,
+    )  # fmt: skip
+
+
+def _alarm_alt(
+    spans: Sequence[AlarmSpan], names: Sequence[str], threshold: timedelta, until: datetime
+) -> str:
+    last = {span.name: span for span in spans}
+    ringing = [last[name] for name in names if last[name].state == "ALARM"]
+    parts = [
+        f"Alarm states of {len(names)} alarm{'' if len(names) == 1 else 's'} until {until:%Y-%m-%d %H:%M} UTC"
+    ]
+    if not ringing:
+        parts.append("none is in ALARM")
+    for span in ringing[:MOST_ALARMS]:
+        over = "longer than" if span.length > threshold else "not longer than"
+        parts.append(
+            f"{plain(span.name, 60)} is in ALARM since {span.start:%Y-%m-%d %H:%M} UTC, for {duration(span.length)}, "
+            f"{over} the {duration(threshold)} of the runbook"
+        )
+    episodes = sum(s.state == "ALARM" for s in spans)
+    parts.append(f"{episodes} ALARM period{'' if episodes == 1 else 's'} in the history")
+    return "; ".join(parts) + "."

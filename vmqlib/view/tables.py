@@ -1,0 +1,357 @@
+"""Tables of the record: failing documents, logs, object versions, actions, the timeline, next steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.sources.versions import changed_since
+from vmqlib.view.base import Html, Panel, View, guarded, join, mapping, nothing, plain, tag, unavailable
+from vmqlib.view.layout import MOST_ROWS, Column, chip, code, count, line, panel, records, size, table, when
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vmqlib.record.observation import Observation
+
+__all__ = ["actions", "changed_versions", "failing_documents", "log_summary", "next_steps", "timeline"]
+
+MOST_KINDS = 20
+EXAMPLES = 3
+_BAD_STATUSES = ("FAILED", "DOCUMENT_FAILED_TO_INDEX")
+
+
+@guarded
+def failing_documents(report: Observation, documents: Observation | None = None) -> View:
+    """Documents that failed, grouped by error: how many, first and last seen, and examples.
+
+    Parameters
+    ----------
+    report:
+        The ``document-report`` observation: every failure of every sync in the window.
+    documents:
+        The ``documents`` observation: how many are failed now; used alone where there is no report.
+    """
+    sources = [seen for seen in (report, documents) if seen is not None and seen.available]
+    if not sources:
+        return unavailable(report, "Failing documents")
+    failures = (
+        _failures(report.frame, "at") if report.available else _failures(sources[0].frame, "updated_at")
+    )
+    if failures.empty and documents is not None and documents.available:
+        failures = _failures(documents.frame, "updated_at")
+    notice_ = [] if report.available else [unavailable(report).html]
+    if failures.empty:
+        return nothing("Failing documents", "no document failed in the window", sources[0])
+    groups = _grouped(failures)
+    shown = groups.head(MOST_KINDS)
+    columns = [
+        Column("error"),
+        Column("documents", count, right=True),
+        Column("failures", count, right=True),
+        Column("first seen", when),
+        Column("last seen", when),
+        Column("examples", _examples),
+    ]
+    rows = records(shown, ["error", "documents", "failures", "first", "last", "examples"])
+    total = failures["document"].nunique()
+    lead = f"{total:,} document{'' if total == 1 else 's'} failed, with {len(groups):,} kind{'' if len(groups) == 1 else 's'} of error"
+    if documents is not None and documents.available:
+        now = int(documents.frame["status"].isin(_BAD_STATUSES).sum())
+        lead += f"; {now:,} of {len(documents.frame):,} documents are failed in the index now"
+    lines = [line([row[1], row[0], when(row[3]), when(row[4])]) for row in rows]
+    return panel(
+        f"{lead}.",
+        table(columns, rows),
+        *notice_,
+        seen=[report, documents],
+        left_out=len(groups) - len(shown),
+        text=lines,
+    )
+
+
+def _failures(frame: pd.DataFrame, time: str) -> pd.DataFrame:
+    """Rows that are failures, as ``document``, ``error``, ``at``."""
+    import pandas as pd
+
+    bad = frame[frame["status"].fillna("").isin(_BAD_STATUSES)]
+
+    def text(name: str) -> pd.Series[Any]:
+        return (
+            bad[name].fillna("").astype(object)
+            if name in bad
+            else pd.Series("", index=bad.index, dtype=object)
+        )
+
+    message = text("message").where(text("message") != "", text("error_message"))
+    error = message.where(message != "", text("error_code")).where(lambda one: one != "", "no message")
+    coded = text("error_code").where(text("error_code") == "", text("error_code") + ": ")
+    error = error.where((text("error_code") == "") | (error == text("error_code")), coded + error)
+    document = text("uri").where(text("uri") != "", text("document_id"))
+    return pd.DataFrame({"document": document, "error": _kind(error, document), "at": bad[time]})
+
+
+def _kind(error: pd.Series[Any], document: pd.Series[Any]) -> pd.Series[Any]:
+    """The error without what differs from document to document, so that equal errors are one kind."""
+    import re
+
+    import pandas as pd
+
+    def general(message: str, name: str) -> str:
+        stem = name.rsplit("/", 1)[-1]
+        text = plain(message, 400)
+        for part in (name, stem):
+            text = text.replace(part, "‹document›") if len(part) > 3 else text
+        return re.sub(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b", "‹id›", text)
+
+    pairs = zip(error, document, strict=True)
+    return pd.Series(
+        [general(str(message), str(name)) for message, name in pairs], index=error.index, dtype=object
+    )
+
+
+def _grouped(failures: pd.DataFrame) -> pd.DataFrame:
+    by = failures.groupby("error", sort=False)
+    groups = by.agg(
+        documents=("document", "nunique"),
+        failures=("document", "size"),
+        first=("at", "min"),
+        last=("at", "max"),
+    )
+    groups["examples"] = by["document"].agg(lambda names: list(dict.fromkeys(names))[:EXAMPLES])
+    return groups.sort_values(["documents", "failures"], ascending=False, kind="stable").reset_index()
+
+
+def _examples(names: Any) -> Html:
+    return join([code(plain(name, 120)) for name in names], " ")
+
+
+@guarded
+def log_summary(log: Observation) -> View:
+    """What the connector logged: levels, error codes, and the newest errors.
+
+    Parameters
+    ----------
+    log:
+        The ``connector-log`` observation.
+    """
+    if not log.available:
+        return unavailable(log, "Log summary")
+    frame = log.frame
+    if frame.empty:
+        return nothing("Log summary", "the connector logged nothing in the window", log)
+    level = frame["level"].fillna("").astype(object).where(lambda one: one != "", "no level")
+    error = frame["error_code"].fillna("").astype(object)
+    groups = frame.assign(level=level, error_code=error).groupby(
+        ["level", "error_code"], as_index=False, sort=False
+    )
+    kinds = groups.agg(lines=("level", "size"), first=("at", "min"), last=("at", "max"))
+    order = {"FATAL": 0, "ERROR": 0, "WARN": 1, "WARNING": 1, "INFO": 2}
+    kinds = kinds.assign(rank=kinds["level"].str.upper().map(order).fillna(3)).sort_values(
+        ["rank", "lines"], ascending=[True, False]
+    )
+    shown = kinds.head(MOST_KINDS)
+    columns = [
+        Column("level"), Column("error code"), Column("lines", count, right=True), Column("first seen", when), Column("last seen", when)
+    ]  # fmt: skip
+    rows = records(shown, ["level", "error_code", "lines", "first", "last"])
+    errors = frame[level.str.upper().isin(["ERROR", "FATAL"])].sort_values("at", kind="stable").tail(5)[::-1]
+    newest = records(errors, ["at", "error_code", "document_id", "message"])
+    last = [
+        Column("newest errors", when),
+        Column("error code"),
+        Column("document", lambda one: code(plain(one, 120))),
+        Column("message"),
+    ]
+    bad = int(level.str.upper().isin(["ERROR", "FATAL"]).sum())
+    span = f" from {when(frame['at'].min())} to {when(frame['at'].max())}"
+    lead = f"{len(frame):,} log line{'' if len(frame) == 1 else 's'}, {bad:,} of them errors,{span}."
+    parts = [table(columns, rows), *([table(last, newest)] if newest else [])]
+    lines = [line([row[0], row[1], row[2]]) for row in rows] + [
+        line([when(row[0]), *row[1:]]) for row in newest
+    ]
+    return panel(lead, *parts, seen=[log], left_out=len(kinds) - len(shown), text=lines)
+
+
+@guarded
+def changed_versions(versions: Observation, since: datetime | None) -> View:
+    """Objects whose current version is not the one of the last good sync: what happened, when, and both versions.
+
+    Parameters
+    ----------
+    versions:
+        The ``versions`` observation.
+    since:
+        Start of the last good sync, UTC; None where there is none to compare with.
+    """
+    if not versions.available:
+        return unavailable(versions, "Object versions")
+    if since is None:
+        return nothing("Object versions", "no sync succeeded, so there is nothing to compare with", versions)
+    changed = changed_since(versions.frame, since)
+    if changed.empty:
+        return nothing(
+            "Object versions", f"nothing changed since the last good sync of {when(since)}", versions
+        )
+    rank = {"deleted": 0, "rewritten": 1, "added": 2, "restored": 3}
+    what = changed["action"].where(~changed["same_content"], "same content")
+    ordered = changed.assign(what=what, rank=what.map(rank).fillna(4)).sort_values("rank", kind="stable")
+    shown = ordered.head(MOST_ROWS)
+    columns = [
+        Column("key", lambda one: code(plain(one, 160))), Column("what happened", chip), Column("when", when),
+        Column("size then", size, right=True), Column("size now", size, right=True),
+        Column("version then", _version), Column("version now", _version), Column("changes", count, right=True),
+    ]  # fmt: skip
+    names = [
+        "key",
+        "what",
+        "current_at",
+        "then_size",
+        "current_size",
+        "then_version_id",
+        "current_version_id",
+        "changes",
+    ]
+    rows = records(shown, names)
+    tally = ", ".join(
+        f"{number:,} {plain(name)}" for name, number in ordered["what"].value_counts(sort=False).items()
+    )
+    lead = f"{len(changed):,} object{'' if len(changed) == 1 else 's'} changed since the last good sync of {when(since)}: {tally}."
+    unsure = int(changed["ambiguous"].sum())
+    notes = (
+        [
+            tag(
+                "div",
+                f"{unsure:,} changed within the very second of that moment: S3 does not say whether before or after.",
+            )
+        ]
+        if unsure
+        else []
+    )
+    lines = [line([row[0], row[1], when(row[2]), size(row[3]), size(row[4])]) for row in rows]
+    return panel(
+        lead, *notes, table(columns, rows), seen=[versions], left_out=len(ordered) - len(shown), text=lines
+    )
+
+
+def _version(value: Any) -> Html:
+    text = plain(value, 1024)
+    return tag("code", text if len(text) <= 14 else text[:12] + "…", title=text or None)
+
+
+_DONE = (
+    "approved",
+    "applying",
+    "applied",
+    "failed",
+    "verified",
+    "undone",
+    "notified",
+    "severity",
+    "phase",
+    "closed",
+)
+
+
+@guarded
+def actions(events: pd.DataFrame, approve: Sequence[str] = ()) -> View:
+    """What was done about it: approvals, changes, checks of their outcome, messages, in order.
+
+    Parameters
+    ----------
+    events:
+        The incident's timeline: columns ``at``, ``kind``, ``step``, ``actor``, ``summary``.
+    approve:
+        Steps that whoever made the record allowed to be carried out.
+    """
+    allowed = (
+        [tag("div", f"Allowed when this record was made: {', '.join(map(plain, approve))}.")]
+        if approve
+        else []
+    )
+    done = events[
+        events["kind"].isin(_DONE) & ~((events["kind"] == "failed") & (events["step"] == "observe"))
+    ]
+    if done.empty:
+        return panel("Nothing was changed and nobody was told yet.", *allowed)
+    shown = done.tail(MOST_ROWS)
+    rows = records(shown, ["at", "kind", "step", "summary", "actor"])
+    columns = [Column("when", when), Column("what", chip), Column("step"), Column("summary"), Column("who")]
+    lead = f"{len(done):,} action{'' if len(done) == 1 else 's'}, the last at {when(done['at'].iloc[-1])}."
+    left_out = len(done) - len(shown)
+    extra = [tag("div", f"… {left_out:,} earlier in journal.jsonl")] if left_out else []
+    return panel(
+        lead, table(columns, rows), *extra, *allowed, text=[line([when(row[0]), *row[1:]]) for row in rows]
+    )
+
+
+@guarded
+def timeline(events: pd.DataFrame, marks: pd.DataFrame | None = None) -> View:
+    """Everything that happened, in order: the journal, and what AWS says happened before it.
+
+    Parameters
+    ----------
+    events:
+        The incident's timeline: columns ``at``, ``kind``, ``step``, ``actor``, ``summary``.
+    marks:
+        Further moments to show in their place: ``at``, ``label``, ``kind``; only promotions are taken, as all others
+        are in the journal.
+    """
+    import pandas as pd
+
+    parts = [events]
+    if marks is not None and len(marks):
+        outside = marks[marks["kind"] == "promotion"]
+        parts.append(outside.rename(columns={"label": "summary"}).assign(actor="", step=""))
+    merged = pd.concat([part for part in parts if len(part)]) if any(len(part) for part in parts) else events
+    ordered = merged.sort_values("at", kind="stable")
+    if ordered.empty:
+        return panel("The journal is empty.")
+    shown = pd.concat([ordered.head(2), ordered.tail(MOST_ROWS - 2)]) if len(ordered) > MOST_ROWS else ordered
+    rows = records(shown, ["at", "kind", "step", "summary", "actor"])
+    columns = [Column("when", when), Column("kind", chip), Column("step"), Column("what"), Column("who")]
+    left_out = len(ordered) - len(shown)
+    extra = [tag("div", f"… {left_out:,} more in journal.jsonl")] if left_out else []
+    lead = f"{len(ordered):,} entr{'y' if len(ordered) == 1 else 'ies'}, from {when(ordered['at'].iloc[0])} to {when(ordered['at'].iloc[-1])}."
+    return panel(lead, table(columns, rows), *extra, text=[line([when(row[0]), *row[1:]]) for row in rows])
+
+
+@guarded
+def next_steps(steps: Iterable[Any] | Callable[[], Iterable[Any]]) -> View:
+    """What to do next, with the exact commands.
+
+    Parameters
+    ----------
+    steps:
+        Objects or mappings with ``step``, ``why``, ``command``, or triples of these; or a function that gives them:
+        when that fails, the section says so.
+    """
+    rows = [[plain(one, 2000) for one in _step(given)] for given in (steps() if callable(steps) else steps)]
+    if not rows:
+        return panel("Nothing is left to do.")
+    items = [
+        tag(
+            "li",
+            tag("strong", step),
+            ": ",
+            why,
+            *([tag("div", code(command), style="margin:0.25em 0 0.5em 0")] if command else []),
+        )
+        for step, why, command in rows
+    ]
+    lead = f"{len(rows)} step{'' if len(rows) == 1 else 's'} to take, in this order:"
+    text = [
+        f"{number}. {step}: {why}" + (f"\n   $ {command}" if command else "")
+        for number, (step, why, command) in enumerate(rows, 1)
+    ]
+    shown = panel(lead, tag("ol", *items, style="margin:0.3em 0"))
+    return Panel(shown.html, "\n".join([lead, *text]))
+
+
+def _step(given: Any) -> tuple[object, object, object]:
+    if isinstance(given, tuple | list):
+        step, why, command = given
+        return step, why, command
+    values = mapping(given)
+    return values["step"], values["why"], values["command"]
