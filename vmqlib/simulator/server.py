@@ -20,7 +20,7 @@ from vmqlib.simulator.identity import ACCOUNT_ID, REGION, Resources, environment
 from vmqlib.simulator.protocols import Answer, Environ, identify
 from vmqlib.simulator.scenarios import SCENARIOS, Scenario, Truth
 from vmqlib.simulator.scenarios.stage import Progress, Stage
-from vmqlib.simulator.startup import prepare_moto
+from vmqlib.simulator.startup import no_collections, prepare_moto
 from vmqlib.simulator.world import World
 
 __all__ = ["LocalAws", "serve"]
@@ -157,7 +157,8 @@ class LocalAws:
         if self._scenario is None:
             self.world.add(stage.qbusiness)
         else:
-            self._truth = self._scenario.build(stage)
+            with no_collections():
+                self._truth = self._scenario.build(stage)
             self._resources = stage.resources
         stage.qbusiness.pace = Pace(**_LIVE)
 

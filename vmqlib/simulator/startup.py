@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["prepare_moto"]
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["no_collections", "prepare_moto"]
 
 
 def prepare_moto(seed: int) -> None:
@@ -15,6 +20,7 @@ def prepare_moto(seed: int) -> None:
     from vmqlib.simulator.qbusiness import register
 
     _share_loader()
+    _find_backends_quickly()
     register()
     aws_gaps.install()
     BackendDict.reset()
@@ -37,3 +43,33 @@ def _share_loader() -> None:
         loader = made["_vmq_loader"] = create_loader()
         made["create_loader"] = lambda: loader
         AccountSpecificBackend.get_session()._session.register_component("data_loader", loader)
+
+
+def _find_backends_quickly() -> None:
+    """An account's backend that is there is simply looked up.
+
+    moto takes a lock and compares every known backend each time, which is most of what a metric or a log line costs.
+    """
+    from moto.core.base_backend import BackendDict
+
+    original = BackendDict.__getitem__
+    if original.__module__ == __name__:
+        return
+
+    def find(self: BackendDict[Any], account_id: str) -> Any:
+        found = self.get(account_id)
+        return original(self, account_id) if found is None else found
+
+    BackendDict.__getitem__ = find  # type: ignore[method-assign]
+
+
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """Within the block nothing is searched for garbage: a scenario makes many objects, and all of them stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
