@@ -93,6 +93,4 @@ def close(
         )
     outcome = f"Forced: {reason}" if failing else ""
     incident.close(outcome, impact=impact, cause=root_cause, remediation=remediation)
-    record = write_record(incident)
-    incident.seal()
-    return record
+    return write_record(incident)

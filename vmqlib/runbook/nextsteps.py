@@ -216,9 +216,15 @@ def _with_documents(incident: Incident, known: Facts, execution_id: str) -> Fact
     if listed.available and known.last_good_at is not None:
         changed = changed_since(listed.frame, known.last_good_at)
         keys = set(changed.loc[~changed["same_content"], "key"])
-        both = None if failing is None else sum(unquote(uri.split("/", 3)[-1]) in keys for uri in failing)
+        both = None if failing is None else sum(_touched(uri, keys) for uri in failing)
         known = replace(known, changed=len(keys), failing_and_changed=both)
     return known
+
+
+def _touched(uri: str, changed: set[str]) -> bool:
+    """Whether a document, or its metadata file (``<prefix>/<key>.metadata.json``), is among the changed keys."""
+    key = unquote(uri.split("/", 3)[-1])
+    return key in changed or any(each.endswith(f"{key}.metadata.json") for each in changed)
 
 
 def next_steps(incident: Incident) -> tuple[NextStep, ...]:

@@ -227,6 +227,8 @@ def page_to_record(
 def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> Record:
     """Runs the incident's notebook from its evidence alone and exports the page. Asks AWS nothing.
 
+    A closed incident is sealed again: its manifest holds what was written now.
+
     Raises
     ------
     RunFailed
@@ -238,6 +240,8 @@ def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> R
     parameters = {"incident_id": incident.id, "incidents": str(incident.dir.parent)}
     template = notebook.template("incident")
     run = notebook.render(template, incident.dir / "incident.ipynb", parameters, kernel=kernel, html=page)
+    if incident.state.closed_at:
+        incident.seal()
     return Record(incident, run, page)
 
 

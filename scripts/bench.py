@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Every benchmark in one run, with the peers side by side (``make bench``).
+
+    python scripts/bench.py                     prints the tables
+    python scripts/bench.py --write             and puts them into docs/benchmarks.md
+    python scripts/bench.py --only journal      one of: open, logs, journal
+
+Absolute figures belong to the machine they were made on; the ratios are what can be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import bench_journal
+import bench_logs
+import bench_open
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+BENCHES: dict[str, Callable[[], str]] = {
+    "open": lambda: bench_open.markdown(bench_open.bench()),
+    "logs": lambda: bench_logs.markdown(bench_logs.run()),
+    "journal": lambda: bench_journal.markdown(bench_journal.run()),
+}
+
+
+def put(page: str, name: str, made: str) -> str:
+    """``page`` with what stands between the marks of ``name`` replaced."""
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    page, times = re.subn(
+        pattern, lambda found: f"{found[1]}{made.strip()}\n{found[2]}", page, flags=re.DOTALL
+    )
+    if times != 1:
+        raise SystemExit(f"{PAGE} has no place for {name!r}")
+    return page
+
+
+def machine() -> str:
+    """Where and when the figures were made."""
+    kit = ", ".join(f"{name} {version(name)}" for name in ("papermill", "boto3", "pandas", "awslogs"))
+    return (
+        f"Made {datetime.now(UTC):%Y-%m-%d} with `make bench` on {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}; {kit}."
+    )
+
+
+def main() -> None:
+    """The command."""
+    assert __doc__
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", choices=BENCHES, help="one of them")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    given = parser.parse_args()
+    page = PAGE.read_text("utf-8")
+    for name, bench in BENCHES.items():
+        if given.only in (None, name):
+            made = bench()
+            print(f"\n## {name}\n\n{made}", flush=True)
+            page = put(page, name, made)
+    if given.write:
+        PAGE.write_text(put(page, "machine", machine()), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The next step follows from what was seen, and from nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmqlib.runbook.nextsteps import Facts, plan_next
+
+AT = datetime(2026, 11, 23, 3, 11, tzinfo=UTC)
+KNOWN = Facts(
+    incident_id="INC-20261123-001",
+    data_source_id="f7c1bd87-4da5-4709-9471-3d60c8a70639",
+    bucket="b",
+    last_status="INCOMPLETE",
+    last_good_at=AT,
+    failing=99,
+    changed=128,
+    failing_and_changed=97,
+    alarms=("QBusinessSyncFailed",),
+)
+
+
+def steps(known: Facts) -> list[str]:
+    return [step.step for step in plan_next(known)]
+
+
+def test_a_failed_sync_goes_through_the_runbook_in_its_order() -> None:
+    assert [step[0] for step in steps(KNOWN)] == ["2", "3", "4", "5"]
+    restore = plan_next(KNOWN)[1]
+    assert "97 of the 99 failing documents" in restore.why
+    assert restore.command.endswith("INC-20261123-001")
+
+
+def test_after_the_restore_comes_the_resync() -> None:
+    assert "3 Rollback via S3 versioning" not in steps(replace(KNOWN, restored=True))
+    assert "4 Force resync" in steps(replace(KNOWN, restored=True))
+
+
+def test_after_recovery_comes_the_close() -> None:
+    found = plan_next(replace(KNOWN, last_status="SUCCEEDED", recovered=True, restored=True, failing=0))
+    assert [step.step[0] for step in found] == ["6", "5", "6"]
+    assert "QBusinessSyncFailed" in found[0].why
+    assert found[-1].command.startswith("vmq close INC-20261123-001")
+
+
+def test_a_closed_incident_asks_for_the_retro_only() -> None:
+    assert set(steps(replace(KNOWN, closed=True))) == {"Post-incident review"}
+
+
+def test_what_is_missing_is_named_first() -> None:
+    first = plan_next(replace(KNOWN, missing=("Sync history", "Alarms")))[0]
+    assert "Sync history, Alarms" in first.why
+    assert first.command == "vmq render INC-20261123-001 --refresh"
+
+
+@given(
+    last_status=st.sampled_from([None, "SUCCEEDED", "INCOMPLETE", "FAILED", "ABORTED", "SYNCING"]),
+    failing=st.none() | st.integers(0, 5),
+    changed=st.none() | st.integers(0, 5),
+    good=st.sampled_from([None, AT]),
+    restored=st.booleans(),
+    recovered=st.booleans(),
+)
+def test_a_restore_is_never_proposed_without_a_good_state_and_a_change(
+    last_status: str | None,
+    failing: int | None,
+    changed: int | None,
+    good: datetime | None,
+    restored: bool,
+    recovered: bool,
+) -> None:
+    known = replace(
+        KNOWN,
+        last_status=last_status,
+        failing=failing,
+        changed=changed,
+        last_good_at=good,
+        restored=restored,
+        recovered=recovered,
+    )
+    found = steps(known)
+    assert found, "there is always something to do until it is closed"
+    if "3 Rollback via S3 versioning" in found:
+        assert good
+        assert changed
+        assert not restored
+        assert not recovered
+        assert last_status != "SUCCEEDED"
+
+
+def test_a_hostile_id_cannot_become_a_command() -> None:
+    for step in plan_next(replace(KNOWN, data_source_id="x; rm -rf /")):
+        assert "; rm" not in step.command.replace("'x; rm -rf /'", "")
