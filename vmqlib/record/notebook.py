@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vmqlib.errors import BadInput, CorruptRecord, DeadlinePassed, Interrupted, RunFailed
-from vmqlib.record._saving import notebook_json
+from vmqlib.record._saving import NotebookText, notebook_json
 from vmqlib.record.kernel import KernelHandle, start_kernel
 from vmqlib.record.parameters import Parameter, declared_parameters, validated_parameters
-from vmqlib.record.storage import storage_errors
+from vmqlib.record.storage import storage_errors, write_atomically
 
 if TYPE_CHECKING:
     from vmqlib.record._keeper import Progress
@@ -152,25 +152,16 @@ def run(
         The disk refused.
     """
     began = time.monotonic()
+    job = _Job(template, parameters, kernel, progress, deadline, cell_timeout, clock, page=html is not None)
     try:
-        given = validated_parameters(parameters_of(template), parameters)
-        with storage_errors(output):
-            output.parent.stat()
-        kernel = kernel or start_kernel()
-        nb = _execute(
-            template, output, given, kernel, progress, deadline, cell_timeout, clock, page=html is not None
-        )
+        nb = _execute(job, output)
     except (RunFailed, DeadlinePassed, Interrupted):
         if html is not None and output.exists():
             _export(output, html)
         raise
-    finally:
-        if kernel is not None:
-            kernel.close()
     if html is not None:
         _export(output, html)
-    cells = nb["metadata"]["vmq"]["run"]["cells"]["completed"]
-    return RunResult(output, time.monotonic() - began, cells, html=html)
+    return RunResult(output, time.monotonic() - began, _cells_run(nb), html=html)
 
 
 def render(
@@ -185,32 +176,28 @@ def render(
     html: Path | None = None,
     clock: Clock | None = None,
 ) -> RunResult:
-    """Runs ``template`` again from evidence alone: with ``offline`` true, in a kernel from which AWS is out
-    of reach.
+    """Runs ``template`` again from evidence alone: ``offline``, in a kernel from which AWS is out of reach.
 
     A finished record at ``output`` is only replaced by another finished one. What is rendered stands beside
     it as ``<name>.unfinished.ipynb`` until then, and stays there when the run fails. Parameters and errors
     are those of :func:`run`; a ``kernel`` should have been started with ``offline=True``.
     """
-    finished = run_status(output) == "completed"
-    draft = output.with_name(f"{output.stem}.unfinished.ipynb") if finished else output
-    result = run(
-        template,
-        draft,
-        {**parameters, "offline": True},
-        kernel=kernel or start_kernel(offline=True),
-        progress=progress,
-        deadline=deadline,
-        cell_timeout=cell_timeout,
-        html=None if finished else html,
-        clock=clock,
-    )
-    if finished:
-        with storage_errors(output):
-            draft.replace(output)
-        if html is not None:
-            _export(output, html)
-    return RunResult(output, result.seconds, result.cells, html=html)
+    began = time.monotonic()
+    kernel = kernel or start_kernel(offline=True)
+    given = {**parameters, "offline": True}
+    if run_status(output) != "completed":
+        options: dict[str, Any] = {"progress": progress, "deadline": deadline, "cell_timeout": cell_timeout}
+        return run(template, output, given, kernel=kernel, html=html, clock=clock, **options)
+    draft = output.with_name(f"{output.stem}.unfinished.ipynb")
+    job = _Job(template, given, kernel, progress, deadline, cell_timeout, clock, page=html is not None)
+    nb = _execute(job, draft)
+    # Written from what this run holds, and not the draft renamed: another run may be writing to that by now.
+    nb.metadata["papermill"]["output_path"] = output.name
+    write_atomically(output, NotebookText().text(nb).encode("utf-8", errors="backslashreplace"))
+    draft.unlink(missing_ok=True)
+    if html is not None:
+        _export(output, html)
+    return RunResult(output, time.monotonic() - began, _cells_run(nb), html=html)
 
 
 def run_status(path: Path) -> str:
@@ -242,42 +229,63 @@ def read_record(path: Path) -> dict[str, Any]:
     return found
 
 
-def _execute(
-    template: Path,
-    output: Path,
-    parameters: Mapping[str, Any],
-    kernel: KernelHandle,
-    progress: Callable[[Progress], None] | None,
-    deadline: float | None,
-    cell_timeout: float | None,
-    clock: Clock | None,
-    *,
-    page: bool,
-) -> Any:
+@dataclass(frozen=True)
+class _Job:
+    """What is to be run, with what, and for how long; see :func:`run`. ``page``: an export follows."""
+
+    template: Path
+    parameters: Mapping[str, Any]
+    kernel: KernelHandle | None
+    progress: Callable[[Progress], None] | None
+    deadline: float | None
+    cell_timeout: float | None
+    clock: Clock | None
+    page: bool
+
+
+def _execute(job: _Job, output: Path) -> Any:
+    """Runs the job, keeps the record at ``output``, closes the kernel; returns the notebook."""
+    kernel = job.kernel
+    try:
+        given = validated_parameters(parameters_of(job.template), job.parameters)
+        with storage_errors(output):
+            output.parent.stat()
+        kernel = kernel or start_kernel()
+        return _papermill(job, output, given, kernel)
+    finally:
+        if kernel is not None:
+            kernel.close()
+
+
+def _papermill(job: _Job, output: Path, parameters: dict[str, Any], kernel: KernelHandle) -> Any:
     from vmqlib.record._quick import quick_imports
 
     with quick_imports():
         import papermill
-    if page:
+    if job.page:
         # The exporter takes as long to import as the cells to run, and we only wait meanwhile.
         from vmqlib.record.html import preload
 
         threading.Thread(target=preload, name="vmq-preload", daemon=True).start()
     return papermill.execute_notebook(
-        str(template).replace("{", "{{").replace("}", "}}"),  # papermill fills in what stands in braces
+        str(job.template).replace("{", "{{").replace("}", "}}"),  # papermill fills in what stands in braces
         None,
-        dict(parameters),
+        parameters,
         engine_name="vmq",
         kernel_name="python3",
         language="python",
         progress_bar=False,
         record_path=output,
         kernel=kernel,
-        progress=progress,
-        run_timeout=deadline,
-        execution_timeout=cell_timeout,
-        clock=clock,
+        progress=job.progress,
+        run_timeout=job.deadline,
+        execution_timeout=job.cell_timeout,
+        clock=job.clock,
     )
+
+
+def _cells_run(nb: Any) -> int:
+    return int(nb.metadata["vmq"]["run"]["cells"]["completed"])
 
 
 def _export(notebook: Path, page: Path) -> None:
