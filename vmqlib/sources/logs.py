@@ -78,7 +78,7 @@ def read_connector_log(aws: Aws, settings: Settings, window: Window, *, data_sou
         Where APP_ID or DS_ID is not set.
     """
     ids = data_source_ids(settings, data_source_id)
-    return _reading(aws, settings, window, "connector-log", ids)
+    return _reading(aws, settings, window, "connector-log", _BOTH, ids)
 
 
 def read_document_report(
@@ -94,7 +94,7 @@ def read_document_report(
         Where APP_ID or DS_ID is not set.
     """
     ids = [f"SYNC_RUN_HISTORY_REPORT/{one}/" for one in data_source_ids(settings, data_source_id)]
-    return _reading(aws, settings, window, "document-report", ids)
+    return _reading(aws, settings, window, "document-report", _REPORT, ids)
 
 
 CONNECTOR_LOG = Source("connector-log", "Connector log", read_connector_log, _BOTH, order=("at",))
@@ -103,9 +103,17 @@ DOCUMENT_REPORT = Source(
 )
 
 
-def _reading(aws: Aws, settings: Settings, window: Window, name: str, prefixes: list[str]) -> Reading:
+def _reading(
+    aws: Aws,
+    settings: Settings,
+    window: Window,
+    name: str,
+    columns: Mapping[str, Column],
+    prefixes: list[str],
+) -> Reading:
     settings.require("app_id")
     progress = Progress()
+    rows = _rows(aws, settings.log_group, prefixes, span_of(window), progress)
     return Reading(
         source=name,
         call="logs:FilterLogEvents",
@@ -115,7 +123,7 @@ def _reading(aws: Aws, settings: Settings, window: Window, name: str, prefixes: 
             "since": moment(window.since),
             "until": moment(window.until),
         },
-        rows=_rows(aws, settings.log_group, prefixes, span_of(window), progress),
+        rows=({name: row[name] for name in columns} for row in rows),
         progress=progress,
     )
 
