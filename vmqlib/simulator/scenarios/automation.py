@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from vmqlib.simulator.identity import ACCOUNT_ID, REGION
 from vmqlib.simulator.scenarios.bucket import STAGING
 from vmqlib.simulator.scenarios.stage import Stage
 
+if TYPE_CHECKING:
+    from vmqlib.simulator.qbusiness.jobs import SyncJob
+
 __all__ = ["DailyAudit", "SyncWatch", "publish"]
 
 _DAY = timedelta(days=1)
+_ALL_CLEAR = timedelta(minutes=30)
+_OUTCOMES = frozenset({"SUCCEEDED", "FAILED", "INCOMPLETE"})
 
 
 def publish(
@@ -48,9 +54,10 @@ def publish(
 
 
 class SyncWatch:
-    """The ops repo's watcher: every five minutes, as long as the last sync failed, it publishes SyncFailed = 1.
+    """The ops repo's watcher of syncs. Every five minutes it publishes SyncFailed: 1 as long as the last sync failed,
+    0 for half an hour after a sync that SUCCEEDED again, otherwise nothing.
 
-    That is what keeps the alarm in ALARM between syncs, and lets it return to OK after one that SUCCEEDED.
+    That is what keeps the alarm in ALARM between syncs, and lets it return to OK soon after a good one.
 
     Parameters
     ----------
@@ -66,18 +73,27 @@ class SyncWatch:
         self._last = datetime.min.replace(tzinfo=UTC)
 
     def next_event_at(self) -> datetime | None:
-        """The next look that finds something to say; None while the last sync was good."""
-        jobs = self._stage.qbusiness.syncs.jobs(self._stage.resources.ds_id)
-        ended = next(
-            (job for job in reversed(jobs) if job.status in ("SUCCEEDED", "FAILED", "INCOMPLETE")), None
-        )
-        if ended is None or ended.status == "SUCCEEDED" or ended.ended_at is None:
+        """The next look that finds something to say; None while all is well."""
+        last, before = self._two_last()
+        if last is None or last.ended_at is None or (not _failed(last) and not _failed(before)):
             return None
-        return _next_round(max(ended.ended_at, self._last), self._every)
+        due = _next_round(max(last.ended_at, self._last), self._every)
+        return due if _failed(last) or due <= last.ended_at + _ALL_CLEAR else None
 
     def run_due(self, now: datetime) -> None:
         self._last = now
-        publish("VaultMesh/QBusiness", {"SyncFailed": 1.0}, {"App": self._stage.resources.app_id}, now)
+        value = float(_failed(self._two_last()[0]))
+        publish("VaultMesh/QBusiness", {"SyncFailed": value}, {"App": self._stage.resources.app_id}, now)
+
+    def _two_last(self) -> tuple[SyncJob | None, SyncJob | None]:
+        """The last sync that came to an end by itself, and the one before."""
+        jobs = reversed(self._stage.qbusiness.syncs.jobs(self._stage.resources.ds_id))
+        ended = (job for job in jobs if job.status in _OUTCOMES)
+        return next(ended, None), next(ended, None)
+
+
+def _failed(job: SyncJob | None) -> bool:
+    return job is not None and job.status != "SUCCEEDED"
 
 
 class DailyAudit:
