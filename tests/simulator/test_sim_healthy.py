@@ -142,6 +142,17 @@ def test_the_account_around_it_is_there(aws, client_of):
     assert source["status"] == "ACTIVE"
 
 
+def test_the_trail_says_who_set_it_up_and_who_changed_it_since(aws, client_of):
+    trail = client_of(aws, "cloudtrail")
+    name = [{"AttributeKey": "EventName", "AttributeValue": "UpdateChatControlsConfiguration"}]
+    events = trail.lookup_events(LookupAttributes=name)["Events"]
+    assert [event["Username"] for event in events] == ["priya.nair", "vaultmesh-deploy"]
+    assert timedelta(days=12) < aws.truth.now - events[0]["EventTime"] < timedelta(days=13)
+    q = client_of(aws, "qbusiness")
+    controls = q.get_chat_controls_configuration(applicationId=aws.env["APP_ID"])
+    assert controls["blockedPhrases"]["blockedPhrases"] == ["password", "private key", "salary"]
+
+
 def test_the_next_day_brings_the_next_sync_and_nothing_else_goes_wrong(aws, client_of):
     """Last in this file: it moves the clock."""
     q = client_of(aws, "qbusiness")

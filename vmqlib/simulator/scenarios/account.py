@@ -10,16 +10,25 @@ from vmqlib.simulator.identity import ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_
 from vmqlib.simulator.scenarios.documents import ACL_KEY, METADATA_PREFIX
 from vmqlib.simulator.scenarios.stage import Stage
 
-__all__ = ["BUCKET", "DASHBOARD", "ESCALATIONS", "GUARDRAILS", "drop_expired_messages", "set_up"]
+__all__ = [
+    "BUCKET",
+    "DASHBOARD",
+    "ESCALATIONS",
+    "GUARDRAILS",
+    "block_phrase",
+    "drop_expired_messages",
+    "set_up",
+]
 
 BUCKET = "vaultmesh-knowledge-base"
 ESCALATIONS = "ops-escalations"
 DASHBOARD = "VaultMesh-QBusiness"
+_DEPLOYER = "vaultmesh-deploy"
 _RETENTION = 14 * 24 * 3600  # seconds
 GUARDRAILS: dict[str, Any] = {
     "responseScope": "ENTERPRISE_CONTENT_ONLY",
     "blockedPhrasesConfigurationUpdate": {
-        "blockedPhrasesToCreateOrUpdate": ["password", "private key", "salary"],
+        "blockedPhrasesToCreateOrUpdate": ["password", "private key"],
         "systemMessageOverride": "This assistant does not talk about that. Ask in #ask-vaultmesh.",
     },
 }
@@ -38,7 +47,9 @@ def set_up(stage: Stage, at: datetime, schedule: str) -> None:
     schedule:
         The data source's sync schedule, a cron expression.
     """
-    with stage.clock.at(at):
+    from vmqlib.simulator.aws_gaps.cloudtrail import acting_as
+
+    with stage.clock.at(at), acting_as(_DEPLOYER):
         role = _people_and_roles(stage)
         key_id = _key(stage)
         _bucket(stage, key_id)
@@ -191,18 +202,8 @@ def _deliveries(stage: Stage) -> None:
     application = f"arn:aws:qbusiness:{REGION}:{ACCOUNT_ID}:application/{app}"
     for log_type in ("SYNC_JOB_LOGS", "EVENT_LOGS"):
         name = f"vaultmesh-{log_type.lower().replace('_', '-')}"
-        _delivery_source(name, application, log_type)
+        logs.put_delivery_source(name=name, resourceArn=application, logType=log_type)
         logs.create_delivery(deliverySourceName=name, deliveryDestinationArn=destination)
-
-
-def _delivery_source(name: str, resource_arn: str, log_type: str) -> None:
-    """PutDeliverySource, which in moto refuses Q Business."""
-    from moto.logs.models import DeliverySource, logs_backends
-
-    source: Any = DeliverySource(
-        account_id=ACCOUNT_ID, region=REGION, name=name, resource_arn=resource_arn, log_type=log_type, tags={}
-    )
-    logs_backends[ACCOUNT_ID][REGION].delivery_sources[name] = source
 
 
 def _escalations(stage: Stage) -> None:
@@ -212,6 +213,17 @@ def _escalations(stage: Stage) -> None:
     queue = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{ESCALATIONS}"
     sns.subscribe(TopicArn=_TOPIC_ARN, Protocol="sqs", Endpoint=queue)
     sns.subscribe(TopicArn=_TOPIC_ARN, Protocol="email", Endpoint="knowledge-ops@vaultmesh.io")
+
+
+def block_phrase(stage: Stage, phrase: str, who: str) -> None:
+    """One more blocked phrase, as ``who`` adds it to the guardrails."""
+    from vmqlib.simulator.aws_gaps.cloudtrail import acting_as
+
+    with acting_as(who):
+        stage.client("qbusiness").update_chat_controls_configuration(
+            applicationId=stage.resources.app_id,
+            blockedPhrasesConfigurationUpdate={"blockedPhrasesToCreateOrUpdate": [phrase]},
+        )
 
 
 def drop_expired_messages(stage: Stage) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vmqlib.simulator.identity import ACCOUNT_ID
-from vmqlib.simulator.scenarios.account import drop_expired_messages, set_up
+from vmqlib.simulator.scenarios.account import block_phrase, drop_expired_messages, set_up
 from vmqlib.simulator.scenarios.automation import DailyAudit, SyncWatch
 from vmqlib.simulator.scenarios.base import Truth
 from vmqlib.simulator.scenarios.bucket import STAGING
@@ -95,6 +95,7 @@ class Routine:
         stage.world.add(self.people)
         stage.at(self.begins_at + timedelta(minutes=10), self._first_upload)
         stage.at(self.begins_at + timedelta(minutes=40), self.promote_and_sync)
+        stage.at(stage.ago(days=12, hours=3), lambda _: block_phrase(stage, "salary", "priya.nair"))
         before = self.begins_at
         for number, (age, size) in enumerate(_PROMOTIONS):
             self._plan_promotion(number, before, stage.now - age, size)
