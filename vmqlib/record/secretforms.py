@@ -1,7 +1,7 @@
 """What secrets look like: the patterns of :mod:`vmqlib.record.redaction`, and a quick look that says which to
 try.
 
-Forms are those that the issuers document (AWS IAM's key prefixes, Slack's, GitHub's, GitLab's, Google's and
+Forms are those that the issuers document (AWS IAM's key prefixes, Slack's, GitHub's, Google's and
 Atlassian's token prefixes, RFC 7235 and 7519, RFC 7468 for keys); everything else is known by the name before
 it."""
 
@@ -54,47 +54,50 @@ class Look(IntFlag):
 _EMAIL, _AWS, _NAMED, _AUTH, _JWT, _PEM, _TOKEN, _PHONE, _NUMBER, _IBAN = (1 << n for n in range(10))
 
 
-def _shape(code: int) -> str:
-    char = chr(code)
-    return "0" if char in "0123456789" else "A" if "A" <= char <= "Z" else "-" if char in " -." else "?"
+def _folded(code: int) -> str:
+    char = chr(code).lower() if code < 128 else "?"
+    return "0" if char.isdigit() else "-" if char in " -." else char
 
 
-_SHAPES = "".join(_shape(code) for code in range(256)).encode()
+_FOLDED = "".join(_folded(code) for code in range(256)).encode()
 
 
-def look(text: str) -> int:  # noqa: C901 - one flat list of tests, most of which fail
-    """Which groups of patterns might match. Quick, and never misses one."""
+def look(text: str) -> int:  # noqa: C901 - one flat list of tests, of which nearly all fail
+    """Which groups of patterns might match. Quick, and never misses one.
+
+    The text is searched in a form where capitals are small, every digit is 0, and spaces and dots are dashes: then a
+    card, a telephone number or an IBAN shows by a few zeros. A search for one character costs a fifth of one for a
+    word: where every form has a rare character, that one is looked for first.
+    """
     found = 0
     if "@" in text or "%40" in text:
         found = _EMAIL | _NAMED
     if "+" in text:
         found |= _PHONE
-    if "AKIA" in text or "ASIA" in text or "ABIA" in text or "ACCA" in text:
+    if "IA" in text or len(text) == 40:
         found |= _AWS
-    if "eyJ" in text:
-        found |= _JWT
-    low = text.lower()
-    if "pass" in low or "secret" in low or "token" in low or "pwd" in low:
-        found |= _NAMED | _AWS
-    if "key" in low or "credential" in low or "signature" in low:
-        found |= _NAMED | _AWS | _PEM
-    if "bearer" in low or "basic" in low or "authoriz" in low:
+    # Through bytes and back: bytes.translate is a table, and searching in str is twice as quick as in bytes.
+    folded = text.encode("utf-8", "replace").translate(_FOLDED, b"()").decode("latin-1")
+    if "pass" in folded or "secret" in folded or "token" in folded or ("w" in folded and "pwd" in folded):
+        found |= _NAMED | _AWS | _TOKEN
+    if "key" in folded and ("api" in folded or "private" in folded):
+        found |= _NAMED | _PEM
+    if "bearer" in folded or "basic" in folded or ("z" in folded and "authoriz" in folded):
         found |= _AUTH
-    if "_" in text and ("gh" in low or "sk_" in low):
-        found |= _TOKEN
-    if "x" in low and ("xox" in low or "xapp-" in low):
-        found |= _TOKEN
-    if "hooks.slack" in low or "glpat-" in low or "AIza" in text or "ATATT" in text or "ya29." in text:
-        found |= _TOKEN
-    if "oJb3JpZ2" in text or "GZXIvYXdz" in text or "oDYXdz" in text or len(text) == 40:
+    if "j" in folded and ("eyj" in folded or "ojb0j" in folded):
+        found |= _JWT | _AWS
+    if "x" in folded and "yxdz" in folded:
         found |= _AWS
-    shape = text.encode("utf-8", "replace").translate(_SHAPES, b"()")
-    if b"000-000" in shape:
-        found |= _NUMBER | _PHONE
-    if b"00000000000000" in shape:
-        found |= _NUMBER
-    if b"AA00" in shape:
-        found |= _IBAN
+    if "x" in folded and ("xox" in folded or "xapp-" in folded or "x-amz-" in folded or "att0x" in folded):
+        found |= _TOKEN | _NAMED
+    if "_" in folded and ("gh" in folded or "k_" in folded):
+        found |= _TOKEN
+    if "hooks-slack" in folded or ("z" in folded and "aiza" in folded):
+        found |= _TOKEN
+    if "000-000" in folded:
+        found |= _NUMBER | _PHONE | _IBAN
+    elif "0000000000" in folded:
+        found |= _NUMBER | _IBAN
     return found
 
 
@@ -105,7 +108,7 @@ PEM = re.compile(
     re.DOTALL,
 )
 
-AWS_KEY_ID = re.compile(r"(?<![A-Z0-9])A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Z0-9])")
+AWS_KEY_ID = re.compile(r"(?<![A-Z0-9])A(?:KIA|SIA|BIA)[A-Z0-9]{16}(?![A-Z0-9])")
 AWS_SESSION = re.compile(
     r"(?:IQoJb3JpZ2|FwoGZXIvYXdz|FQoGZXIvYXdz|AQoDYXdz)(?:[A-Za-z0-9/+=_-]|%2[BFbf]|%3[Dd]){16,}"
 )
@@ -123,8 +126,8 @@ BASIC = re.compile(r"(?P<name>\b(?i:basic)\s+)(?P<value>[A-Za-z0-9+/_-]{4,}={0,2
 TOKENS = re.compile(
     r"(?P<webhook>https?://hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/[A-Za-z0-9/_-]+)"
     r"|(?P<slack>xox[a-z]{1,2}-(?:\d-)?[A-Za-z0-9-]{8,}|xapp-\d-[A-Za-z0-9-]{8,})"
-    r"|(?P<other>gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
-    r"|AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{20,}|ATATT[A-Za-z0-9_=-]{20,}"
+    r"|(?P<other>gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
+    r"|AIza[A-Za-z0-9_-]{30,}|ATATT3x[A-Za-z0-9_=-]{20,}"
     r"|(?<![A-Za-z0-9])[sr]k_(?:live|test)_[A-Za-z0-9]{16,})"
 )
 
@@ -136,7 +139,7 @@ _STRICT = (
     r"pass(?:word|wd|phrase|code)|pwd|secret(?:[_ -]?access)?[_ -]?key|secret[_-]?string|secret"
     r"|private[_ -]?key|(?:x-)?api[_ -]?key"
 )
-_LOOSE = r"credential|x-amz-signature|x-amz-security-token|signature|token"
+_LOOSE = r"x-amz-signature|x-amz-security-token|token"
 _MASK = r"\[[a-z-]+(?::[0-9a-f]+)?\]"
 NAMED = re.compile(
     rf"(?P<name>(?i:(?P<strict>{_STRICT})|{_LOOSE})s?)(?P<is>\\*[\"']?\s*(?:=>|:=|[:=])\s*)"
