@@ -6,12 +6,14 @@ a section whose evidence is missing says so in its place, and so does one that c
 
 from __future__ import annotations
 
+from vmqlib.view.alarm_plot import alarm_timeline
 from vmqlib.view.base import Panel, Plot, View, unavailable
 from vmqlib.view.findings import last_good, sync_facts
-from vmqlib.view.metric_plots import index_against_bucket, metrics
+from vmqlib.view.index_plot import index_against_bucket
+from vmqlib.view.metric_plot import metrics
 from vmqlib.view.panels import RECORD_MIME, Record, header, provenance, record
-from vmqlib.view.plots import alarm_timeline, sync_history
 from vmqlib.view.style import Mark
+from vmqlib.view.sync_plot import sync_history
 from vmqlib.view.tables import actions, changed_versions, failing_documents, log_summary, next_steps, timeline
 
 __all__ = [

@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 
+_BEFORE = timedelta(days=30)
+
+
 @dataclass(frozen=True)
 class SyncFacts:
     """The state of a connector's sync runs.
@@ -145,6 +148,7 @@ def alarm_spans(
 ) -> list[AlarmSpan]:
     """Alarm history as spans, oldest first; the newest span of each alarm is open and ends at ``until``.
 
+    Before its first change an alarm was in that change's old state, since when is not known: it is drawn a month long.
     History goes back 30 days at most, and an alarm that never changed has none: its one span comes from ``alarms``,
     the frame of present states, when that is given.
     """
@@ -153,6 +157,7 @@ def alarm_spans(
     end = pd.Timestamp(until)
     history = history[history["at"].notna() & (history["at"] <= end)].sort_values("at", kind="stable")
     history = history[(history["new_state"].fillna("") != "")]
+    first = history.drop_duplicates("name", keep="first")
     following = history.groupby("name")["at"].shift(-1)
     spans = [
         AlarmSpan(str(name), str(state), start, stop or until, stop is None)
@@ -164,6 +169,13 @@ def alarm_spans(
             strict=True,
         )
         if start is not None
+    ]
+    spans += [
+        AlarmSpan(str(name), str(state), end - _BEFORE, end, open=False)
+        for name, state, end in zip(
+            first["name"], first["old_state"].fillna(""), map(moment, first["at"]), strict=True
+        )
+        if state and end is not None
     ]
     if alarms is not None:
         silent = alarms[~alarms["name"].isin(history["name"]) & alarms["since"].notna()]

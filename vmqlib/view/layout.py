@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from vmqlib.times import duration, show_time
 from vmqlib.view.base import Html, Panel, caption, evidence_name, join, plain, tag
+from vmqlib.view.findings import moment
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from vmqlib.record.observation import Observation
 
-__all__ = ["MOST_ROWS", "Column", "ago", "chip", "code", "facts", "panel", "size", "table", "when"]
+__all__ = ["MOST_ROWS", "Column", "ago", "chip", "code", "facts", "many", "panel", "size", "table", "when"]
 
 MOST_ROWS = 50
 """Rows that a table shows; the evidence file has all."""
@@ -23,10 +24,18 @@ MOST_ROWS = 50
 LONGEST_CELL = 300
 
 _TABLE = "border-collapse:collapse;font-size:90%;margin:0.3em 0;text-align:left"
-_HEAD = "text-align:left;vertical-align:bottom;border-bottom:2px solid #888;padding:0.2em 0.7em 0.2em 0;white-space:nowrap"
+_HEAD = (
+    "text-align:left;vertical-align:bottom;border-bottom:2px solid #888;padding:0.2em 0.7em 0.2em 0;"
+    "white-space:nowrap"
+)
 _CELL = "text-align:left;vertical-align:top;border-bottom:1px solid #ddd;padding:0.2em 0.7em 0.2em 0"
 _NUMBER = _CELL.replace("text-align:left", "text-align:right") + ";white-space:nowrap"
-_CODE = "white-space:pre-wrap;word-break:break-all;background:#f2f2f2;color:#111;padding:0.1em 0.35em;border:1px solid #ccc"
+_CODE = (
+    "white-space:pre-wrap;word-break:break-all;background:#f2f2f2;color:#111;padding:0.1em 0.35em;"
+    "border:1px solid #ccc"
+)
+_CHIP = "padding:0.1em 0.55em;border:1px solid #555;font-weight:bold;white-space:nowrap"
+_NAME = "text-align:left;padding:0.1em 1em 0.1em 0;vertical-align:top;white-space:nowrap;font-weight:normal;color:#555"
 _SMALL = "color:#666;font-size:82%;margin:0.2em 0"
 
 CHIPS = {
@@ -67,13 +76,13 @@ class Column:
 
 def when(value: Any) -> str:
     """A time as text: ``2026-11-23 09:12:05 UTC``; empty where it is missing."""
-    stamp = _datetime(value)
+    stamp = moment(value)
     return show_time(stamp) if stamp else ""
 
 
 def ago(value: Any, now: datetime) -> str:
     """A time with its distance from ``now``: ``2026-11-23 09:12:05 UTC (12 min ago)``."""
-    stamp = _datetime(value)
+    stamp = moment(value)
     if stamp is None:
         return ""
     span = now - stamp
@@ -84,15 +93,9 @@ def ago(value: Any, now: datetime) -> str:
     )
 
 
-def _datetime(value: Any) -> datetime | None:
-    from vmqlib.view.findings import moment
-
-    return value if isinstance(value, datetime) and value == value else moment(value)  # noqa: PLR0124 - NaT is unlike itself
-
-
 def size(value: Any) -> str:
     """Bytes for people: ``1.4 MiB``."""
-    if value is None or value != value or plain(value) == "":  # noqa: PLR0124 - NaN
+    if plain(value) == "":
         return ""
     number = float(value)
     for unit in ("B", "KiB", "MiB", "GiB"):
@@ -108,12 +111,16 @@ def count(value: Any) -> str:
     return f"{int(value):,}" if text else ""
 
 
+def many(number: int, what: str) -> str:
+    """A count with its noun: ``1 object``, ``1,204 objects``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def chip(value: object) -> Html:
     """A word on a coloured ground."""
     word = plain(value, 40)
     background, colour = CHIPS.get(word, ("#e4e4e4", "#111111"))
-    style = f"background:{background};color:{colour};padding:0.1em 0.55em;border:1px solid #555;font-weight:bold;white-space:nowrap"
-    return tag("span", word, style=style)
+    return tag("span", word, style=f"background:{background};color:{colour};{_CHIP}")
 
 
 def code(value: object) -> Html:
@@ -146,11 +153,10 @@ def records(frame: pd.DataFrame, names: Sequence[str]) -> list[list[Any]]:
 
 def facts(pairs: Sequence[tuple[str, object]]) -> Html:
     """Names and values, one pair a line; pairs without a value are left out."""
-    name = "text-align:left;padding:0.1em 1em 0.1em 0;vertical-align:top;white-space:nowrap;font-weight:normal;color:#555"
     rows = (
         tag(
             "tr",
-            tag("th", key, style=name, scope="row"),
+            tag("th", key, style=_NAME, scope="row"),
             tag("td", value, style="text-align:left;padding:0.1em 0;vertical-align:top"),
         )
         for key, value in pairs

@@ -10,6 +10,7 @@ from typing import Any
 
 from vmqlib.times import duration, iso, show_time
 from vmqlib.view.base import Html, Panel, View, guarded, join, mapping, notice, plain, tag
+from vmqlib.view.errorkinds import error_kinds
 from vmqlib.view.findings import alarm_spans, moment, sync_facts
 from vmqlib.view.layout import Column, ago, chip, code, count, facts, panel, size, table, when
 
@@ -38,9 +39,14 @@ def header(summary: Any, observations: Mapping[str, Any] | None = None) -> View:
     now: datetime = about["as_of"]
     wrong = findings(about, seen)
     title = tag(
-        "div", chip(about["severity"]), " ", chip(about["phase"]), " ", tag("strong", plain(about["title"], 300)),
+        "div",
+        chip(about["severity"]),
+        " ",
+        chip(about["phase"]),
+        " ",
+        tag("strong", plain(about["title"], 300)),
         style="font-size:135%;margin:0.2em 0",
-    )  # fmt: skip
+    )
     points = tag(
         "ul",
         *(tag("li", tag("strong", f"{name}: "), what) for name, what in wrong),
@@ -116,27 +122,35 @@ def findings(about: Mapping[str, Any], seen: Mapping[str, Any]) -> list[tuple[st
     if "alarm-history" in there or "alarms" in there:
         found += _alarms(there, now)
     if "documents" in there:
-        status = there["documents"].frame["status"]
-        failed = int(status.isin(["FAILED", "DOCUMENT_FAILED_TO_INDEX"]).sum())
-        found.append(("documents", f"{failed:,} of {len(status):,} are failed in the index"))
+        found.append(("documents", _documents(there["documents"].frame)))
     if "metrics" in there:
         found += _answers(there["metrics"])
     return found or [("what is wrong", "unknown: nothing could be seen")]
+
+
+def _documents(frame: Any) -> str:
+    failed = frame[frame["status"].isin(["FAILED", "DOCUMENT_FAILED_TO_INDEX"])]
+    told = f"{len(failed):,} of {len(frame):,} are failed in the index"
+    errors = failed["error_message"].fillna("").astype(object)
+    errors = errors.where(errors != "", failed["error_code"].fillna("").astype(object))
+    known = error_kinds(errors, failed["document_id"].fillna("").astype(object))
+    most = known[known != ""].value_counts()
+    return f"{told}; most often ({int(most.iloc[0]):,}): “{plain(most.index[0], 160)}”" if len(most) else told
 
 
 def _syncs(jobs: Any, data_source_id: str, now: datetime) -> list[tuple[str, str]]:
     known = sync_facts(jobs.frame, data_source_id)
     if not known.total:
         return [("sync", "no run was found")]
-    good = f"last good sync {ago(known.last_good, now)}" if known.last_good else "no run ever succeeded"
+    good = ago(known.last_good, now) if known.last_good else "none: no run succeeded"
     if not known.streak:
-        return [("sync", f"the last run that ended SUCCEEDED; {good}")]
+        return [("sync", "the last run that ended SUCCEEDED"), ("last good sync", good)]
     error = f": “{plain(known.error, 200)}”" if known.error else ""
     many = f"the last {known.streak} of {known.total} runs" if known.streak > 1 else "the last run"
     return [
         ("sync", f"{many} did not succeed{error}"),
         ("first bad sign", f"the run that started {ago(known.first_bad, now)}"),
-        ("last good", good),
+        ("last good sync", good),
     ]
 
 
@@ -197,10 +211,19 @@ def provenance(
     about = mapping(summary) if summary is not None else {}
     rows = [_file(one) for one in observations.values()]
     columns = [
-        Column("source"), Column("seen", when), Column("rows", count, right=True), Column("complete"),
-        Column("evidence file", lambda name: code(name) if name else ""), Column("size", size, right=True),
-        Column("SHA-256", lambda digest: tag("code", plain(digest, 80), style="font-size:80%;word-break:break-all") if digest else ""),
-    ]  # fmt: skip
+        Column("source"),
+        Column("seen", when),
+        Column("rows", count, right=True),
+        Column("complete"),
+        Column("evidence file", lambda name: code(name) if name else ""),
+        Column("size", size, right=True),
+        Column(
+            "SHA-256",
+            lambda digest: (
+                tag("code", plain(digest, 80), style="font-size:80%;word-break:break-all") if digest else ""
+            ),
+        ),
+    ]
     kept = sum(bool(row[4]) for row in rows)
     made = versions if versions is not None else package_versions()
     pairs: list[tuple[str, object]] = [
@@ -308,10 +331,12 @@ def record(
     if "sync-jobs" in seen and seen["sync-jobs"].available:
         known = sync_facts(seen["sync-jobs"].frame, str(about.get("data_source_id") or ""))
         data["sync"] = {
-            "runs": known.total, "not_succeeded_in_a_row": known.streak, "newest_status": known.newest_status,
+            "runs": known.total,
+            "not_succeeded_in_a_row": known.streak,
+            "newest_status": known.newest_status,
             "last_good": iso(known.last_good) if known.last_good else None,
             "first_bad": iso(known.first_bad) if known.first_bad else None,
-        }  # fmt: skip
+        }
     data["evidence"] = {
         name: {"file": one.evidence.file, "sha256": one.evidence.sha256, "complete": bool(one.complete)}
         for name, one in seen.items()

@@ -1,10 +1,12 @@
-"""How plots look: colours of Okabe and Ito, and a shape or a hatch beside every colour, so that grey paper says the same.
+"""How plots look: colours of Okabe and Ito, and a shape or a hatch beside every colour: grey paper says the same.
 
 Figures are :class:`matplotlib.figure.Figure` objects: no pyplot, no global state.
 """
 
 from __future__ import annotations
 
+import collections
+import string
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,21 +22,25 @@ if TYPE_CHECKING:
 __all__ = [
     "ALARM",
     "COUNTS",
+    "MOST_FLAGS",
     "STATES",
     "STATUSES",
     "Mark",
     "figure",
     "flags",
     "key",
+    "key_lines",
     "label",
     "marks_of",
     "number",
     "stamp",
     "time_axis",
+    "zoom",
 ]
 
 INK = "#222222"
 SOFT = "#6b6b6b"
+MOST_FLAGS = 8
 WIDTH = 9.5
 """Inches."""
 
@@ -115,6 +121,29 @@ def label(value: object, limit: int = 60) -> str:
     return " ".join(plain(value, limit).split()).replace("$", r"\$")
 
 
+def split_marks(
+    marks: Iterable[Any], since: datetime | None, until: datetime
+) -> tuple[list[Mark], list[Mark]]:
+    """Marks that get a flag, and those that only get a faint line: before the last good sync they did no harm."""
+    known = [mark for mark in marks_of(marks) if mark.at <= until]
+    new = [mark for mark in known if since is None or mark.at > since]
+    return new[-MOST_FLAGS:], [mark for mark in known if mark not in new[-MOST_FLAGS:]]
+
+
+def faint(axes: Sequence[Axes], places: Iterable[float]) -> None:
+    """Faint dotted lines: what happened, but is not to be looked at first."""
+    for x in places:
+        for ax in axes:
+            ax.axvline(x, color=SOFT, linewidth=0.8, linestyle=(0, (1, 3)), zorder=1)
+
+
+def zoom(first: datetime, until: datetime, last_good: datetime | None) -> datetime:
+    """Where an axis begins: what came after the last good sync takes a third of it, and it is two days at least."""
+    if last_good is None or last_good >= until:
+        return first
+    return max(first, min(last_good - (until - last_good) * 2, until - timedelta(days=2)))
+
+
 def number(when: datetime) -> float:
     """A moment as matplotlib counts time."""
     from matplotlib.dates import date2num
@@ -167,6 +196,26 @@ def figure(
     return drawn, list(axes[:, 0])
 
 
+def key_lines(flagged: Sequence[Mark], earlier: Sequence[Mark] = (), runs_left_out: int = 0) -> list[str]:
+    """What each lettered flag stands for, packed into lines."""
+    entries = [
+        f"{letter} {m.label} ({stamp(m.at)})"
+        for letter, m in zip(string.ascii_uppercase, flagged, strict=False)
+    ]
+    kinds = collections.Counter(mark.kind for mark in earlier)
+    if kinds:
+        entries.append("dotted: earlier, " + ", ".join(f"{count} × {kind}" for kind, count in kinds.items()))
+    lines: list[str] = []
+    for entry in entries:
+        if lines and len(lines[-1]) + len(entry) < 125:
+            lines[-1] += "   ·   " + entry
+        else:
+            lines.append(entry)
+    if runs_left_out > 0:
+        lines.append(f"{runs_left_out:,} earlier runs are not shown; the evidence file has them all")
+    return lines
+
+
 def key(drawn: Figure, lines: Sequence[str], *, source: str = "") -> None:
     """Writes the key of flags, and where the data came from, at the foot of the figure."""
     foot = 0.07
@@ -191,13 +240,15 @@ def _wrapped(source: str) -> list[str]:
     return textwrap.wrap(label(source, 900), 205, max_lines=2, placeholder=" …") or [""]
 
 
-def flags(ax: Axes, axes: Sequence[Axes], places: Sequence[tuple[float, str]]) -> None:
+def flags(ax: Axes, axes: Sequence[Axes], places: Sequence[tuple[float, str]], *, lift: float = 0) -> None:
     """Vertical lines through ``axes`` with a lettered flag above ``ax`` each; flags that would overlap step up.
 
     Parameters
     ----------
     places:
         Position on the x axis and letter.
+    lift:
+        Points by which the flags stand higher: over a title.
     """
     low, high = ax.get_xlim()
     row, previous = 0, float("-inf")
@@ -210,7 +261,7 @@ def flags(ax: Axes, axes: Sequence[Axes], places: Sequence[tuple[float, str]]) -
             letter,
             (x, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(0, 3 + 14 * (row % 2)),
+            xytext=(0, 3 + lift + 14 * (row % 2)),
             textcoords="offset points",
             ha="center",
             va="bottom",

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from vmqlib.sources.versions import changed_since
 from vmqlib.view.base import Html, Panel, View, guarded, join, mapping, nothing, plain, tag, unavailable
-from vmqlib.view.layout import MOST_ROWS, Column, chip, code, count, line, panel, records, size, table, when
+from vmqlib.view.errorkinds import error_kinds
+from vmqlib.view.layout import (
+    MOST_ROWS,
+    Column,
+    chip,
+    code,
+    count,
+    line,
+    many,
+    panel,
+    records,
+    size,
+    table,
+    when,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +70,7 @@ def failing_documents(report: Observation, documents: Observation | None = None)
     ]
     rows = records(shown, ["error", "documents", "failures", "first", "last", "examples"])
     total = failures["document"].nunique()
-    lead = f"{total:,} document{'' if total == 1 else 's'} failed, with {len(groups):,} kind{'' if len(groups) == 1 else 's'} of error"
+    lead = f"{many(total, 'document')} failed, with {many(len(groups), 'kind')} of error"
     if documents is not None and documents.available:
         now = int(documents.frame["status"].isin(_BAD_STATUSES).sum())
         lead += f"; {now:,} of {len(documents.frame):,} documents are failed in the index now"
@@ -89,26 +103,7 @@ def _failures(frame: pd.DataFrame, time: str) -> pd.DataFrame:
     coded = text("error_code").where(text("error_code") == "", text("error_code") + ": ")
     error = error.where((text("error_code") == "") | (error == text("error_code")), coded + error)
     document = text("uri").where(text("uri") != "", text("document_id"))
-    return pd.DataFrame({"document": document, "error": _kind(error, document), "at": bad[time]})
-
-
-def _kind(error: pd.Series[Any], document: pd.Series[Any]) -> pd.Series[Any]:
-    """The error without what differs from document to document, so that equal errors are one kind."""
-    import re
-
-    import pandas as pd
-
-    def general(message: str, name: str) -> str:
-        stem = name.rsplit("/", 1)[-1]
-        text = plain(message, 400)
-        for part in (name, stem):
-            text = text.replace(part, "‹document›") if len(part) > 3 else text
-        return re.sub(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b", "‹id›", text)
-
-    pairs = zip(error, document, strict=True)
-    return pd.Series(
-        [general(str(message), str(name)) for message, name in pairs], index=error.index, dtype=object
-    )
+    return pd.DataFrame({"document": document, "error": error_kinds(error, document), "at": bad[time]})
 
 
 def _grouped(failures: pd.DataFrame) -> pd.DataFrame:
@@ -153,8 +148,12 @@ def log_summary(log: Observation) -> View:
     )
     shown = kinds.head(MOST_KINDS)
     columns = [
-        Column("level"), Column("error code"), Column("lines", count, right=True), Column("first seen", when), Column("last seen", when)
-    ]  # fmt: skip
+        Column("level"),
+        Column("error code"),
+        Column("lines", count, right=True),
+        Column("first seen", when),
+        Column("last seen", when),
+    ]
     rows = records(shown, ["level", "error_code", "lines", "first", "last"])
     errors = frame[level.str.upper().isin(["ERROR", "FATAL"])].sort_values("at", kind="stable").tail(5)[::-1]
     newest = records(errors, ["at", "error_code", "document_id", "message"])
@@ -166,7 +165,7 @@ def log_summary(log: Observation) -> View:
     ]
     bad = int(level.str.upper().isin(["ERROR", "FATAL"]).sum())
     span = f" from {when(frame['at'].min())} to {when(frame['at'].max())}"
-    lead = f"{len(frame):,} log line{'' if len(frame) == 1 else 's'}, {bad:,} of them errors,{span}."
+    lead = f"{many(len(frame), 'log line')}, {bad:,} of them errors,{span}."
     parts = [table(columns, rows), *([table(last, newest)] if newest else [])]
     lines = [line([row[0], row[1], row[2]]) for row in rows] + [
         line([when(row[0]), *row[1:]]) for row in newest
@@ -199,10 +198,15 @@ def changed_versions(versions: Observation, since: datetime | None) -> View:
     ordered = changed.assign(what=what, rank=what.map(rank).fillna(4)).sort_values("rank", kind="stable")
     shown = ordered.head(MOST_ROWS)
     columns = [
-        Column("key", lambda one: code(plain(one, 160))), Column("what happened", chip), Column("when", when),
-        Column("size then", size, right=True), Column("size now", size, right=True),
-        Column("version then", _version), Column("version now", _version), Column("changes", count, right=True),
-    ]  # fmt: skip
+        Column("key", lambda one: code(plain(one, 160))),
+        Column("what happened", chip),
+        Column("when", when),
+        Column("size then", size, right=True),
+        Column("size now", size, right=True),
+        Column("version then", _version),
+        Column("version now", _version),
+        Column("changes", count, right=True),
+    ]
     names = [
         "key",
         "what",
@@ -217,7 +221,7 @@ def changed_versions(versions: Observation, since: datetime | None) -> View:
     tally = ", ".join(
         f"{number:,} {plain(name)}" for name, number in ordered["what"].value_counts(sort=False).items()
     )
-    lead = f"{len(changed):,} object{'' if len(changed) == 1 else 's'} changed since the last good sync of {when(since)}: {tally}."
+    lead = f"{many(len(changed), 'object')} changed since the last good sync of {when(since)}: {tally}."
     unsure = int(changed["ambiguous"].sum())
     notes = (
         [
@@ -278,7 +282,7 @@ def actions(events: pd.DataFrame, approve: Sequence[str] = ()) -> View:
     shown = done.tail(MOST_ROWS)
     rows = records(shown, ["at", "kind", "step", "summary", "actor"])
     columns = [Column("when", when), Column("what", chip), Column("step"), Column("summary"), Column("who")]
-    lead = f"{len(done):,} action{'' if len(done) == 1 else 's'}, the last at {when(done['at'].iloc[-1])}."
+    lead = f"{many(len(done), 'action')}, the last at {when(done['at'].iloc[-1])}."
     left_out = len(done) - len(shown)
     extra = [tag("div", f"… {left_out:,} earlier in journal.jsonl")] if left_out else []
     return panel(
@@ -313,7 +317,7 @@ def timeline(events: pd.DataFrame, marks: pd.DataFrame | None = None) -> View:
     columns = [Column("when", when), Column("kind", chip), Column("step"), Column("what"), Column("who")]
     left_out = len(ordered) - len(shown)
     extra = [tag("div", f"… {left_out:,} more in journal.jsonl")] if left_out else []
-    lead = f"{len(ordered):,} entr{'y' if len(ordered) == 1 else 'ies'}, from {when(ordered['at'].iloc[0])} to {when(ordered['at'].iloc[-1])}."
+    lead = f"{many(len(ordered), 'event')}, from {when(ordered['at'].iloc[0])} to {when(ordered['at'].iloc[-1])}."
     return panel(lead, table(columns, rows), *extra, text=[line([when(row[0]), *row[1:]]) for row in rows])
 
 
@@ -340,7 +344,7 @@ def next_steps(steps: Iterable[Any] | Callable[[], Iterable[Any]]) -> View:
         )
         for step, why, command in rows
     ]
-    lead = f"{len(rows)} step{'' if len(rows) == 1 else 's'} to take, in this order:"
+    lead = f"{many(len(rows), 'step')} to take, in this order:"
     text = [
         f"{number}. {step}: {why}" + (f"\n   $ {command}" if command else "")
         for number, (step, why, command) in enumerate(rows, 1)

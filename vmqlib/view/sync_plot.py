@@ -1,13 +1,12 @@
-"""Plots of sync runs and alarms."""
+"""The plot of sync runs."""
 
 from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from vmqlib.times import duration
 from vmqlib.view.base import Plot, View, caption, guarded, nothing, plain, unavailable
 from vmqlib.view.findings import AlarmSpan, SyncFacts, alarm_spans, moment, runs, sync_facts
 from vmqlib.view.style import (
@@ -16,26 +15,26 @@ from vmqlib.view.style import (
     INK,
     LAST_GOOD,
     SOFT,
-    STATES,
     STATUSES,
     Mark,
+    faint,
     figure,
     flags,
     key,
+    key_lines,
     label,
-    marks_of,
-    number,
+    split_marks,
     stamp,
-    time_axis,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from vmqlib.record.observation import Observation
 
-__all__ = ["alarm_timeline", "key_lines", "sync_history"]
+__all__ = ["sync_history"]
 
 MOST_RUNS = 60
 """Runs that one plot shows: more would be thinner than their hatches."""
@@ -43,7 +42,6 @@ MOST_RUNS = 60
 AFTER = 1.4
 """Room right of the last run, in runs: what happened since."""
 
-MOST_FLAGS = 8
 MOST_ALARMS = 8
 
 
@@ -80,15 +78,16 @@ def sync_history(
     shown = ordered.tail(MOST_RUNS).reset_index(drop=True)
     until = jobs.at or moment(shown["started_at"].iloc[-1]) or _first(shown)
     spans = alarm_spans(alarms.frame, until) if alarms is not None and alarms.available else []
-    events = marks_of(marks)
-    flagged = [m for m in events if m.at >= _first(shown) - timedelta(days=1)][-MOST_FLAGS:]
-    lines = key_lines(flagged, len(events) - len(flagged), len(ordered) - len(shown))
+    flagged, earlier = split_marks(marks, facts.last_good if facts.streak else None, until)
+    earlier = [mark for mark in earlier if mark.at >= _first(shown)]
+    lines = key_lines(flagged, earlier, len(ordered) - len(shown))
 
     height = 5.2 + 0.165 * len(lines)
     drawn, (top, bottom) = figure(height, (3, 1.6), footer=len(lines), below=0.8, top=1 - 0.95 / height)
     place = _places(shown, until)
-    _counts(top, shown)
+    _counts(drawn, top, shown)
     _durations(bottom, shown)
+    faint((top, bottom), [place(mark.at) for mark in earlier])
     _bands(top, bottom, spans, place, _first(shown))
     _last_good(top, bottom, facts, shown, place)
     _run_axis(bottom, shown)
@@ -134,7 +133,7 @@ def _places(shown: pd.DataFrame, until: datetime) -> Callable[[datetime], float]
     return place
 
 
-def _counts(ax: Axes, shown: pd.DataFrame) -> None:
+def _counts(drawn: Figure, ax: Axes, shown: pd.DataFrame) -> None:
     import numpy as np
 
     counts = {name: shown[name].fillna(0).astype("int64").to_numpy() for name in COUNTS}
@@ -159,18 +158,32 @@ def _counts(ax: Axes, shown: pd.DataFrame) -> None:
     ax.yaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]  # MaxNLocator, the default
     for i in np.flatnonzero(total > ceiling):
         ax.annotate(
-            f"{total[i]:,} ↑", (float(i) + (0.0 if i else 0.42), ceiling), ha="center" if i else "left", va="top", fontsize=8, fontweight="bold",
+            f"{total[i]:,} ↑",
+            (float(i) + (0.0 if i else 0.42), ceiling),
+            ha="center" if i else "left",
+            va="top",
+            fontsize=8,
+            fontweight="bold",
             bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": INK, "linewidth": 0.5},
-        )  # fmt: skip
+        )
     ax.set_ylabel("documents")
-    ax.figure.legend(
-        *ax.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.002, 1 - 0.32 / ax.figure.get_figheight()),
-        ncols=4, fontsize=8.5, frameon=False, handlelength=2.2, handleheight=1.1, borderpad=0.1, columnspacing=1.4,
-    )  # fmt: skip
+    drawn.legend(
+        *ax.get_legend_handles_labels(),
+        loc="upper left",
+        bbox_to_anchor=(0.002, 1 - 0.32 / drawn.get_figheight()),
+        ncols=4,
+        fontsize=8.5,
+        frameon=False,
+        handlelength=2.2,
+        handleheight=1.1,
+        borderpad=0.1,
+        columnspacing=1.4,
+    )
 
 
 def _ceiling(total: Any) -> float:
-    """Where the axis ends: one run that loaded everything must not flatten all others, so it is cut off and labelled."""
+    """Where the axis ends: one run that loaded everything must not flatten all others, so it is cut off and
+    labelled."""
     import numpy as np
 
     ranked = np.sort(total)[::-1]
@@ -193,9 +206,16 @@ def _durations(ax: Axes, shown: pd.DataFrame) -> None:
         if len(at):
             shape, colour, filled = STATUSES.get(status, ("P", "#777777", False))
             ax.scatter(
-                at, values[at], marker=shape, s=62, label=label(status, 20), color=colour if filled else "white",
-                edgecolors=INK if filled else colour, linewidths=0.8 if filled else 1.6, zorder=4,
-            )  # fmt: skip
+                at,
+                values[at],
+                marker=shape,
+                s=62,
+                label=label(status, 20),
+                color=colour if filled else "white",
+                edgecolors=INK if filled else colour,
+                linewidths=0.8 if filled else 1.6,
+                zorder=4,
+            )
     ax.set_ylim(0, max(float(np.max(values, initial=0)) * 1.5, 1e-9))
     ax.set_ylabel(f"duration ({unit})")
     ax.legend(
@@ -248,14 +268,22 @@ def _last_good(
             x - 0.45, x + 0.45, facecolor=LAST_GOOD, alpha=0.13, edgecolor=LAST_GOOD, linewidth=0, zorder=0
         )
     height = top.get_ylim()[1]
-    total = float(shown.loc[x, list(COUNTS)].fillna(0).sum())
+    total = float(shown[list(COUNTS)].fillna(0).sum(axis=1).iloc[x])
     left = x > len(shown) * 0.2
     top.annotate(
-        f"last good sync\n{stamp(facts.last_good)} UTC", (x, min(total, height) + height * 0.015), xycoords="data",
-        xytext=(-14 if left else 14, 46), textcoords="offset points", fontsize=8.5, ha="right" if left else "left",
-        va="center", color=LAST_GOOD, fontweight="bold", zorder=6,
+        f"last good sync\n{stamp(facts.last_good)} UTC",
+        (x, min(total, height) + height * 0.015),
+        xycoords="data",
+        xytext=(-14 if left else 14, 46),
+        textcoords="offset points",
+        fontsize=8.5,
+        ha="right" if left else "left",
+        va="center",
+        color=LAST_GOOD,
+        fontweight="bold",
+        zorder=6,
         arrowprops={"arrowstyle": "-|>", "color": LAST_GOOD, "linewidth": 1.3},
-    )  # fmt: skip
+    )
 
 
 def _run_axis(ax: Axes, shown: pd.DataFrame) -> None:
@@ -277,25 +305,6 @@ def _headline(facts: SyncFacts) -> str:
         return f"None of {facts.total} sync runs succeeded"
     many = "The last sync" if facts.streak == 1 else f"The last {facts.streak} of {facts.total} syncs"
     return f"{many} did not succeed; last good sync {stamp(facts.last_good)} UTC"
-
-
-def key_lines(flagged: Sequence[Mark], left_out: int, runs_left_out: int) -> list[str]:
-    """What each lettered flag stands for, packed into lines."""
-    entries = [
-        f"{letter} {m.label} ({stamp(m.at)})"
-        for letter, m in zip(string.ascii_uppercase, flagged, strict=False)
-    ]
-    if left_out > 0:
-        entries.append(f"{left_out} earlier not flagged")
-    lines: list[str] = []
-    for entry in entries:
-        if lines and len(lines[-1]) + len(entry) < 125:
-            lines[-1] += "   ·   " + entry
-        else:
-            lines.append(entry)
-    if runs_left_out > 0:
-        lines.append(f"{runs_left_out:,} earlier runs are not shown; the evidence file has them all")
-    return lines
 
 
 def _sync_alt(
@@ -322,161 +331,4 @@ def _sync_alt(
         f"{plain(s.name, 60)} in ALARM since {s.start:%Y-%m-%d %H:%M} UTC" for s in standing[:MOST_ALARMS]
     ]
     parts += [f"{m.kind} “{m.label}” at {m.at:%Y-%m-%d %H:%M} UTC" for m in flagged]
-    return "; ".join(parts) + "."
-
-
-@guarded
-def alarm_timeline(
-    history: Observation,
-    alarms: Observation | None = None,
-    *,
-    threshold: timedelta = timedelta(minutes=15),
-    since: datetime | None = None,
-    marks: Iterable[Any] = (),
-) -> View:
-    """The states of each alarm over time, and whether it stood in ALARM for longer than the runbook allows.
-
-    Parameters
-    ----------
-    history:
-        The ``alarm-history`` observation.
-    alarms:
-        The ``alarms`` observation: present states, for alarms whose history is empty.
-    threshold:
-        How long an alarm may stand before it is an incident (runbook, trigger conditions: 15 minutes).
-    since:
-        Where the axis begins. By default a while before the present ALARM began, so that it is not a sliver.
-    marks:
-        Promotions and actions taken.
-    """
-    if not history.available:
-        return unavailable(history)
-    states = alarms.frame if alarms is not None and alarms.available else None
-    until = history.at or moment(history.frame["at"].max())
-    if until is None:
-        return nothing("Alarm timeline", "no alarm changed its state in the window", history)
-    spans = alarm_spans(history.frame, until, states)
-    if not spans:
-        return nothing("Alarm timeline", "no alarm changed its state in the window", history)
-    start = since or _zoom(spans, until)
-    names = _by_urgency(spans)
-    shown = names[:MOST_ALARMS]
-    flagged = [m for m in marks_of(marks) if start <= m.at <= until][-MOST_FLAGS:]
-    lines = key_lines(flagged, 0, 0)
-    lines += (
-        [f"{len(names) - len(shown)} more alarms are not shown; the evidence file has them all"]
-        if len(names) > len(shown)
-        else []
-    )
-
-    height = 1.85 + 0.62 * len(shown) + 0.165 * len(lines)
-    drawn, (ax,) = figure(
-        height, (1,), footer=len(lines), below=0.72, left=0.008, right=0.992, top=1 - 0.62 / height
-    )
-    ax.spines["left"].set_visible(False)
-    ax.grid(False)
-    ax.set_yticks([])
-    ax.set_ylim(len(shown) - 0.38, -0.62)
-    time_axis(ax, start, until)
-    for row, name in enumerate(shown):
-        mine = [s for s in spans if s.name == name and s.end >= start]
-        _strip(ax, row, mine, start, until)
-        _threshold_tick(ax, row, mine, threshold)
-        ax.text(
-            0.0, row - 0.27, f"{label(name, 50)}: {_standing(mine, threshold)}", transform=ax.get_yaxis_transform(), fontsize=9,
-            va="bottom", fontweight="bold" if mine and mine[-1].state == "ALARM" else "normal", color=INK,
-        )  # fmt: skip
-    _state_key(ax)
-    flags(
-        ax,
-        (ax,),
-        [(number(m.at), letter) for letter, m in zip(string.ascii_uppercase, flagged, strict=False)],
-    )
-    key(drawn, lines, source=caption(history, alarms))
-    return Plot(drawn, _alarm_alt(spans, names, threshold, until))
-
-
-def _by_urgency(spans: Sequence[AlarmSpan]) -> list[str]:
-    """Alarm names: those in ALARM first, and the longest standing first."""
-    last = {span.name: span for span in spans}
-    return sorted(last, key=lambda name: (last[name].state != "ALARM", last[name].start.timestamp(), name))
-
-
-def _zoom(spans: Sequence[AlarmSpan], until: datetime) -> datetime:
-    """A start that gives the present ALARM (or the last one) about two thirds of the width."""
-    ringing = [s for s in spans if s.state == "ALARM" and s.open] or [s for s in spans if s.state == "ALARM"][
-        -1:
-    ]
-    if not ringing:
-        return until - timedelta(hours=24)
-    began = min(s.start for s in ringing)
-    return began - max((until - began) / 2, timedelta(minutes=30))
-
-
-def _strip(ax: Axes, row: int, spans: Sequence[AlarmSpan], start: datetime, until: datetime) -> None:
-    for span in spans:
-        colour, hatch = STATES.get(span.state, ("#ffffff", "oo"))
-        left, right = number(max(span.start, start)), number(min(span.end, until))
-        ax.barh(row, right - left, 0.44, left, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.6)
-        if span.state == "ALARM" and right - left < 0.004 * (number(until) - number(start)):
-            ax.plot(
-                [left],
-                [row - 0.3],
-                marker="v",
-                color=ALARM,
-                markersize=6,
-                markeredgecolor=INK,
-                markeredgewidth=0.5,
-            )
-
-
-def _threshold_tick(ax: Axes, row: int, spans: Sequence[AlarmSpan], threshold: timedelta) -> None:
-    for span in spans:
-        if span.state == "ALARM" and span.length > threshold:
-            x = number(span.start + threshold)
-            ax.plot([x, x], [row - 0.22, row + 0.33], color=INK, linewidth=2.0, zorder=5)
-            ax.text(x, row + 0.34, f" {duration(threshold)}", fontsize=7.5, va="center", ha="left", color=INK)
-
-
-def _standing(spans: Sequence[AlarmSpan], threshold: timedelta) -> str:
-    if not spans:
-        return "no change in this window"
-    last = spans[-1]
-    text = f"{label(last.state, 24)} for {duration(last.length)}, since {stamp(last.start)} UTC"
-    if last.state != "ALARM":
-        return text
-    over = "longer than" if last.length > threshold else "not yet"
-    return f"{text} ({over} {duration(threshold)})"
-
-
-def _state_key(ax: Axes) -> None:
-    from matplotlib.patches import Patch
-
-    handles = [
-        Patch(facecolor=c, hatch=h, edgecolor=INK, linewidth=0.6, label=s) for s, (c, h) in STATES.items()
-    ]
-    ax.figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0.002, 1 - 0.02 / ax.figure.get_figheight()), ncols=3, fontsize=8,
-        frameon=False, borderpad=0.1, handlelength=2.2, handleheight=1.0,
-    )  # fmt: skip
-
-
-def _alarm_alt(
-    spans: Sequence[AlarmSpan], names: Sequence[str], threshold: timedelta, until: datetime
-) -> str:
-    last = {span.name: span for span in spans}
-    ringing = [last[name] for name in names if last[name].state == "ALARM"]
-    parts = [
-        f"Alarm states of {len(names)} alarm{'' if len(names) == 1 else 's'} until {until:%Y-%m-%d %H:%M} UTC"
-    ]
-    if not ringing:
-        parts.append("none is in ALARM")
-    for span in ringing[:MOST_ALARMS]:
-        over = "longer than" if span.length > threshold else "not longer than"
-        parts.append(
-            f"{plain(span.name, 60)} is in ALARM since {span.start:%Y-%m-%d %H:%M} UTC, for {duration(span.length)}, "
-            f"{over} the {duration(threshold)} of the runbook"
-        )
-    episodes = sum(s.state == "ALARM" for s in spans)
-    parts.append(f"{episodes} ALARM period{'' if episodes == 1 else 's'} in the history")
     return "; ".join(parts) + "."
