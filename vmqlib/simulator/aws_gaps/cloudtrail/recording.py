@@ -183,8 +183,8 @@ def _bucket_response(original: Callable[..., TYPE_RESPONSE]) -> Callable[..., TY
 
 def _parameters(self: BaseResponse) -> dict[str, Any]:
     if self.automated_parameter_parsing:
-        params: Any = self.params
-        return {**dict(params), **self.uri_match}
+        parsed = self.__dict__.get("params") or {}  # nothing where the request could not be parsed
+        return {**parsed, **self.uri_match}
     body = self.body.decode("utf-8", "replace") if isinstance(self.body, bytes) else self.body or ""
     try:
         if body.startswith("{"):

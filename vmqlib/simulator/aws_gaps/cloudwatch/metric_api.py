@@ -11,7 +11,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParameterValue, ValidationError
-from moto.cloudwatch.models import CloudWatchBackend
+from moto.cloudwatch.models import (
+    CloudWatchBackend,
+    MetricAggregatedDatum,
+    MetricDatum,
+    MetricDatumBase,
+)
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, EmptyResult
 from moto.s3.models import FakeKey, s3_backends
@@ -151,6 +156,34 @@ def put_metric_data(self: CloudWatchResponse) -> ActionResult:
         )
     self.cloudwatch_backend.put_metric_data(asked["Namespace"], asked.get("MetricData") or [])
     return EmptyResult()
+
+
+def _metric_data(self: CloudWatchBackend) -> list[MetricDatumBase]:
+    """``CloudWatchBackend.metric_data``: what was put, as moto keeps it, for whoever looks there."""
+    found: list[MetricDatumBase] = []
+    for metric, series in state_of(self).metrics:
+        for sample in series.samples:
+            at = datetime.fromtimestamp(sample.at, UTC).replace(tzinfo=None)
+            place: dict[str, Any] = {
+                "namespace": metric.namespace,
+                "name": metric.name,
+                "dimensions": metric.dimension_list(),
+                "timestamp": at,
+                "unit": sample.unit or None,
+            }
+            if sample.count == 1:
+                found.append(MetricDatum(value=sample.total, **place))
+            else:
+                found.append(
+                    MetricAggregatedDatum(
+                        min_stat=sample.low,
+                        max_stat=sample.high,
+                        sample_count=sample.count,
+                        sum_stat=sample.total,
+                        **place,
+                    )
+                )
+    return found
 
 
 # ---- getting
@@ -335,4 +368,6 @@ def install() -> None:
         get_metric_statistics=get_metric_statistics,
         list_metrics=list_metrics,
     )
-    replace(CloudWatchBackend, put_metric_data=put_data)
+    # moto's own list is not kept: a second copy of every datapoint.
+    metric_data = property(_metric_data, lambda _self, _value: None)
+    replace(CloudWatchBackend, put_metric_data=put_data, metric_data=metric_data)
