@@ -71,6 +71,7 @@ class Aws:
         self.clock: Clock = clock or SystemClock()
         self._max_attempts = max_attempts
         self._lock = threading.RLock()
+        self._asking = threading.Lock()
         self._session: Session | None = None
         self._clients: dict[str, Any] = {}
         self._caller: Caller | None = None
@@ -128,10 +129,12 @@ class Aws:
         AwsError
             Most often: no credentials, expired credentials.
         """
-        with self._lock:
+        # A lock of its own: while STS takes its time, other threads still get their clients.
+        with self._asking:
             if self._caller is None:
+                client = self.client("sts")
                 with aws_errors("sts:GetCallerIdentity"):
-                    answer = self.client("sts").get_caller_identity()
+                    answer = client.get_caller_identity()
                 arn = answer["Arn"]
                 user = arn.rsplit("/", 1)[-1] if "/" in arn else arn.rsplit(":", 1)[-1]
                 self._caller = Caller(account=answer["Account"], arn=arn, user=user)

@@ -457,6 +457,45 @@ def test_an_unfinished_capture_of_something_else_is_not_touched(
     assert grab().complete
 
 
+def test_the_same_words_a_day_later_start_anew_and_lose_nothing(
+    stub: StubAws, grab: Callable[..., Capture], settings: Settings, tmp_path: Path
+) -> None:
+    logs = StubLogs(stub, three_streams(), group=GROUP)
+
+    def query(day: int) -> LogQuery:
+        begin = SINCE + timedelta(days=day)
+        return LogQuery.of_data_source(
+            settings, SOURCE, Window(begin, begin + timedelta(hours=2)), asked="2h"
+        )
+
+    logs.before = lambda asked: error("AccessDeniedException") if "nextToken" in asked.values else None
+    assert not grab(query(0)).complete
+    logs.before = lambda asked: None
+    found = grab(query(1))
+    assert found.complete
+    assert not found.resumed
+    assert list((found.out / "unfinished-20261122T120000Z" / "connector-log").glob("*.spill"))
+
+
+def test_a_start_that_read_nothing_leaves_nothing(stub: StubAws, grab: Callable[..., Capture]) -> None:
+    logs = StubLogs(stub, three_streams(), group="/another")
+    with pytest.raises(ResourceMissing):
+        grab()
+    logs.group = GROUP
+    found = grab()
+    assert found.complete
+    assert not found.resumed
+
+
+def test_further_groups_have_files_of_their_own(window: Window) -> None:
+    settings = Settings.load(
+        app_id=GROUP.rsplit("/", 1)[-1], log_groups=("/a/b", "a-b", "connector-log", "/../..")
+    )
+    parts = LogQuery.of_data_source(settings, SOURCE, window).parts
+    assert [part.name for part in parts[2:]] == ["a-b", "a-b-2", "connector-log-2", "logs"]
+    assert [part.group for part in parts[2:]] == list(settings.log_groups)
+
+
 def test_two_captures_into_one_folder(stub: StubAws, grab: Callable[..., Capture]) -> None:
     inside, gate = threading.Event(), threading.Event()
 

@@ -158,6 +158,15 @@ class _Job:
 
     def run(self, settings: Settings, progress: Progress | None) -> Capture:
         known = self._take_up(settings)
+        try:
+            return self._capture(settings, known, progress)
+        except AwsError:
+            # Nothing was read, so nothing is left behind that a later start would have to agree with.
+            if known is None:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def _capture(self, settings: Settings, known: Span | None, progress: Progress | None) -> Capture:
         parts = [_Part(part, self.folder / part.name) for part in self.query.parts]
         gather([partial(self._plan, part, known) for part in parts], workers=self.workers)
         self._save_query(settings)
@@ -185,14 +194,27 @@ class _Job:
             self._save_query(settings)
             return None
         known = json.loads(path.read_text(encoding="utf-8"))
-        if not self.query.continues(known, self._identity(settings)):
-            raise BadInput(
-                f"{self.out} holds an unfinished capture of something else.",
-                hint=f"Give --out another folder, or delete {self.folder}.",
-            )
+        identity = self._identity(settings)
         span = Span(known["since"], known["until"])
-        self.query = self.query.covering(span)
-        return span
+        if self.query.continues(known, identity):
+            self.query = self.query.covering(span)
+            return span
+        if self.query.outlived(known, identity):
+            # The same words meant another time then. What was read then stays, out of the way.
+            self._set_aside(f"unfinished-{time_of(span.since):%Y%m%dT%H%M%SZ}")
+            return self._take_up(settings)
+        raise BadInput(
+            f"{self.out} holds an unfinished capture of something else.",
+            hint=f"Give --out another folder, or delete {self.folder}.",
+        )
+
+    def _set_aside(self, name: str) -> None:
+        """Moves what an earlier start left to a folder beside; the lock stays where it is."""
+        aside = self.out / name
+        aside.mkdir(exist_ok=True)
+        for entry in list(self.folder.iterdir()):
+            if entry.name != "lock":
+                shutil.move(entry, aside / entry.name)
 
     def _identity(self, settings: Settings) -> dict[str, Any]:
         return self.query.identity(settings.region, str(self.aws.client("logs").meta.endpoint_url))

@@ -149,12 +149,14 @@ class LogQuery:
 
     def continues(self, known: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
         """Whether this takes up what ``known`` (identity and span of an earlier start) left."""
-        if any(known.get(key) != value for key, value in identity.items()):
-            return False
         span = span_of(self.window)
-        if not self.asked:
-            return (known["since"], known["until"]) == (span.since, span.until)
-        return bool(span.since <= known["until"] and known["since"] <= span.until)
+        if not self.asked and (known["since"], known["until"]) != (span.since, span.until):
+            return False
+        return _same(known, identity) and span.since <= known["until"] and known["since"] <= span.until
+
+    def outlived(self, known: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
+        """Whether ``known`` was asked for in the same words, but so long ago that the windows do not meet."""
+        return bool(self.asked) and _same(known, identity) and not self.continues(known, identity)
 
     def covering(self, known: Span) -> LogQuery:
         """The same over a window that covers ``known``, too."""
@@ -287,6 +289,10 @@ class Capture:
             ],
             "failing_documents": [asdict(failure) for failure in self.failures],
         }
+
+
+def _same(known: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
+    return all(known.get(key) == value for key, value in identity.items())
 
 
 def _text(moment: datetime | None) -> str | None:
