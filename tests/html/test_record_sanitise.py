@@ -132,7 +132,7 @@ def test_an_output_cannot_pose_as_a_part_of_the_page() -> None:
 def test_cells_of_tables_are_set_by_what_they_hold(text: str, kind: str) -> None:
     shown = Page().clean(f"<table><tr><td>{text}</td><td style='text-align:left'>1</td></tr></table>")
     assert (f'<td class="rec-{kind}">' in shown) if kind else (f"<td>{text}</td>" in shown)
-    assert '<td style="text-align:left">' in shown
+    assert '<td class="rec-short" style="text-align:left">' in shown
 
 
 def test_tables_are_wrapped_once_so_that_they_scroll() -> None:

@@ -18,8 +18,9 @@ from pygments.formatters.html import HtmlFormatter
 from pygments.lexers.python import PythonLexer
 from traitlets.config import Config
 
-from vmqlib.record._outcome import BANNER_ID
+from vmqlib.record._outcome import BANNER_ID, incident_of
 from vmqlib.record._sanitise import Heading, Page
+from vmqlib.record.notebook import RECORD_MIME
 from vmqlib.times import duration, parse_iso, show_time
 
 __all__ = ["POLICY", "RecordExporter"]
@@ -32,7 +33,7 @@ POLICY = (
 
 _OWN_IDS = ("top", "contents", "run-banner")
 _REMOVED = frozenset(("remove-cell", "remove_cell"))
-_NO_CODE = frozenset(("hide-input", "hide_input", "remove-input", "remove_input"))
+_NO_CODE = frozenset(("remove-input", "remove_input"))
 _NO_OUTPUT = frozenset(("remove-output", "remove_output"))
 _LONGEST_TEXT = 200_000
 """Characters of one printed output that are shown; the notebook has the whole."""
@@ -88,6 +89,7 @@ class RecordExporter(TemplateExporter):
         page = Page(taken=(*_OWN_IDS, *anchors))
         shown = [_shown(cell, f"cell-{cell.get('id', number)}", page) for number, cell in enumerate(cells)]
         about = dict(resources or {})
+        incident = _incident(nb)
         first = next((heading for heading in page.headings if heading.level == 1), None)
         about |= {
             "policy": POLICY,
@@ -95,12 +97,23 @@ class RecordExporter(TemplateExporter):
             "toc": _contents(page.headings),
             "run": _run(nb),
             "heading": first,
-            "title": about.get("title")
-            or (first.text if first else about.get("metadata", {}).get("name", "")),
+            "incident": incident,
         }
+        heading = first.text if first else about.get("metadata", {}).get("name", "")
+        named = ": ".join(incident[part] for part in ("id", "title") if incident[part])
+        about["title"] = about.get("title") or named or heading
         bare = type(nb)(cells=[], metadata={}, nbformat=nb.nbformat, nbformat_minor=nb.nbformat_minor)
         body, found = super().from_notebook_node(bare, about, **options)
         return str(body), found
+
+
+def _incident(nb: Any) -> dict[str, str]:
+    """What the record says of its incident, for the strip at the top; a record that was cut short has its id alone."""
+    outputs = (output for cell in nb.cells for output in cell.get("outputs", ()))
+    records = [output.data[RECORD_MIME] for output in outputs if RECORD_MIME in output.get("data", {})]
+    told = records[-1] if records and isinstance(records[-1], Mapping) else {}
+    found = {name: str(told.get(name) or "") for name in ("id", "title", "severity", "phase")}
+    return found | {"id": found["id"] or incident_of(nb.metadata)}
 
 
 def _run(nb: Any) -> dict[str, Any]:
@@ -174,7 +187,7 @@ def _label(tags: set[str]) -> str:
 
 
 def _output(output: Any, page: Page) -> dict[str, Any] | None:
-    """One output as the page shows it; None for what is there for programs alone."""
+    """One output as the page shows it; None for one that has nothing to show."""
     match output.output_type:
         case "stream":
             return _text(output.text, "stderr" if output.name == "stderr" else "stdout")
@@ -187,8 +200,6 @@ def _output(output: Any, page: Page) -> dict[str, Any] | None:
 
 def _bundle(data: Mapping[str, Any], metadata: Mapping[str, Any], page: Page) -> dict[str, Any] | None:
     """The richest harmless form that there is. JavaScript and widgets are not: their plain text stands in for them."""
-    if any(kind.startswith("application/vnd.vmq.") for kind in data):
-        return None
     if "text/html" in data:
         return {"kind": "html", "html": Markup(page.clean(_joined(data["text/html"])))}
     if "text/markdown" in data:

@@ -298,7 +298,9 @@ def _marked_cell(start: str, text: str) -> str:
     """The start of a table's cell, with a class when it holds a number, a time or one short word."""
     kind = "rec-number" if _NUMBER.fullmatch(text) else "rec-time" if _TIME.fullmatch(text) else ""
     kind = kind or ("rec-short" if 0 < len(text) <= 22 and " " not in text else "")
-    if not kind or "class=" in start or "text-align" in start:
+    if kind == "rec-number" and "text-align" in start:
+        kind = "rec-short"
+    if not kind or "class=" in start:
         return start
     return f'<td class="{kind}"{start[3:]}'
 
