@@ -36,10 +36,15 @@ def _run_both() -> dict[str, dict[str, str]]:
         for kind in kinds
     ]
     results = {}
-    for kind, process in zip(kinds, running, strict=True):
-        out, errors = process.communicate(timeout=100)
-        assert process.returncode == 0, errors
-        results[kind] = json.loads(out)
+    try:
+        for kind, process in zip(kinds, running, strict=True):
+            out, errors = process.communicate(timeout=100)
+            assert process.returncode == 0, errors
+            results[kind] = json.loads(out)
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
     return results
 
 
