@@ -63,11 +63,11 @@ def digest(scenario, seed, now, hash_seed):
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("scenario", ["healthy", "sync-failed"])
-def test_the_same_seed_gives_the_same_account(scenario):
+def test_the_same_seed_gives_the_same_account():
+    """Tried with sync-failed, which is healthy with a bad end."""
     with ThreadPoolExecutor(2) as pool:
         one, same, other_day, other_seed = pool.map(
-            lambda given: digest(scenario, *given),
+            lambda given: digest("sync-failed", *given),
             [(3, NOW, "1"), (3, NOW, "2"), (3, LATER, "3"), (4, NOW, "1")],
         )
     assert one == same
