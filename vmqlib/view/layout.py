@@ -16,7 +16,25 @@ if TYPE_CHECKING:
 
     from vmqlib.record.observation import Observation
 
-__all__ = ["MOST_ROWS", "Column", "ago", "chip", "code", "facts", "many", "panel", "size", "table", "when"]
+__all__ = [
+    "MOST_ROWS",
+    "Column",
+    "ago",
+    "chip",
+    "code",
+    "count",
+    "facts",
+    "line",
+    "many",
+    "name",
+    "panel",
+    "records",
+    "short",
+    "size",
+    "stacked",
+    "table",
+    "when",
+]
 
 MOST_ROWS = 50
 """Rows that a table shows; the evidence file has all."""
@@ -28,8 +46,8 @@ _HEAD = (
     "text-align:left;vertical-align:bottom;border-bottom:2px solid #888;padding:0.2em 0.7em 0.2em 0;"
     "white-space:nowrap"
 )
-_CELL = "text-align:left;vertical-align:top;border-bottom:1px solid #ddd;padding:0.2em 0.7em 0.2em 0"
-_NUMBER = _CELL.replace("text-align:left", "text-align:right") + ";white-space:nowrap"
+_CELL = "text-align:left;vertical-align:top"
+_NUMBER = "text-align:right;vertical-align:top"
 _CODE = (
     "white-space:pre-wrap;word-break:break-all;background:#f2f2f2;color:#111;padding:0.1em 0.35em;"
     "border:1px solid #ccc"
@@ -124,8 +142,25 @@ def chip(value: object) -> Html:
 
 
 def code(value: object) -> Html:
-    """Something to type or an id, unbroken by markup."""
+    """Something to type, set apart so that it is easily copied."""
     return tag("code", plain(value, 2000), style=_CODE)
+
+
+def name(value: object) -> Html:
+    """A key, an id, a file: in the type of code, broken wherever the line ends."""
+    text = plain(value, 400)
+    shown = text if len(text) <= 90 else "…" + text[-88:]
+    return tag("code", shown, style="overflow-wrap:anywhere", title=text if shown != text else None)
+
+
+def short(value: Any) -> str:
+    """A time for a column that says UTC: ``2026-11-23 09:12:05``."""
+    return when(value).removesuffix(" UTC")
+
+
+def stacked(parts: Sequence[object]) -> Html:
+    """Values below each other in one cell."""
+    return join([tag("div", part, style="white-space:nowrap") for part in parts])
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Html:

@@ -118,7 +118,7 @@ def _metric(
     points = _series(frame, name)
     points = _thin(points[points.index >= pd.Timestamp(start)])
     period = frame.loc[frame["metric"] == name, "period_s"].dropna()
-    span = _period(int(period.iloc[0])) if len(period) else "period"
+    seconds = int(period.iloc[0]) if len(period) else 3600
     for alarm in spans:
         if alarm.state == "ALARM" and alarm.end > start:
             ax.axvspan(
@@ -129,23 +129,15 @@ def _metric(
                 edgecolor="none",
                 zorder=0,
             )
-    if len(points) > 60:
-        ax.fill_between(points.index, points.to_numpy(), step="mid", color="#0072B2", alpha=0.35, linewidth=0)
-        ax.plot(points.index, points.to_numpy(), drawstyle="steps-mid", color="#004c78", linewidth=0.9)
+    wide = max(seconds / 86400, 0.002 * (number(until) - number(start)))
+    if len(points) > 200:
+        ax.fill_between(points.index, points.to_numpy(), step="post", color="#0072B2", linewidth=0.9)
     else:
-        ax.vlines(points.index, 0, points.to_numpy(), color="#0072B2", linewidth=1.6)
-        ax.plot(
-            points.index,
-            points.to_numpy(),
-            "o",
-            color="#0072B2",
-            markersize=4.5,
-            markeredgecolor=INK,
-            markeredgewidth=0.4,
-        )
+        places = [number(at) for at in points.index]
+        ax.bar(places, points.to_numpy(), wide, align="edge", color="#0072B2", edgecolor=INK, linewidth=0.3)
     ax.set_ylim(0, max(float(points.max()) * 1.15, 1.0) if len(points) else 1.0)
     ax.yaxis.get_major_locator().set_params(integer=True, nbins=4)  # type: ignore[call-arg]  # MaxNLocator, the default
-    ax.set_ylabel(f"{unit}\nper {span}", fontsize=8.5)
+    ax.set_ylabel(f"{unit}\nper {_period(seconds)}", fontsize=8.5)
     finding = _finding(frame, name, whole, until)
     ax.set_title(f"{title}: {finding}", loc="left", fontsize=9, fontweight="bold", color=INK, pad=5)
     return f"{title}: {finding}"

@@ -12,7 +12,7 @@ from vmqlib.times import duration, iso, show_time
 from vmqlib.view.base import Html, Panel, View, guarded, join, mapping, notice, plain, tag
 from vmqlib.view.errorkinds import error_kinds
 from vmqlib.view.findings import alarm_spans, moment, sync_facts
-from vmqlib.view.layout import Column, ago, chip, code, count, facts, panel, size, table, when
+from vmqlib.view.layout import Column, ago, chip, code, count, facts, panel, short, size, table, when
 
 __all__ = ["RECORD_MIME", "Record", "header", "provenance", "record"]
 
@@ -212,7 +212,7 @@ def provenance(
     rows = [_file(one) for one in observations.values()]
     columns = [
         Column("source"),
-        Column("seen", when),
+        Column("seen (UTC)", short),
         Column("rows", count, right=True),
         Column("complete"),
         Column("evidence file", lambda name: code(name) if name else ""),

@@ -17,9 +17,12 @@ from vmqlib.view.layout import (
     count,
     line,
     many,
+    name,
     panel,
     records,
+    short,
     size,
+    stacked,
     table,
     when,
 )
@@ -64,17 +67,17 @@ def failing_documents(report: Observation, documents: Observation | None = None)
         Column("error"),
         Column("documents", count, right=True),
         Column("failures", count, right=True),
-        Column("first seen", when),
-        Column("last seen", when),
+        Column("first and last seen (UTC)", lambda pair: stacked([short(at) for at in pair])),
         Column("examples", _examples),
     ]
-    rows = records(shown, ["error", "documents", "failures", "first", "last", "examples"])
+    found = records(shown, ["error", "documents", "failures", "first", "last", "examples"])
+    rows = [[*row[:3], row[3:5], row[5]] for row in found]
     total = failures["document"].nunique()
     lead = f"{many(total, 'document')} failed, with {many(len(groups), 'kind')} of error"
     if documents is not None and documents.available:
         now = int(documents.frame["status"].isin(_BAD_STATUSES).sum())
         lead += f"; {now:,} of {len(documents.frame):,} documents are failed in the index now"
-    lines = [line([row[1], row[0], when(row[3]), when(row[4])]) for row in rows]
+    lines = [line([row[1], row[0], *map(when, row[3])]) for row in rows]
     return panel(
         f"{lead}.",
         table(columns, rows),
@@ -119,7 +122,7 @@ def _grouped(failures: pd.DataFrame) -> pd.DataFrame:
 
 
 def _examples(names: Any) -> Html:
-    return join([code(plain(name, 120)) for name in names], " ")
+    return join([tag("div", name(one)) for one in names])
 
 
 @guarded
@@ -151,16 +154,16 @@ def log_summary(log: Observation) -> View:
         Column("level"),
         Column("error code"),
         Column("lines", count, right=True),
-        Column("first seen", when),
-        Column("last seen", when),
+        Column("first seen (UTC)", short),
+        Column("last seen (UTC)", short),
     ]
     rows = records(shown, ["level", "error_code", "lines", "first", "last"])
     errors = frame[level.str.upper().isin(["ERROR", "FATAL"])].sort_values("at", kind="stable").tail(5)[::-1]
     newest = records(errors, ["at", "error_code", "document_id", "message"])
     last = [
-        Column("newest errors", when),
+        Column("newest errors (UTC)", short),
         Column("error code"),
-        Column("document", lambda one: code(plain(one, 120))),
+        Column("document", name),
         Column("message"),
     ]
     bad = int(level.str.upper().isin(["ERROR", "FATAL"]).sum())
@@ -198,13 +201,12 @@ def changed_versions(versions: Observation, since: datetime | None) -> View:
     ordered = changed.assign(what=what, rank=what.map(rank).fillna(4)).sort_values("rank", kind="stable")
     shown = ordered.head(MOST_ROWS)
     columns = [
-        Column("key", lambda one: code(plain(one, 160))),
+        Column("key", name),
         Column("what happened", chip),
-        Column("when", when),
+        Column("when (UTC)", short),
         Column("size then", size, right=True),
         Column("size now", size, right=True),
-        Column("version then", _version),
-        Column("version now", _version),
+        Column("version then, version now", lambda pair: join([_version(one) for one in pair], " ")),
         Column("changes", count, right=True),
     ]
     names = [
@@ -217,22 +219,16 @@ def changed_versions(versions: Observation, since: datetime | None) -> View:
         "current_version_id",
         "changes",
     ]
-    rows = records(shown, names)
+    rows = [[*row[:5], row[5:7], row[7]] for row in records(shown, names)]
     tally = ", ".join(
         f"{number:,} {plain(name)}" for name, number in ordered["what"].value_counts(sort=False).items()
     )
     lead = f"{many(len(changed), 'object')} changed since the last good sync of {when(since)}: {tally}."
     unsure = int(changed["ambiguous"].sum())
-    notes = (
-        [
-            tag(
-                "div",
-                f"{unsure:,} changed within the very second of that moment: S3 does not say whether before or after.",
-            )
-        ]
-        if unsure
-        else []
+    doubt = (
+        f"{unsure:,} changed within the very second of that moment: S3 does not say whether before or after."
     )
+    notes = [tag("div", doubt)] if unsure else []
     lines = [line([row[0], row[1], when(row[2]), size(row[3]), size(row[4])]) for row in rows]
     return panel(
         lead, *notes, table(columns, rows), seen=[versions], left_out=len(ordered) - len(shown), text=lines
@@ -241,7 +237,7 @@ def changed_versions(versions: Observation, since: datetime | None) -> View:
 
 def _version(value: Any) -> Html:
     text = plain(value, 1024)
-    return tag("code", text if len(text) <= 14 else text[:12] + "…", title=text or None)
+    return tag("code", (text if len(text) <= 12 else text[:10] + "…") or "none", title=text or None)
 
 
 _DONE = (
@@ -281,7 +277,13 @@ def actions(events: pd.DataFrame, approve: Sequence[str] = ()) -> View:
         return panel("Nothing was changed and nobody was told yet.", *allowed)
     shown = done.tail(MOST_ROWS)
     rows = records(shown, ["at", "kind", "step", "summary", "actor"])
-    columns = [Column("when", when), Column("what", chip), Column("step"), Column("summary"), Column("who")]
+    columns = [
+        Column("when (UTC)", short),
+        Column("what", chip),
+        Column("step"),
+        Column("summary"),
+        Column("who"),
+    ]
     lead = f"{many(len(done), 'action')}, the last at {when(done['at'].iloc[-1])}."
     left_out = len(done) - len(shown)
     extra = [tag("div", f"… {left_out:,} earlier in journal.jsonl")] if left_out else []
@@ -314,7 +316,13 @@ def timeline(events: pd.DataFrame, marks: pd.DataFrame | None = None) -> View:
         return panel("The journal is empty.")
     shown = pd.concat([ordered.head(2), ordered.tail(MOST_ROWS - 2)]) if len(ordered) > MOST_ROWS else ordered
     rows = records(shown, ["at", "kind", "step", "summary", "actor"])
-    columns = [Column("when", when), Column("kind", chip), Column("step"), Column("what"), Column("who")]
+    columns = [
+        Column("when (UTC)", short),
+        Column("kind", chip),
+        Column("step"),
+        Column("what"),
+        Column("who"),
+    ]
     left_out = len(ordered) - len(shown)
     extra = [tag("div", f"… {left_out:,} more in journal.jsonl")] if left_out else []
     lead = f"{many(len(ordered), 'event')}, from {when(ordered['at'].iloc[0])} to {when(ordered['at'].iloc[-1])}."
