@@ -7,23 +7,25 @@ import difflib
 import getpass
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING
 
 from vmqlib.errors import AwsError, BadInput, CorruptRecord, VmqError
 from vmqlib.record import manifest as manifests
+from vmqlib.record import tables
 from vmqlib.record.checks import Report, verify_folder
-from vmqlib.record.events import Actor, Event, EvidenceRef, Kind, PhaseName, SeverityName
+from vmqlib.record.diary import Diary, one_of
+from vmqlib.record.events import Actor, SeverityName
 from vmqlib.record.evidence import EvidenceStore
-from vmqlib.record.identity import Identity, find, folders, new_folder, read_identity, write_identity
-from vmqlib.record.journal import Entry, Journal
+from vmqlib.record.identity import Identity, find, new_folder, read_identity, write_identity
+from vmqlib.record.journal import Journal
 from vmqlib.record.observation import Observation
 from vmqlib.record.observing import look_at_all
 from vmqlib.record.redaction import Redactor, redaction_key
 from vmqlib.record.state import State, fold
+from vmqlib.record.summary import IncidentEntry, Summary, entries
 from vmqlib.times import Clock, SystemClock, Window
 
 if TYPE_CHECKING:
@@ -39,87 +41,7 @@ _LOOK_BACK = timedelta(days=21)
 _RESOURCES = ("app_id", "index_id", "retriever_id", "ds_id", "web_experience_id", "bucket_name", "kms_key_id")
 
 
-@dataclass(frozen=True)
-class Summary:
-    """An incident at a glance: what a record's header shows.
-
-    Parameters
-    ----------
-    id, title, trigger, region, account, data_source_id, resources:
-        As in ``incident.json``.
-    severity, phase:
-        As they are now.
-    opened_at, acknowledged_at, closed_at, last_event_at:
-        Times, UTC; ``None`` for what has not happened.
-    acknowledged_by:
-        Who took it.
-    as_of:
-        The moment that the rest is true for.
-    open_for:
-        From the opening to the closing, or to ``as_of``.
-    next_update_due:
-        When people are to be told next (runbook, step 5).
-    updates, actions, events:
-        How many messages went out, changes were made, events the journal has.
-    offline:
-        Whether this was made without AWS.
-    version:
-        The kit's version that opened it.
-    problems:
-        What is wrong with the record itself; empty when all is well.
-    """
-
-    id: str
-    title: str
-    trigger: str
-    region: str
-    account: str
-    data_source_id: str
-    resources: Mapping[str, str]
-    severity: SeverityName
-    phase: PhaseName
-    opened_at: datetime
-    acknowledged_at: datetime | None
-    acknowledged_by: str
-    closed_at: datetime | None
-    last_event_at: datetime | None
-    as_of: datetime
-    open_for: timedelta
-    next_update_due: datetime | None
-    updates: int
-    actions: int
-    events: int
-    offline: bool
-    version: str
-    problems: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class IncidentEntry:
-    """A line of the list of incidents.
-
-    Parameters
-    ----------
-    id, dir:
-        Its id and folder.
-    title, trigger, severity, phase, opened_at, closed_at:
-        As far as they can be read.
-    problem:
-        Why it could not be read; ``""`` for a good one.
-    """
-
-    id: str
-    dir: Path
-    title: str = ""
-    trigger: str = ""
-    severity: SeverityName | None = None
-    phase: PhaseName | None = None
-    opened_at: datetime | None = None
-    closed_at: datetime | None = None
-    problem: str = ""
-
-
-class Incident:
+class Incident(Diary):
     """One incident: its identity, journal, evidence and state. Made by :meth:`open` and :meth:`load`.
 
     Parameters
@@ -201,7 +123,7 @@ class Incident:
         """
         from vmqlib import __version__
 
-        level = _one_of(severity, SeverityName, "severity")
+        level = one_of(severity, SeverityName, "severity")
         clock = clock or (aws.clock if aws else SystemClock())
         now = clock.now()
         folder = new_folder(settings.incidents, now)
@@ -268,7 +190,7 @@ class Incident:
     @staticmethod
     def list(root: Path) -> Sequence[IncidentEntry]:
         """Every incident in ``root``, the newest first. A broken one is listed with its problem."""
-        return tuple(_entry(folder) for folder in folders(Path(root)))
+        return entries(Path(root))
 
     # -- what it is
 
@@ -434,7 +356,7 @@ class Incident:
             self._known(name)
         source = self.sources.get(name)
         title = source.title if source else name
-        nothing = _table(source, tuple)
+        nothing = tables.source_table(source, tuple)
         failed = look.failed if look else None
         problem, hint = (failed.data.problem, failed.data.hint) if failed else ("", "")
         if look is None or look.seen is None:
@@ -455,7 +377,7 @@ class Incident:
         if failed:
             problem = f"A newer look failed: {problem}"
         path = self.evidence.folder / ref.file
-        rows = _table(source, lambda: self.evidence.open_path(path).rows())
+        rows = tables.source_table(source, lambda: self.evidence.open_path(path).rows())
         return Observation(name, title, rows, True, problem, hint, ref.at, ref.complete, ref.stopped, ref)
 
     def observations(self) -> dict[str, Observation]:
@@ -470,130 +392,6 @@ class Incident:
                 hint=f"Did you mean {close[0]!r}?" if close else f"Sources are: {', '.join(self.sources)}.",
             )
 
-    # -- writing the journal
-
-    def note(self, text: str, data: Mapping[str, Any] | None = None, *, step: str = "") -> Event:
-        """A remark of a person."""
-        if not text.strip():
-            raise BadInput("The note is empty.", hint="Write what is to be remembered.")
-        return self._append("noted", step, text.strip(), data)
-
-    def conclude(
-        self,
-        step: str,
-        summary: str,
-        data: Mapping[str, Any] | None = None,
-        evidence: Sequence[EvidenceRef] = (),
-    ) -> Event:
-        """What was made of evidence. ``data`` may hold a ``verdict``."""
-        return self._append("concluded", step, summary, data, evidence)
-
-    def approved(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
-        """A plan was approved. ``data`` holds its ``digest``."""
-        return self._append("approved", step, summary, data)
-
-    def applying(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
-        """A change is about to be made: written down before it is. ``data``: ``action``, ``digest``,
-        ``item``."""
-        return self._append("applying", step, summary, data)
-
-    def applied(
-        self,
-        step: str,
-        summary: str,
-        data: Mapping[str, Any] | None = None,
-        evidence: Sequence[EvidenceRef] = (),
-    ) -> Event:
-        """A change was made. ``data`` as for :meth:`applying`."""
-        return self._append("applied", step, summary, data, evidence)
-
-    def failed(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
-        """A change, or an attempt at one, did not work. ``data``: ``action``, ``problem``, ``hint``."""
-        return self._append("failed", step, summary, data)
-
-    def verified(
-        self,
-        step: str,
-        summary: str,
-        data: Mapping[str, Any] | None = None,
-        evidence: Sequence[EvidenceRef] = (),
-    ) -> Event:
-        """The world was looked at after a change. ``data`` may hold ``ok``."""
-        return self._append("verified", step, summary, data, evidence)
-
-    def undone(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
-        """A change was taken back. ``data``: the ``digest``, or the ``action``, of what was undone."""
-        return self._append("undone", step, summary, data)
-
-    def notified(self, summary: str, *, channel: str, data: Mapping[str, Any] | None = None) -> Event:
-        """People were told, in ``channel``. The next update is due the cadence later."""
-        return self._append("notified", "communicate", summary, {**(data or {}), "channel": channel})
-
-    def append_many(self, entries: Iterable[Entry]) -> Sequence[Event]:
-        """Many events with one fsync: for a change of thousands of items."""
-        return self.journal.append_many(entries)
-
-    def set_severity(self, severity: str, reason: str = "") -> Event:
-        """A new severity, and why."""
-        level, before = _one_of(severity, SeverityName, "severity"), self.state.severity
-        if level == before:
-            raise BadInput(f"{self.id} is {before} already.", hint="Nothing was written.")
-        data = {"severity": level, "previous": before, "reason": reason}
-        return self._append("severity", "triage", f"Severity {before} to {level}{_because(reason)}.", data)
-
-    def set_phase(self, phase: str, reason: str = "") -> Event:
-        """The response goes on to another step of the runbook."""
-        name, before = _one_of(phase, PhaseName, "phase"), self.state.phase
-        data = {"phase": name, "previous": before, "reason": reason}
-        return self._append("phase", name, f"Phase {before} to {name}{_because(reason)}.", data)
-
-    def acknowledge(self, reason: str = "") -> Event:
-        """Somebody takes the incident (runbook, step 1). The first one counts; who comes later is noted."""
-        user, state = self.actor().user, self.state
-        if state.acknowledged_at:
-            return self.note(f"{user} acknowledged, too; {state.acknowledged_by} had before.", step="triage")
-        phase = "triage" if state.phase == "open" else state.phase
-        data = {"phase": phase, "previous": state.phase, "reason": reason, "acknowledged": True}
-        return self._append("phase", "triage", f"Acknowledged by {user}{_because(reason)}.", data)
-
-    def close(self, outcome: str = "", *, impact: str = "", cause: str = "", remediation: str = "") -> Event:
-        """The incident is over (runbook, step 6): the last event, and the manifest.
-
-        Raises
-        ------
-        BadInput
-            When it is closed already.
-        """
-        if self.state.closed_at:
-            raise BadInput(f"{self.id} is closed already.", hint="Add what is missing with `vmq note`.")
-        data = {"outcome": outcome, "impact": impact, "cause": cause, "remediation": remediation}
-        event = self._append(
-            "closed", "validate", f"Closed{': ' + outcome.rstrip('.') if outcome else ''}.", data
-        )
-        self.seal()
-        return event
-
-    def seal(self) -> manifests.Manifest:
-        """Writes ``MANIFEST.json`` for the folder as it is now. Do so again when the record was rendered
-        after closing."""
-        report = self.journal.verify()
-        if not report.ok:
-            raise CorruptRecord(
-                f"{self.journal.path} is damaged at event {report.bad_seq}: {report.reason}.",
-                hint=f"Run `vmq verify {self.id}`; a damaged record is not sealed.",
-            )
-        return manifests.write(self.dir, self.id, self.clock.now(), report.events, report.last_hash)
-
-    def _append(
-        self,
-        kind: Kind,
-        step: str,
-        summary: str,
-        data: Mapping[str, Any] | None = None,
-        evidence: Sequence[EvidenceRef] = (),
-    ) -> Event:
-        return self.journal.append(kind, summary, step=step, data=data, evidence=evidence)
-
     # -- views
 
     def verify(self) -> Report:
@@ -601,84 +399,13 @@ class Incident:
         return verify_folder(self.dir)
 
     def timeline(self) -> pd.DataFrame:
-        """Every event: ``seq`` (Int64), ``at`` (UTC), ``kind``, ``step``, ``actor``, ``summary``."""
-        import pandas as pd
-
-        rows = [
-            (event.seq, event.at, event.kind, event.step, str(event.actor), event.summary)
-            for event in self.journal.events()
-        ]
-        frame = pd.DataFrame(rows, columns=["seq", "at", "kind", "step", "actor", "summary"])
-        types = {"seq": "Int64", "kind": "str", "step": "str", "actor": "str", "summary": "str"}
-        return frame.astype(types).assign(at=_utc(frame["at"]))
+        """Every event, as :func:`vmqlib.record.tables.timeline` describes."""
+        return tables.timeline(self.journal.events())
 
     def marks(self) -> pd.DataFrame:
-        """What plots mark: ``at`` (UTC), ``label``, ``kind``: ``opened``, ``promotion``, ``applied``,
-        ``undone``, ``failed``, ``closed``; oldest first."""
-        import pandas as pd
-
-        rows = [*_promotions(self.observed("promotions"))] if "promotions" in self.sources else []
-        for event in self.journal.events():
-            action = getattr(event.data, "action", "")
-            if event.kind in {"opened", "closed"}:
-                rows.append((event.at, event.kind, event.kind))
-            elif action and event.kind in {"applied", "undone", "failed"}:
-                label = action if event.kind == "applied" else f"{action} {event.kind}"
-                rows.append((event.at, label, event.kind))
-        frame = pd.DataFrame(rows, columns=["at", "label", "kind"]).astype({"label": "str", "kind": "str"})
-        return frame.assign(at=_utc(frame["at"])).sort_values("at", kind="stable", ignore_index=True)
-
-
-def _promotions(seen: Observation) -> Iterator[tuple[datetime, str, str]]:
-    if seen.available:
-        known = seen.frame.dropna(subset=["at"])
-        for at, sha in zip(known["at"], known["ci_sha"].fillna(""), strict=True):
-            yield at.to_pydatetime(), f"promotion {sha[:8]}".strip(), "promotion"
-
-
-def _table(
-    source: Source | None, rows: Callable[[], Iterable[Mapping[str, Any]]]
-) -> Callable[[], pd.DataFrame]:
-    def table() -> pd.DataFrame:
-        import pandas as pd
-
-        from vmqlib.sources.base import frame
-
-        return frame(source, rows()) if source else pd.DataFrame(list(rows()))
-
-    return table
-
-
-def _utc(times: pd.Series[Any]) -> pd.Series[Any]:
-    import pandas as pd
-
-    return pd.to_datetime(times, utc=True).astype("datetime64[us, UTC]")
-
-
-def _entry(folder: Path) -> IncidentEntry:
-    try:
-        identity = read_identity(folder)
-        state = fold(Journal(folder / manifests.JOURNAL).events())
-    except VmqError as error:
-        return IncidentEntry(folder.name, folder, problem=error.message)
-    if state.opened_at is None:
-        return IncidentEntry(
-            folder.name, folder, identity.title, problem="Its journal does not begin with its opening."
-        )
-    return IncidentEntry(
-        folder.name, folder, identity.title, identity.trigger, state.severity, state.phase, state.opened_at,
-        state.closed_at,
-    )  # fmt: skip
-
-
-def _one_of(value: str, names: Any, what: str) -> Any:
-    if value not in get_args(names):
-        raise BadInput(f"There is no {what} {value!r}.", hint=f"Choose one of {', '.join(get_args(names))}.")
-    return value
-
-
-def _because(reason: str) -> str:
-    return f": {reason.rstrip('.')}" if reason else ""
+        """What plots mark, as :func:`vmqlib.record.tables.marks` describes."""
+        promotions = self.observed("promotions") if "promotions" in self.sources else None
+        return tables.marks(self.journal.events(), promotions)
 
 
 def _cadence(settings: Settings) -> timedelta:

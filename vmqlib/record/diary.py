@@ -1,0 +1,171 @@
+"""What people and steps of the runbook write into an incident's journal, one method for each kind of event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from vmqlib.errors import BadInput, CorruptRecord
+from vmqlib.record import manifest as manifests
+from vmqlib.record.events import Actor, Event, EvidenceRef, Kind, PhaseName, SeverityName
+from vmqlib.record.journal import Entry, Journal
+from vmqlib.record.state import State
+from vmqlib.times import Clock
+
+__all__ = ["Diary", "one_of"]
+
+
+class Diary:
+    """The writing half of :class:`vmqlib.record.incident.Incident`."""
+
+    dir: Path
+    journal: Journal
+    clock: Clock
+
+    @property
+    def id(self) -> str:
+        """The incident's id."""
+        raise NotImplementedError
+
+    @property
+    def state(self) -> State:
+        """Where it stands."""
+        raise NotImplementedError
+
+    def actor(self) -> Actor:
+        """Who acts."""
+        raise NotImplementedError
+
+    def note(self, text: str, data: Mapping[str, Any] | None = None, *, step: str = "") -> Event:
+        """A remark of a person."""
+        if not text.strip():
+            raise BadInput("The note is empty.", hint="Write what is to be remembered.")
+        return self._append("noted", step, text.strip(), data)
+
+    def conclude(
+        self,
+        step: str,
+        summary: str,
+        data: Mapping[str, Any] | None = None,
+        evidence: Sequence[EvidenceRef] = (),
+    ) -> Event:
+        """What was made of evidence. ``data`` may hold a ``verdict``."""
+        return self._append("concluded", step, summary, data, evidence)
+
+    def approved(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
+        """A plan was approved. ``data`` holds its ``digest``."""
+        return self._append("approved", step, summary, data)
+
+    def applying(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
+        """A change is about to be made: written down before it is. ``data``: ``action``, ``digest``,
+        ``item``."""
+        return self._append("applying", step, summary, data)
+
+    def applied(
+        self,
+        step: str,
+        summary: str,
+        data: Mapping[str, Any] | None = None,
+        evidence: Sequence[EvidenceRef] = (),
+    ) -> Event:
+        """A change was made. ``data`` as for :meth:`applying`."""
+        return self._append("applied", step, summary, data, evidence)
+
+    def failed(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
+        """A change, or an attempt at one, did not work. ``data``: ``action``, ``problem``, ``hint``."""
+        return self._append("failed", step, summary, data)
+
+    def verified(
+        self,
+        step: str,
+        summary: str,
+        data: Mapping[str, Any] | None = None,
+        evidence: Sequence[EvidenceRef] = (),
+    ) -> Event:
+        """The world was looked at after a change. ``data`` may hold ``ok``."""
+        return self._append("verified", step, summary, data, evidence)
+
+    def undone(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
+        """A change was taken back. ``data``: the ``digest``, or the ``action``, of what was undone."""
+        return self._append("undone", step, summary, data)
+
+    def notified(self, summary: str, *, channel: str, data: Mapping[str, Any] | None = None) -> Event:
+        """People were told, in ``channel``. The next update is due the cadence later."""
+        return self._append("notified", "communicate", summary, {**(data or {}), "channel": channel})
+
+    def append_many(self, entries: Iterable[Entry]) -> Sequence[Event]:
+        """Many events with one fsync: for a change of thousands of items."""
+        return self.journal.append_many(entries)
+
+    def set_severity(self, severity: str, reason: str = "") -> Event:
+        """A new severity, and why."""
+        level, before = one_of(severity, SeverityName, "severity"), self.state.severity
+        if level == before:
+            raise BadInput(f"{self.id} is {before} already.", hint="Nothing was written.")
+        data = {"severity": level, "previous": before, "reason": reason}
+        return self._append("severity", "triage", f"Severity {before} to {level}{_because(reason)}.", data)
+
+    def set_phase(self, phase: str, reason: str = "") -> Event:
+        """The response goes on to another step of the runbook."""
+        name, before = one_of(phase, PhaseName, "phase"), self.state.phase
+        data = {"phase": name, "previous": before, "reason": reason}
+        return self._append("phase", name, f"Phase {before} to {name}{_because(reason)}.", data)
+
+    def acknowledge(self, reason: str = "") -> Event:
+        """Somebody takes the incident (runbook, step 1). The first one counts; who comes later is noted."""
+        user, state = self.actor().user, self.state
+        if state.acknowledged_at:
+            return self.note(f"{user} acknowledged, too; {state.acknowledged_by} had before.", step="triage")
+        phase = "triage" if state.phase == "open" else state.phase
+        data = {"phase": phase, "previous": state.phase, "reason": reason, "acknowledged": True}
+        return self._append("phase", "triage", f"Acknowledged by {user}{_because(reason)}.", data)
+
+    def close(self, outcome: str = "", *, impact: str = "", cause: str = "", remediation: str = "") -> Event:
+        """The incident is over (runbook, step 6): the last event, and the manifest.
+
+        Raises
+        ------
+        BadInput
+            When it is closed already.
+        """
+        if self.state.closed_at:
+            raise BadInput(f"{self.id} is closed already.", hint="Add what is missing with `vmq note`.")
+        data = {"outcome": outcome, "impact": impact, "cause": cause, "remediation": remediation}
+        event = self._append(
+            "closed", "validate", f"Closed{': ' + outcome.rstrip('.') if outcome else ''}.", data
+        )
+        self.seal()
+        return event
+
+    def seal(self) -> manifests.Manifest:
+        """Writes ``MANIFEST.json`` for the folder as it is now. Do so again when the record was rendered
+        after closing."""
+        report = self.journal.verify()
+        if not report.ok:
+            raise CorruptRecord(
+                f"{self.journal.path} is damaged at event {report.bad_seq}: {report.reason}.",
+                hint=f"Run `vmq verify {self.id}`; a damaged record is not sealed.",
+            )
+        return manifests.write(self.dir, self.id, self.clock.now(), report.events, report.last_hash)
+
+    def _append(
+        self,
+        kind: Kind,
+        step: str,
+        summary: str,
+        data: Mapping[str, Any] | None = None,
+        evidence: Sequence[EvidenceRef] = (),
+    ) -> Event:
+        return self.journal.append(kind, summary, step=step, data=data, evidence=evidence)
+
+
+def one_of(value: str, names: Any, what: str) -> Any:
+    """``value``, if it is one of the ``Literal`` type ``names``; else :class:`BadInput`, which lists them."""
+    if value not in get_args(names):
+        raise BadInput(f"There is no {what} {value!r}.", hint=f"Choose one of {', '.join(get_args(names))}.")
+    return value
+
+
+def _because(reason: str) -> str:
+    return f": {reason.rstrip('.')}" if reason else ""

@@ -1,0 +1,73 @@
+"""Tables of the record: the journal as a timeline, what plots mark, and a source's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.record.events import Event
+from vmqlib.record.observation import Observation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vmqlib.sources.base import Source
+
+__all__ = ["marks", "source_table", "timeline"]
+
+
+def timeline(events: Iterable[Event]) -> pd.DataFrame:
+    """Every event: ``seq`` (Int64), ``at`` (UTC), ``kind``, ``step``, ``actor``, ``summary``."""
+    import pandas as pd
+
+    rows = [
+        (event.seq, event.at, event.kind, event.step, str(event.actor), event.summary) for event in events
+    ]
+    frame = pd.DataFrame(rows, columns=["seq", "at", "kind", "step", "actor", "summary"])
+    types = {"seq": "Int64", "kind": "str", "step": "str", "actor": "str", "summary": "str"}
+    return frame.astype(types).assign(at=_utc(frame["at"]))
+
+
+def marks(events: Iterable[Event], promotions: Observation | None) -> pd.DataFrame:
+    """What plots mark: ``at`` (UTC), ``label``, ``kind``: ``opened``, ``promotion``, ``applied``, ``undone``,
+    ``failed``, ``closed``; oldest first."""
+    import pandas as pd
+
+    rows = [*_promotions(promotions)] if promotions is not None and promotions.available else []
+    for event in events:
+        action = getattr(event.data, "action", "")
+        if event.kind in {"opened", "closed"}:
+            rows.append((event.at, event.kind, event.kind))
+        elif action and event.kind in {"applied", "undone", "failed"}:
+            label = action if event.kind == "applied" else f"{action} {event.kind}"
+            rows.append((event.at, label, event.kind))
+    frame = pd.DataFrame(rows, columns=["at", "label", "kind"]).astype({"label": "str", "kind": "str"})
+    return frame.assign(at=_utc(frame["at"])).sort_values("at", kind="stable", ignore_index=True)
+
+
+def source_table(
+    source: Source | None, rows: Callable[[], Iterable[Mapping[str, Any]]]
+) -> Callable[[], pd.DataFrame]:
+    """What makes the table when it is asked for; untyped where no source says what its columns are."""
+
+    def table() -> pd.DataFrame:
+        import pandas as pd
+
+        from vmqlib.sources.base import frame
+
+        return frame(source, rows()) if source else pd.DataFrame(list(rows()))
+
+    return table
+
+
+def _promotions(seen: Observation) -> Iterator[tuple[datetime, str, str]]:
+    known = seen.frame.dropna(subset=["at"])
+    for at, sha in zip(known["at"], known["ci_sha"].fillna(""), strict=True):
+        yield at.to_pydatetime(), f"promotion {sha[:8]}".strip(), "promotion"
+
+
+def _utc(times: pd.Series[Any]) -> pd.Series[Any]:
+    import pandas as pd
+
+    return pd.to_datetime(times, utc=True).astype("datetime64[us, UTC]")
