@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,12 +29,14 @@ __all__ = [
     "many",
     "name",
     "panel",
+    "place",
     "records",
     "short",
     "size",
     "stacked",
     "table",
     "when",
+    "who",
 ]
 
 MOST_ROWS = 50
@@ -41,13 +44,16 @@ MOST_ROWS = 50
 
 LONGEST_CELL = 300
 
+_HOST = re.compile(r"^[a-z0-9+]+://[^/]+/")
+_ARN = re.compile(r"arn:aws[a-z-]*:[^\s)]*[:/]([^\s)/]+)")
+
 _TABLE = "border-collapse:collapse;font-size:90%;margin:0.3em 0;text-align:left"
 _HEAD = (
     "text-align:left;vertical-align:bottom;border-bottom:2px solid #888;padding:0.2em 0.7em 0.2em 0;"
     "white-space:nowrap"
 )
 _CELL = "text-align:left;vertical-align:top"
-_NUMBER = "text-align:right;vertical-align:top"
+_NUMBER = "text-align:right;vertical-align:top;white-space:nowrap"
 _CODE = (
     "white-space:pre-wrap;word-break:break-all;background:#f2f2f2;color:#111;padding:0.1em 0.35em;"
     "border:1px solid #ccc"
@@ -153,9 +159,22 @@ def name(value: object) -> Html:
     return tag("code", shown, style="overflow-wrap:anywhere", title=text if shown != text else None)
 
 
-def short(value: Any) -> str:
-    """A time for a column that says UTC: ``2026-11-23 09:12:05``."""
-    return when(value).removesuffix(" UTC")
+def short(value: Any) -> Html:
+    """A time for a column that says UTC: ``2026-11-23 09:12:05``, on one line."""
+    return tag("span", when(value).removesuffix(" UTC"), style="white-space:nowrap")
+
+
+def place(value: object) -> Html:
+    """A document's URI by its key alone: scheme, host and bucket are the same for all. The whole shows on pointing."""
+    text = plain(value, 1024)
+    key = _HOST.sub("", text)
+    return tag("code", key if len(key) <= 90 else "…" + key[-88:], style="overflow-wrap:anywhere", title=text)
+
+
+def who(value: object) -> Html:
+    """An actor by the last part of its ARN; the whole shows on pointing."""
+    text = plain(value, 400)
+    return tag("span", _ARN.sub(r"\1", text), title=text or None)
 
 
 def stacked(parts: Sequence[object]) -> Html:

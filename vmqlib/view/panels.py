@@ -192,7 +192,7 @@ def provenance(
     observations: Mapping[str, Any],
     summary: Any = None,
     *,
-    caller: str = "",
+    events: Any = None,
     versions: Mapping[str, str] | None = None,
 ) -> View:
     """Every evidence file with its hash, who looked, and which versions made this record.
@@ -203,8 +203,8 @@ def provenance(
         Observations by source name.
     summary:
         The incident at a glance.
-    caller:
-        The ARN that asked AWS.
+    events:
+        The incident's timeline: who observed is who asked AWS.
     versions:
         Versions by name; by default those of the kit and of the packages that draw and run the record.
     """
@@ -227,7 +227,7 @@ def provenance(
     kept = sum(bool(row[4]) for row in rows)
     made = versions if versions is not None else package_versions()
     pairs: list[tuple[str, object]] = [
-        ("asked by", code(caller) if caller else ""),
+        ("asked by", plain(", ".join(_observers(events)), 600)),
         (
             "account, region",
             f"{plain(about.get('account', ''))}, {plain(about.get('region', ''))}" if about else "",
@@ -241,6 +241,12 @@ def provenance(
         f"{plain(row[0], 60)}: {plain(row[4], 120) or 'no evidence'} {plain(row[6], 80)}" for row in rows
     ]
     return panel(lead, table(columns, rows), facts(pairs), text=lines)
+
+
+def _observers(events: Any) -> list[str]:
+    if events is None or not len(events):
+        return []
+    return [plain(actor, 200) for actor in events.loc[events["kind"] == "observed", "actor"].unique()]
 
 
 def _file(seen: Any) -> list[Any]:

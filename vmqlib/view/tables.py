@@ -19,12 +19,14 @@ from vmqlib.view.layout import (
     many,
     name,
     panel,
+    place,
     records,
     short,
     size,
     stacked,
     table,
     when,
+    who,
 )
 
 if TYPE_CHECKING:
@@ -122,7 +124,7 @@ def _grouped(failures: pd.DataFrame) -> pd.DataFrame:
 
 
 def _examples(names: Any) -> Html:
-    return join([tag("div", name(one)) for one in names])
+    return join([tag("div", place(one)) for one in names])
 
 
 @guarded
@@ -163,7 +165,7 @@ def log_summary(log: Observation) -> View:
     last = [
         Column("newest errors (UTC)", short),
         Column("error code"),
-        Column("document", name),
+        Column("document", place),
         Column("message"),
     ]
     bad = int(level.str.upper().isin(["ERROR", "FATAL"]).sum())
@@ -282,7 +284,7 @@ def actions(events: pd.DataFrame, approve: Sequence[str] = ()) -> View:
         Column("what", chip),
         Column("step"),
         Column("summary"),
-        Column("who"),
+        Column("who", who),
     ]
     lead = f"{many(len(done), 'action')}, the last at {when(done['at'].iloc[-1])}."
     left_out = len(done) - len(shown)
@@ -321,7 +323,7 @@ def timeline(events: pd.DataFrame, marks: pd.DataFrame | None = None) -> View:
         Column("kind", chip),
         Column("step"),
         Column("what"),
-        Column("who"),
+        Column("who", who),
     ]
     left_out = len(ordered) - len(shown)
     extra = [tag("div", f"… {left_out:,} more in journal.jsonl")] if left_out else []
