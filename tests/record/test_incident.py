@@ -17,9 +17,10 @@ import pytest
 from pandas.testing import assert_frame_equal
 from support.records import ARN, FakeAws, MovingClock, source
 
-from vmqlib.errors import AccessDenied, BadInput, CorruptRecord, UnknownIncident, Unreachable
+from vmqlib.errors import AccessDenied, BadInput, CorruptRecord, StorageError, Unreachable, UnknownIncident
 from vmqlib.record.incident import Incident
 from vmqlib.record.schema import journal_schema
+from vmqlib.record.state import fold
 from vmqlib.settings import Settings
 from vmqlib.sources import REGISTRY
 from vmqlib.sources.base import Progress, Reading, Source
@@ -322,6 +323,40 @@ def test_the_state_is_a_fold_over_the_journal(
     summary = incident.summary()
     assert (summary.open_for, summary.actions, summary.updates) == (timedelta(minutes=13), 2, 1)
     assert summary.problems == ()
+
+
+def test_items_are_undone_one_by_one_or_all_together(open_incident: Open) -> None:
+    incident = open_incident()
+    for item in ("a", "b", "a"):
+        incident.applied("rollback", f"Copied {item}.", {"action": "copy", "digest": "d1", "item": item})
+    incident.undone("rollback", "Took a back.", {"action": "copy", "digest": "d1", "item": "a"})
+    assert [action.undone for action in incident.state.applied] == [False, False, True]
+    incident.undone("rollback", "Nothing of that plan.", {"action": "copy", "digest": "d2"})
+    incident.applied("resync", "Started.", {"action": "sync"})
+    incident.undone("rollback", "Took all back.", {"digest": "d1"})
+    incident.applied("rollback", "Copied again.", {"action": "copy", "digest": "d1", "item": "a"})
+    assert [action.undone for action in incident.state.applied] == [True, True, True, False, False]
+
+
+def test_folding_in_pieces_is_folding_at_once(open_incident: Open) -> None:
+    incident = open_incident(source("alarms", ROWS), source("logs", DENIED))
+    incident.observe()
+    incident.acknowledge()
+    incident.applied("resync", "Started.", {"action": "sync"})
+    incident.undone("resync", "Stopped.", {"action": "sync"})
+    incident.close()
+    events = list(incident.journal.events())
+    whole = fold(events)
+    for cut in range(len(events)):
+        assert fold(events[cut:], fold(events[:cut])) == whole
+
+
+def test_a_disk_that_refuses_evidence_stops_the_look(open_incident: Open) -> None:
+    incident = open_incident(source("alarms", ROWS))
+    (incident.dir / "evidence").write_text("in the way")
+    with pytest.raises(StorageError):
+        incident.observe()
+    assert not incident.was_observed
 
 
 def test_the_first_update_is_due_half_an_hour_after_the_opening(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Any
 
 from vmqlib.record.events import (
     Applied,
@@ -40,8 +41,8 @@ class Action:
         When.
     step, summary, actor:
         As in its event.
-    action, digest:
-        What kind of change; the digest of its plan, or ``""``.
+    action, digest, item:
+        What kind of change; the digest of its plan, and which item of it, or ``""``.
     undone:
         Whether it was taken back later.
     """
@@ -53,6 +54,7 @@ class Action:
     actor: str
     action: str = ""
     digest: str = ""
+    item: str = ""
     undone: bool = False
 
 
@@ -136,54 +138,90 @@ class State:
 
 
 def fold(events: Iterable[Event], start: State | None = None) -> State:
-    """What ``events`` make of ``start`` (nothing yet, by default). Pure."""
-    state = start or State()
+    """What ``events`` make of ``start`` (nothing yet, by default). Pure, and linear in the number of events."""
+    draft = _Draft(start or State())
     for event in events:
-        state = _after(state, event)
-    return state
+        draft.take(event)
+    return draft.state()
 
 
-def _after(state: State, event: Event) -> State:
-    state = replace(state, last_event_at=event.at, events=state.events + 1)
-    match event:
-        case Opened():
-            return replace(state, opened_at=event.at, severity=event.data.severity)
-        case Severity():
-            return replace(state, severity=event.data.severity)
-        case Phase():
-            state = replace(state, phase=event.data.phase)
-            if event.data.acknowledged and state.acknowledged_at is None:
-                return replace(state, acknowledged_at=event.at, acknowledged_by=event.actor.user)
-            return state
-        case Closed():
-            return replace(state, phase="closed", closed_at=event.at)
-        case Notified():
-            return replace(
-                state, updates=(*state.updates, Update(event.at, event.data.channel, event.summary))
-            )
-        case Applied():
-            return replace(state, applied=(*state.applied, _action(event)))
-        case Undone():
-            return replace(state, applied=tuple(_undone(action, event) for action in state.applied))
-        case Observed():
-            return _looked(state, event.data.source, Look(seen=event))
-        case Failed() if event.data.source:
-            earlier = state.looks.get(event.data.source, Look())
-            return _looked(state, event.data.source, Look(seen=earlier.seen, failed=event))
-    return state
+class _Draft:
+    """A state that is being made. Collections grow in place: a rollback journals thousands of items."""
+
+    def __init__(self, start: State) -> None:
+        self._start = start
+        self._set: dict[str, Any] = {}
+        self._events = start.events
+        self._acknowledged = start.acknowledged_at is not None
+        self._applied = list(start.applied)
+        self._updates = list(start.updates)
+        self._looks = dict(start.looks)
+        # Where the changes that stand are in `applied`: by plan, then by item.
+        self._standing: dict[str, dict[str, list[int]]] = {}
+        for place, action in enumerate(self._applied):
+            if not action.undone:
+                self._stands(place, action)
+
+    def state(self) -> State:
+        return replace(
+            self._start,
+            **self._set,
+            events=self._events,
+            applied=tuple(self._applied),
+            updates=tuple(self._updates),
+            looks=MappingProxyType(self._looks),
+        )
+
+    def take(self, event: Event) -> None:
+        self._events += 1
+        self._set["last_event_at"] = event.at
+        match event:
+            case Opened():
+                self._set |= {"opened_at": event.at, "severity": event.data.severity}
+            case Severity():
+                self._set["severity"] = event.data.severity
+            case Phase():
+                self._set["phase"] = event.data.phase
+                if event.data.acknowledged and not self._acknowledged:
+                    self._acknowledged = True
+                    self._set |= {"acknowledged_at": event.at, "acknowledged_by": event.actor.user}
+            case Closed():
+                self._set |= {"phase": "closed", "closed_at": event.at}
+            case Notified():
+                self._updates.append(Update(event.at, event.data.channel, event.summary))
+            case Applied():
+                self._apply(event)
+            case Undone():
+                self._undo(event)
+            case Observed():
+                self._looks[event.data.source] = Look(seen=event)
+            case Failed() if event.data.source:
+                earlier = self._looks.get(event.data.source, Look())
+                self._looks[event.data.source] = Look(seen=earlier.seen, failed=event)
+
+    def _stands(self, place: int, action: Action) -> None:
+        plan = self._standing.setdefault(_plan(action.digest, action.action), {})
+        plan.setdefault(action.item, []).append(place)
+
+    def _apply(self, event: Applied) -> None:
+        data, actor = event.data, str(event.actor)
+        action = Action(
+            event.seq, event.at, event.step, event.summary, actor, data.action, data.digest, data.item
+        )
+        self._stands(len(self._applied), action)
+        self._applied.append(action)
+
+    def _undo(self, event: Undone) -> None:
+        """An undoing names the plan by its digest, or without one the kind of action; and perhaps one item of it."""
+        plan = _plan(event.data.digest, event.data.action)
+        if event.data.item:
+            places = self._standing.get(plan, {}).get(event.data.item, [])[-1:]
+            del self._standing.get(plan, {}).get(event.data.item, [])[-1:]
+        else:
+            places = [place for items in self._standing.pop(plan, {}).values() for place in items]
+        for place in places:
+            self._applied[place] = replace(self._applied[place], undone=True)
 
 
-def _looked(state: State, source: str, look: Look) -> State:
-    return replace(state, looks=MappingProxyType({**state.looks, source: look}))
-
-
-def _action(event: Applied) -> Action:
-    return Action(
-        event.seq, event.at, event.step, event.summary, str(event.actor), event.data.action, event.data.digest
-    )
-
-
-def _undone(action: Action, event: Undone) -> Action:
-    """An undoing names the plan by its digest; without one, the kind of action."""
-    same = action.digest == event.data.digest if event.data.digest else action.action == event.data.action
-    return replace(action, undone=True) if same else action
+def _plan(digest: str, action: str) -> str:
+    return f"digest {digest}" if digest else f"action {action}"
