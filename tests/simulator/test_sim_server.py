@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -72,6 +73,33 @@ def test_no_request_whatever_is_answered_with_a_page(empty_aws, path, method):
 def _signed_for(service):
     scope = f"SIMULATORNOTAREALKEY/20260301/eu-west-1/{service}/aws4_request"
     return {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=x"}
+
+
+def test_what_is_not_even_http_gets_no_page_either(empty_aws):
+    host, port = "127.0.0.1", int(empty_aws.url.rsplit(":", 1)[1])
+    for junk in (
+        b"NONSENSE\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n",
+    ):
+        with socket.create_connection((host, port), timeout=5) as connection:
+            connection.sendall(junk)
+            connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while chunk := connection.recv(65536):
+                answer += chunk
+        assert b"<html" not in answer.lower()
+        assert b'"__type"' in answer
+
+
+def test_a_client_that_asks_before_it_sends_is_told_to_go_on(empty_aws):
+    host, port = "127.0.0.1", int(empty_aws.url.rsplit(":", 1)[1])
+    with socket.create_connection((host, port), timeout=5) as connection:
+        head = f"PUT /x HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        connection.sendall(head.encode())
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"hi")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 ")
 
 
 def test_a_mistake_in_moto_is_an_error_of_the_service(empty_aws, client_of, monkeypatch):

@@ -86,6 +86,8 @@ class _Handler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and body leave together
+    error_content_type = "application/json"
+    error_message_format = '{"__type": "BadRequest", "message": "%(code)d %(message)s"}'
     server: Server
 
     def setup(self) -> None:
@@ -102,10 +104,14 @@ class _Handler(MotoRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - as the base class
         """Requests are not logged."""
 
+    def handle_expect_100(self) -> bool:
+        """Lets a client go on at once that asks before it sends its body."""
+        self.send_response_only(100)
+        self.end_headers()
+        self.wfile.flush()
+        return True
+
     def run_wsgi(self) -> None:
-        if self.headers.get("Expect", "").strip().lower() == "100-continue":
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.wfile.flush()
         environ = self.make_environ()
         body = self._body(environ)
         environ["wsgi.input"] = io.BytesIO(body)
