@@ -35,7 +35,8 @@ ENDINGS = {
     "exits": "import sys\nsys.exit(0)",
     "exits-badly": "import sys\nsys.exit(3)",
     "quits": "exit()",
-    "dies": 'import os\nprint("last words", flush=True)\nos._exit(7)',
+    # The pause lets the message leave the process, which ends without a word to its threads.
+    "dies": 'import os, time\nprint("last words", flush=True)\ntime.sleep(0.5)\nos._exit(7)',
     "is-killed": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
     "hangs": 'print("going round", flush=True)\nwhile True:\n    pass',
     "sleeps": 'import time\nprint("waiting", flush=True)\ntime.sleep(600)',

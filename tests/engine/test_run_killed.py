@@ -135,6 +135,12 @@ def test_a_kernel_started_early_dies_with_us_before_there_is_a_run() -> None:
         process.send_signal(signal.SIGTERM)
         process.wait()
         assert run.kernel_gone_within(10)
+    assert run.folder.exists()
+    from vmqlib.record.kernel import start_kernel
+
+    with start_kernel(warm=()) as next_one:
+        assert not run.folder.exists(), "what a killed owner left was not swept"
+        assert next_one.folder.exists()
 
 
 def test_what_a_killed_save_left_is_swept_by_the_next_run(

@@ -269,6 +269,8 @@ class _RecordClient(PapermillNotebookClient):  # type: ignore[misc]
         while True:
             await asyncio.sleep(_NOTICE_DEATH)
             if not self.kernel.alive:
+                while await self.kc.iopub_channel.msg_ready():  # what it managed to say is still to be read
+                    await asyncio.sleep(0.01)
                 if self.task_poll_for_reply is not None:
                     self.task_poll_for_reply.cancel()
                 return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vmqlib.errors import BadInput
+from vmqlib.record.kernel import runs
 
 __all__ = ["NotebookText", "node", "notebook_json", "sweep"]
 
@@ -33,19 +33,9 @@ def sweep(path: Path) -> None:
     with suppress(OSError):
         for entry in path.parent.iterdir():
             found = pattern.fullmatch(entry.name)
-            if found and not _runs(int(found[1])):
+            if found and not runs(int(found[1])):
                 with suppress(OSError):
                     entry.unlink()
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def notebook_json(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from typing import Any
 
 from vmqlib.errors import RunFailed, StorageError
 
-__all__ = ["WARM_MODULES", "KernelHandle", "start_kernel"]
+__all__ = ["WARM_MODULES", "KernelHandle", "runs", "start_kernel"]
 
 WARM_MODULES = (
     "pandas",
@@ -175,6 +175,26 @@ def start_kernel(
     return KernelHandle(process, folder, connection)
 
 
+def _sweep(place: Path) -> None:
+    """Removes the folders of kernels whose owner was killed: the kernel ends by itself, its folder stays."""
+    for folder in place.glob("vmq-kernel-*-*"):
+        owner = folder.name.split("-")[2]
+        with suppress(OSError):
+            if owner.isdecimal() and folder.stat().st_uid == os.getuid() and not runs(int(owner)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def runs(pid: int) -> bool:
+    """Whether there is a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _environment(folder: Path) -> dict[str, str]:
     return {
         "IPYTHONDIR": str(folder / "ipython"),
@@ -187,10 +207,12 @@ def _environment(folder: Path) -> dict[str, str]:
 def _private_folder() -> Path:
     """A folder only we can enter, with a name short enough for the address of a Unix socket."""
     for place in (tempfile.gettempdir(), "/var/tmp", "/tmp"):  # noqa: S108 - mkdtemp's names cannot be guessed
-        if len(os.fsencode(place)) + len("/vmq-kernel-12345678/k-5") > _LONGEST_SOCKET:
+        if len(os.fsencode(place)) + len("/vmq-kernel-1234567-12345678/k-5") > _LONGEST_SOCKET:
             continue
         with suppress(OSError):
-            return Path(tempfile.mkdtemp(prefix="vmq-kernel-", dir=place))
+            folder = Path(tempfile.mkdtemp(prefix=f"vmq-kernel-{os.getpid()}-", dir=place))
+            _sweep(folder.parent)
+            return folder
     raise StorageError(
         "There is no temporary folder to run the notebook in.",
         hint="Free some space, or set TMPDIR to a short path.",
