@@ -31,6 +31,9 @@ __all__ = ["Limits", "execute"]
 _NOTICE_DEATH = 0.2
 """Seconds between two looks at whether the kernel lives."""
 
+_LAST_WORDS = 100
+"""Hundredths of a second that a dead kernel's messages are given to be read."""
+
 _TRACEBACK_WAIT = 2.0
 """Seconds that a stuck cell is given to say where it was, once interrupted."""
 
@@ -269,7 +272,9 @@ class _RecordClient(PapermillNotebookClient):  # type: ignore[misc]
         while True:
             await asyncio.sleep(_NOTICE_DEATH)
             if not self.kernel.alive:
-                while await self.kc.iopub_channel.msg_ready():  # what it managed to say is still to be read
+                for _ in range(_LAST_WORDS):  # what it managed to say is still to be read
+                    if not await self.kc.iopub_channel.msg_ready():
+                        break
                     await asyncio.sleep(0.01)
                 if self.task_poll_for_reply is not None:
                     self.task_poll_for_reply.cancel()
