@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from vmqlib.view.alarm_plot import alarm_timeline
 from vmqlib.view.base import Panel, Plot, View, unavailable
+from vmqlib.view.desk import desk
 from vmqlib.view.findings import last_good, sync_facts
 from vmqlib.view.index_plot import index_against_bucket
 from vmqlib.view.metric_plot import metrics
 from vmqlib.view.panels import RECORD_MIME, Record, header, provenance, record
 from vmqlib.view.style import Mark
 from vmqlib.view.sync_plot import sync_history
-from vmqlib.view.tables import actions, changed_versions, failing_documents, log_summary, next_steps, timeline
+from vmqlib.view.tables import (
+    actions,
+    changed_versions,
+    failing_documents,
+    log_summary,
+    next_steps,
+    table,
+    timeline,
+)
 
 __all__ = [
     "RECORD_MIME",
@@ -26,6 +35,7 @@ __all__ = [
     "actions",
     "alarm_timeline",
     "changed_versions",
+    "desk",
     "failing_documents",
     "header",
     "index_against_bucket",
@@ -37,6 +47,7 @@ __all__ = [
     "record",
     "sync_facts",
     "sync_history",
+    "table",
     "timeline",
     "unavailable",
 ]

@@ -24,9 +24,11 @@ from vmqlib.view.layout import (
     short,
     size,
     stacked,
-    table,
     when,
     who,
+)
+from vmqlib.view.layout import (
+    table as grid,
 )
 
 if TYPE_CHECKING:
@@ -34,11 +36,40 @@ if TYPE_CHECKING:
 
     from vmqlib.record.observation import Observation
 
-__all__ = ["actions", "changed_versions", "failing_documents", "log_summary", "next_steps", "timeline"]
+__all__ = [
+    "actions",
+    "changed_versions",
+    "failing_documents",
+    "log_summary",
+    "next_steps",
+    "table",
+    "timeline",
+]
 
 MOST_KINDS = 20
 EXAMPLES = 3
 _BAD_STATUSES = ("FAILED", "DOCUMENT_FAILED_TO_INDEX")
+
+
+@guarded
+def table(frame: pd.DataFrame, title: str = "") -> View:
+    """Any frame as a table that is safe to show: at most 50 rows, everything in it escaped.
+
+    Parameters
+    ----------
+    frame:
+        What to show.
+    title:
+        Stands above it.
+    """
+    shown = frame.head(MOST_ROWS)
+    names = [str(column) for column in shown.columns]
+    rows = records(shown.set_axis(names, axis=1), names)
+    columns = [Column(plain(column, 80)) for column in names]
+    lead = f"{title}: {many(len(frame), 'row')}" if title else many(len(frame), "row")
+    return panel(
+        lead, grid(columns, rows), left_out=len(frame) - len(shown), text=[line(row) for row in rows]
+    )
 
 
 @guarded
@@ -82,7 +113,7 @@ def failing_documents(report: Observation, documents: Observation | None = None)
     lines = [line([row[1], row[0], *map(when, row[3])]) for row in rows]
     return panel(
         f"{lead}.",
-        table(columns, rows),
+        grid(columns, rows),
         *notice_,
         seen=[report, documents],
         left_out=len(groups) - len(shown),
@@ -171,7 +202,7 @@ def log_summary(log: Observation) -> View:
     bad = int(level.str.upper().isin(["ERROR", "FATAL"]).sum())
     span = f" from {when(frame['at'].min())} to {when(frame['at'].max())}"
     lead = f"{many(len(frame), 'log line')}, {bad:,} of them errors,{span}."
-    parts = [table(columns, rows), *([table(last, newest)] if newest else [])]
+    parts = [grid(columns, rows), *([grid(last, newest)] if newest else [])]
     lines = [line([row[0], row[1], row[2]]) for row in rows] + [
         line([when(row[0]), *row[1:]]) for row in newest
     ]
@@ -233,7 +264,7 @@ def changed_versions(versions: Observation, since: datetime | None) -> View:
     notes = [tag("div", doubt)] if unsure else []
     lines = [line([row[0], row[1], when(row[2]), size(row[3]), size(row[4])]) for row in rows]
     return panel(
-        lead, *notes, table(columns, rows), seen=[versions], left_out=len(ordered) - len(shown), text=lines
+        lead, *notes, grid(columns, rows), seen=[versions], left_out=len(ordered) - len(shown), text=lines
     )
 
 
@@ -290,7 +321,7 @@ def actions(events: pd.DataFrame, approve: Sequence[str] = ()) -> View:
     left_out = len(done) - len(shown)
     extra = [tag("div", f"… {left_out:,} earlier in journal.jsonl")] if left_out else []
     return panel(
-        lead, table(columns, rows), *extra, *allowed, text=[line([when(row[0]), *row[1:]]) for row in rows]
+        lead, grid(columns, rows), *extra, *allowed, text=[line([when(row[0]), *row[1:]]) for row in rows]
     )
 
 
@@ -328,7 +359,7 @@ def timeline(events: pd.DataFrame, marks: pd.DataFrame | None = None) -> View:
     left_out = len(ordered) - len(shown)
     extra = [tag("div", f"… {left_out:,} more in journal.jsonl")] if left_out else []
     lead = f"{many(len(ordered), 'event')}, from {when(ordered['at'].iloc[0])} to {when(ordered['at'].iloc[-1])}."
-    return panel(lead, table(columns, rows), *extra, text=[line([when(row[0]), *row[1:]]) for row in rows])
+    return panel(lead, grid(columns, rows), *extra, text=[line([when(row[0]), *row[1:]]) for row in rows])
 
 
 @guarded
