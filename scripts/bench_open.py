@@ -15,18 +15,18 @@ One more run of `vmq open` says where the time goes: its stages are measured fro
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import shlex
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from vmqlib.simulator.process import served
 
 GOAL = 1.5
 BIN = Path(sys.executable).parent
@@ -114,9 +114,9 @@ def bench(pairs: int = 5) -> dict[str, Any]:
     pairs:
         How many times each of the two is run.
     """
-    with tempfile.TemporaryDirectory(prefix="vmq-bench-") as name, _local_aws() as aws:
+    with tempfile.TemporaryDirectory(prefix="vmq-bench-") as name, served("sync-failed") as aws:
         folder = Path(name)
-        env = {**os.environ, **aws, "VMQ_INCIDENTS": str(folder / "incidents")}
+        env = {**aws, "VMQ_INCIDENTS": str(folder / "incidents")}
         empty = folder / "empty.ipynb"
         empty.write_text(json.dumps(EMPTY), "utf-8")
         stock = [str(BIN / "papermill"), str(empty), str(folder / "out.ipynb")]
@@ -141,14 +141,11 @@ def markdown(result: Mapping[str, Any]) -> str:
     """The result as a section of docs/benchmarks.md."""
     summary = (
         f"Whole processes, median of {len(result['pairs'])} pairs: `vmq open --trigger sync-failed` "
-        f"(AWS reads, notebook, page) {result['vmq_open']:.2f} s, stock `papermill` on an empty notebook {result['papermill']:.2f} s; "
+        f"(AWS reads, notebook, page) {result['vmq_open']:.2f} s, "
+        f"stock `papermill` on an empty notebook {result['papermill']:.2f} s; "
         f"ratio **{result['ratio']:.2f}** (at most {result['goal']} is wanted)."
     )
     lines = [
-        "## From page to record",
-        "",
-        "    python scripts/bench_open.py",
-        "",
         summary,
         "",
         "| pair | papermill, empty (s) | vmq open (s) | ratio |",
@@ -200,26 +197,6 @@ def _sizes(incidents: Path) -> dict[str, int]:
         "notebook_kb": newest.with_suffix(".ipynb").stat().st_size // 1000,
         "html_kb": newest.stat().st_size // 1000,
     }
-
-
-@contextlib.contextmanager
-def _local_aws() -> Iterator[dict[str, str]]:
-    """A local AWS in a process of its own; what it prints is what its clients need in their environment."""
-    command = [str(BIN / "vmq"), "sim", "serve", "--scenario", "sync-failed"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            env: dict[str, str] = {}
-            for line in process.stdout:
-                if line.startswith("# ready"):
-                    break
-                name, _, value = " ".join(shlex.split(line)).removeprefix("export ").partition("=")
-                env[name] = value
-            else:
-                raise SystemExit("the local AWS ended before it was ready")
-            yield env
-        finally:
-            process.terminate()
 
 
 def main() -> None:

@@ -8,14 +8,15 @@ of the caller is replaced.
 from __future__ import annotations
 
 import json
-import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+
+from vmqlib.simulator.process import served
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent
@@ -26,8 +27,9 @@ BOLD, DIM, PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else
 
 def main() -> int:
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     say("A local AWS with a broken knowledge base", "three weeks of history are being made …")
-    with simulator("sync-failed") as env:
+    with served("sync-failed") as env:
         say("The page", "SyncFailed is in ALARM. One command gathers everything and writes the record:")
         opened = run(env, "open", "--trigger", "sync-failed", "--json", capture=True)
         incident = json.loads(opened)
@@ -86,31 +88,8 @@ def run(
     return done.stdout or ""
 
 
-@contextmanager
-def simulator(scenario: str) -> Iterator[dict[str, str]]:
-    """The local AWS in a process of its own, and an environment in which only it can be reached."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    clean |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    process = subprocess.Popen(
-        [*VMQ, "sim", "serve", "--scenario", scenario], cwd=TOP, env=clean, text=True, stdout=subprocess.PIPE
-    )
-    try:
-        yield {**clean, **_exports(process)}
-    finally:
-        process.terminate()
-        process.wait(timeout=15)
-
-
-def _exports(process: subprocess.Popen[str]) -> dict[str, str]:
-    exports: dict[str, str] = {}
-    for line in process.stdout or ():
-        if line.startswith("# ready"):
-            return exports
-        if line.startswith("export "):
-            name, _, value = line.removeprefix("export ").partition("=")
-            exports[name] = "".join(shlex.split(value))
-    sys.exit(f"demo: the simulator ended with exit code {process.wait()} before it was ready")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

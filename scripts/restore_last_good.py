@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 
 import click
-from vmqlib.record.incident import Incident
 
 from vmqlib.aws import Aws
 from vmqlib.cli.main import run
 from vmqlib.cli.output import confirm, notice, progress_bar, table, yes_option
+from vmqlib.record.incident import Incident
 from vmqlib.runbook import restore
 from vmqlib.settings import Settings
 from vmqlib.times import show_time

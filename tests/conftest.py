@@ -18,10 +18,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import shlex
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -51,6 +49,7 @@ _SETTINGS = (
     "WEB_EXPERIENCE_ID",
     "KMS_KEY_ID",
 )
+_SERVED = (*_SETTINGS, "AWS_")
 _KEPT = ("VMQ_CHROMIUM",)
 
 
@@ -206,27 +205,12 @@ class ServedAws:
 
 @contextmanager
 def _served(scenario: str) -> Iterator[ServedAws]:
-    code = "import sys; from vmqlib.simulator.server import serve; sys.exit(serve(sys.argv[1]))"
-    with (
-        tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(
-            [sys.executable, "-c", code, scenario], stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process,
-    ):
-        try:
-            assert process.stdout
-            env: dict[str, str] = {}
-            for line in process.stdout:
-                if line.startswith("# ready"):
-                    break
-                name, _, value = " ".join(shlex.split(line)).removeprefix("export ").partition("=")
-                env[name] = value
-            else:
-                errors.seek(0)
-                pytest.fail(f"the local AWS ended before it was ready:\n{errors.read()}", pytrace=False)
-            yield ServedAws(env["AWS_ENDPOINT_URL"], env)
-        finally:
-            process.terminate()
+    from vmqlib.simulator.process import served
+
+    with served(scenario) as env:
+        yield ServedAws(
+            env["AWS_ENDPOINT_URL"], {name: env[name] for name in env if name.startswith(_SERVED)}
+        )
 
 
 @pytest.fixture(scope="session")

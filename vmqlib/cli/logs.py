@@ -11,8 +11,7 @@ from vmqlib.cli.output import json_option, notice, print_json, progress_bar, tab
 from vmqlib.record.redaction import Redactor, redaction_key
 from vmqlib.runbook.resync import choose
 from vmqlib.settings import Settings
-from vmqlib.sources.logcapture import capture
-from vmqlib.sources.logquery import Capture, CaptureProgress, LogQuery
+from vmqlib.sources.logs import Capture, CaptureProgress, LogQuery, capture, default_out
 from vmqlib.times import SystemClock, Window, parse_when, show_time
 
 __all__ = ["logs_command"]
@@ -29,7 +28,7 @@ __all__ = ["logs_command"]
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder to write to.  [default: logs/<data source>/<since>]",
+    help="Folder to write to.  [default: logs/<data source>/<window>]",
 )
 @click.option("--conversations", is_flag=True, help="The conversation log, too: what people asked, masked.")
 @click.option("--filter", "pattern", default="", metavar="PATTERN", help="A CloudWatch Logs filter pattern.")
@@ -62,7 +61,7 @@ def logs_command(
     query = LogQuery.of_data_source(
         settings, source, window, conversation=conversations, pattern=pattern, asked=f"{since} to {until}"
     )
-    out = out or Path("logs") / source / f"since-{since.replace(':', '')}"
+    out = out or default_out(Path("logs"), query)
     contacts = (settings.contacts.knowledge_ops, settings.contacts.security)
     redactor = Redactor(keep=contacts, key=redaction_key(settings.incidents))
     with progress_bar(

@@ -88,7 +88,7 @@ def run(command: click.Command, args: list[str] | None = None) -> int:
     # People add it to the end of the command that has just failed.
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        code = command.main(args=arguments, prog_name=command.name, standalone_mode=False)
+        code = _call(command, arguments)
         sys.stdout.flush()
     except VmqError as error:
         if debug:
@@ -111,6 +111,17 @@ def run(command: click.Command, args: list[str] | None = None) -> int:
         hint = "Run it again with --debug and report what it prints. Nothing that was written is lost."
         return _fail(f"This is a bug of the kit: {type(error).__name__}: {error}.", hint, 1)
     return code if isinstance(code, int) else 0
+
+
+def _call(command: click.Command, arguments: list[str]) -> object:
+    if any(name.endswith("_COMPLETE") and name.startswith("_") for name in os.environ):
+        command.main(args=arguments, prog_name=command.name)
+    # Not click's own main(): it turns a reader that leaves early (`| head`) into exit code 1.
+    try:
+        with command.make_context(command.name, arguments) as context:
+            return command.invoke(context)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
 
 
 def _fail(message: str, hint: str, code: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vmqlib.cli.output import json_option, notice, print_json, progress_bar
-from vmqlib.settings import Settings
+from vmqlib.record.kernel import start_kernel
 
 __all__ = ["open_command", "render_command"]
 
@@ -39,13 +39,15 @@ def open_command(
       vmq open --trigger no-sync --severity SEV1 --title "Nothing indexed since Friday"
       vmq open --trigger sync-failed --json | jq -r .html
     """
-    from vmqlib.runbook.opening import page_to_record
-
-    settings = Settings.load()
-    with progress_bar(transient=True) as bar:
+    # Before anything else is imported: it gets ready on the other core.
+    with start_kernel(offline=True) as kernel, progress_bar(transient=True) as bar:
         task = bar.add_task("Opening", total=None)
+        from vmqlib.runbook.opening import page_to_record
+        from vmqlib.settings import Settings
+
         record = page_to_record(
-            settings,
+            Settings.load(),
+            kernel=kernel,
             trigger=trigger,
             severity=severity,
             title=title,
@@ -73,12 +75,13 @@ def render_command(incident_id: str, refresh: bool, since: str, logs_since: str,
       vmq render INC-20261123-001
       vmq render INC-20261123-001 --refresh
     """
-    from vmqlib.record.incident import Incident
-    from vmqlib.runbook.opening import look, write_record
-
-    settings = Settings.load()
-    with progress_bar(transient=True) as bar:
+    with start_kernel(offline=True) as kernel, progress_bar(transient=True) as bar:
         task = bar.add_task(f"Rendering {incident_id}", total=None)
+        from vmqlib.record.incident import Incident
+        from vmqlib.runbook.opening import look, write_record
+        from vmqlib.settings import Settings
+
+        settings = Settings.load()
         aws = None
         if refresh:
             from vmqlib.aws import Aws
@@ -93,7 +96,7 @@ def render_command(incident_id: str, refresh: bool, since: str, logs_since: str,
                 refresh=True,
                 progress=lambda name: bar.update(task, description=f"observed {name}"),
             )
-        record = write_record(incident)
+        record = write_record(incident, kernel=kernel)
     _show(record, as_json)
 
 

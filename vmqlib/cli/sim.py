@@ -41,7 +41,13 @@ def serve_command(scenario: str, seed: int, port: int) -> None:
     server, scenarios = _simulator()
     if scenario not in scenarios:
         raise BadInput(f"There is no scenario {scenario!r}.", hint=f"Scenarios are: {', '.join(scenarios)}.")
-    server.serve(scenario, seed=seed, port=port, out=sys.stdout)
+    try:
+        server.serve(scenario, seed=seed, port=port, out=sys.stdout)
+    except OSError as error:
+        raise BadInput(
+            f"Port {port} on 127.0.0.1 cannot be used: {error.strerror or error}.",
+            hint="Leave --port out for a free one, or name another.",
+        ) from error
 
 
 @sim_command.command("list")

@@ -185,6 +185,7 @@ def look(
 def page_to_record(
     settings: Settings,
     *,
+    kernel: KernelHandle | None = None,
     trigger: str,
     severity: str = "SEV2",
     title: str = "",
@@ -196,13 +197,13 @@ def page_to_record(
 ) -> Record:
     """Opens an incident, observes, runs the notebook and writes the page. See :func:`begin` for the parameters.
 
-    ``progress`` is told, in words, what is being done.
+    ``kernel`` is one that was started before; ``progress`` is told, in words, what is being done.
     """
     from vmqlib.record.kernel import start_kernel
 
     clock = clock or SystemClock()
     aws = _aws(settings, clock)
-    with start_kernel(offline=True) as kernel:
+    with kernel or start_kernel(offline=True) as started:
         incident = open_incident(
             settings,
             aws,
@@ -221,7 +222,7 @@ def page_to_record(
                 progress=lambda name: progress(f"observed {name}"),
             )
         progress("writing the record")
-        return write_record(incident, kernel=kernel)
+        return write_record(incident, kernel=started)
 
 
 def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> Record:
