@@ -17,7 +17,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 from support.records import ARN, FakeAws, MovingClock, source
 
-from vmqlib.errors import AccessDenied, BadInput, CorruptRecord, StorageError, Unreachable, UnknownIncident
+from vmqlib.errors import AccessDenied, BadInput, CorruptRecord, StorageError, UnknownIncident, Unreachable
 from vmqlib.record.incident import Incident
 from vmqlib.record.schema import journal_schema
 from vmqlib.record.state import fold

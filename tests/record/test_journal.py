@@ -255,10 +255,14 @@ def test_two_processes_append_to_one_journal(tmp_path: Path) -> None:
     ours.append("noted", "from the test")
     acknowledged: list[int] = []
     with appender(path) as one, appender(path) as two:
-        for process in (one, two):
-            assert process.stdin
-            process.stdin.write("20 200\n")
-            process.stdin.flush()
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # until both stand at the door
+            for process in (one, two):
+                assert process.stdin
+                assert process.stdout
+                process.stdin.write("20 200\n")
+                process.stdin.flush()
+                assert process.stdout.readline().startswith("pid")
         for process in (one, two):
             output, _ = process.communicate(timeout=60)
             acknowledged += [int(line.split()[1]) for line in output.splitlines() if line.startswith("ack")]

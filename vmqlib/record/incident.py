@@ -331,6 +331,7 @@ class Incident(Diary):
         seen = self.state.looks
         todo = [name for name in wanted if refresh or name not in seen or seen[name].failed]
         if self.aws is not None and todo:
+            self.evidence.sweep()
             now = self.clock.now()
             default = window or Window(now - _LOOK_BACK, now)
             look_at_all(
