@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -20,9 +19,8 @@ from vmqlib.cli.output import notice
 from vmqlib.errors import BadInput, RunFailed
 from vmqlib.settings import Settings, aws_settings_found
 
-__all__ = ["jupyter_command", "lab_command", "notebook_path", "simulator"]
+__all__ = ["jupyter_command", "lab_command", "notebook_path"]
 
-_READY = "# ready"
 _NO_NEWS = {
     "@jupyterlab/apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
 }
@@ -54,16 +52,14 @@ def lab_command(incident_id: str, port: int, no_browser: bool, simulated: bool |
     environment = {"VMQ_INCIDENTS": str(Settings.load().incidents.absolute())}
     if incident_id:
         environment["VMQ_INCIDENT"] = incident_id
-    with _state_folder() as state:
-        environment |= state
-        if not wanted:
-            code = _serve(jupyter_command(notebook, port, browser=not no_browser), environment)
-        else:
-            notice(
-                f"No AWS settings were found: starting a local AWS ({scenario})."
-            ) if simulated is None else None
-            with simulator(scenario) as local:
-                code = _serve(jupyter_command(notebook, port, browser=not no_browser), {**environment, **local})
+    command = jupyter_command(notebook, port, browser=not no_browser)
+    with ExitStack() as stack:
+        environment |= stack.enter_context(_state_folder())
+        around: Mapping[str, str] = os.environ
+        if wanted:
+            notice(f"Starting a local AWS ({scenario}); set APP_ID and INDEX_ID to look at a real account.")
+            around = stack.enter_context(_simulator(scenario))
+        code = _serve(command, {**around, **environment})
     if code not in (0, -signal.SIGTERM, -signal.SIGINT):
         raise RunFailed(f"JupyterLab ended with exit code {code}.", hint="Its last lines above say why.")
 
@@ -111,37 +107,20 @@ def jupyter_command(notebook: Path, port: int = 0, *, browser: bool = True) -> l
 
 
 @contextmanager
-def simulator(scenario: str = "sync-failed") -> Iterator[Mapping[str, str]]:
-    """A local AWS in its own process, ``vmq sim serve``, stopped at the end; gives its environment.
-
-    Raises
-    ------
-    RunFailed
-        When it ends before it is ready.
-    """
-    command = [sys.executable, "-m", "vmqlib.cli", "sim", "serve", "--scenario", scenario]
-    # A session of its own: Ctrl-C is JupyterLab's, which asks first; the simulator goes when JupyterLab is gone.
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
-        try:
-            yield _exports(process)
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _exports(process: subprocess.Popen[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip() == _READY:
-            return found
-        name, separator, value = line.removeprefix("export ").strip().partition("=")
-        if separator:
-            found[name] = "".join(shlex.split(value))
-    raise RunFailed("The local AWS did not start.", hint="Run `vmq sim serve` to see why.")
+def _simulator(scenario: str) -> Iterator[Mapping[str, str]]:
+    """A local AWS, stopped at the end; gives the whole environment for who is to talk to it."""
+    try:
+        from vmqlib.simulator.process import served
+    except ImportError as error:
+        raise BadInput(
+            "The local AWS is not installed here.",
+            hint="Run `pip install 'vmqlib[simulator]'`, or set APP_ID and INDEX_ID to look at a real account.",
+        ) from error
+    try:
+        with served(scenario) as environment:
+            yield environment
+    except RuntimeError as error:
+        raise RunFailed("The local AWS did not start.", hint="Run `vmq sim serve` to see why.") from error
 
 
 @contextmanager
@@ -167,7 +146,7 @@ def _state_folder() -> Iterator[dict[str, str]]:
 
 def _serve(command: list[str], environment: Mapping[str, str]) -> int:
     """Runs JupyterLab until it ends. SIGTERM is passed on; Ctrl-C reaches it by itself, and it asks before it stops."""
-    with subprocess.Popen(command, env={**os.environ, **environment}) as process:
+    with subprocess.Popen(command, env=dict(environment)) as process:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         ended = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
