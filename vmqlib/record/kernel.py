@@ -31,6 +31,8 @@ WARM_MODULES = (
     "matplotlib.figure",
     "matplotlib.dates",
     "vmqlib.view",
+    "vmqlib.runbook.opening",
+    "vmqlib.runbook.nextsteps",
 )
 """What the cells of a record import: loaded by the kernel as soon as it listens."""
 
