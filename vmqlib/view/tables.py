@@ -66,7 +66,7 @@ def table(frame: pd.DataFrame, title: str = "") -> View:
     names = [str(column) for column in shown.columns]
     rows = records(shown.set_axis(names, axis=1), names)
     columns = [Column(plain(column, 80)) for column in names]
-    lead = f"{title}: {many(len(frame), 'row')}" if title else many(len(frame), "row")
+    lead = f"{plain(title, 120)}: {many(len(frame), 'row')}" if title else many(len(frame), "row")
     return panel(
         lead, grid(columns, rows), left_out=len(frame) - len(shown), text=[line(row) for row in rows]
     )

@@ -1,0 +1,166 @@
+"""Text from AWS is data: whatever it says, no view lets it become markup, mathematics, or a trick of the terminal."""
+
+from __future__ import annotations
+
+import html.parser
+import inspect
+import json
+from typing import Any
+
+import pytest
+
+from vmqlib import view
+from vmqlib.view.base import plain, tag
+
+MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+HOSTILE = {
+    "markup": MARKUP + '" onmouseover="alert(1)" x="<!channel> & <https://evil.example|click>',
+    "invisible": "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x9b31m abc\u202egnp.exe\u2066\u200f a\r\nb\u2028c\x00d \ud83d",
+    "formulas": r"cost $\frac{1}{0}$ and $broken {{ 7 * 7 }} %s {0} ${HOME}",
+    "long": "x" * 10_000,
+}
+
+
+class Tags(html.parser.HTMLParser):
+    """Collects the elements and attributes of a piece of HTML."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.attributes: set[str] = set()
+        self.feed(markup)
+
+    def handle_starttag(self, name: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(name)
+        self.attributes |= {key for key, _ in attrs}
+
+
+ELEMENTS = {
+    "code", "div", "em", "img", "li", "ol", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+}  # fmt: skip
+ATTRIBUTES = {"alt", "scope", "src", "style", "title"}
+
+
+def poisoned(story: Any, text: str) -> dict[str, Any]:
+    """Every observation, with every text replaced that AWS, or whoever writes to it, decides on."""
+    keep = {
+        "data_source_id",
+        "state",
+        "new_state",
+        "old_state",
+        "status",
+        "kind",
+        "metric",
+        "level",
+        "statistic",
+    }
+    made = {}
+    for name, rows in story.rows.items():
+        bad = [
+            {k: text if isinstance(v, str) and k not in keep else v for k, v in row.items()}
+            for row in rows()[:40]
+        ]
+        bad += [
+            rows()[0] | {"status": text, "level": text, "new_state": text, "state": text, "happened": text}
+        ]
+        made[name] = story.seen(
+            name,
+            [{k: v for k, v in row.items() if k != "happened"} for row in bad],
+            stopped=text,
+            complete=False,
+        )
+    return made
+
+
+def every_view(story: Any, text: str) -> dict[str, Any]:
+    o = poisoned(story, text)
+    marks = [{"at": story.promoted, "label": text, "kind": text}]
+    events = story.timeline(
+        [(n, at, "applied", text, text, text) for n, (_, at, *_) in enumerate(story.events)]
+    )
+    summary = story.summary(
+        title=text, acknowledged_by=text, acknowledged_at=story.now, problems=(text,), trigger=text
+    )
+    steps = [(text, text, text), {"step": text, "why": text, "command": text}]
+    lost = story.seen("alarms", [], available=False, problem=text, hint=text, evidence=None)
+    return {
+        "actions": view.actions(events, [text]),
+        "alarm_timeline": view.alarm_timeline(o["alarm-history"], o["alarms"], marks=marks),
+        "changed_versions": view.changed_versions(o["versions"], story.day(15)),
+        "failing_documents": view.failing_documents(o["document-report"], o["documents"]),
+        "header": view.header(summary, o | {"alarms": lost}),
+        "index_against_bucket": view.index_against_bucket(
+            o["resources"], o["versions"], metrics=o["metrics"], last_good=story.day(15), marks=marks
+        ),
+        "log_summary": view.log_summary(o["connector-log"]),
+        "metrics": view.metrics(o["metrics"], alarms=o["alarm-history"], marks=marks),
+        "next_steps": view.next_steps(steps),
+        "provenance": view.provenance(o | {"alarms": lost}, summary, events=events, versions={text: text}),
+        "sync_history": view.sync_history(o["sync-jobs"], alarms=o["alarm-history"], marks=marks),
+        "table": view.table(o["documents"].frame.rename(columns={"status": text}), text),
+        "timeline": view.timeline(
+            events, story.timeline(story.events).assign(label=text)[["at", "label", "kind"]]
+        ),
+        "unavailable": view.unavailable(lost),
+    }
+
+
+NAMES = [
+    name
+    for name in view.__all__
+    if inspect.isfunction(getattr(view, name)) and name not in {"desk", "last_good", "record", "sync_facts"}
+]
+
+
+@pytest.fixture(scope="module", params=HOSTILE)
+def hostile_views(request, story):
+    return HOSTILE[request.param], every_view(story, HOSTILE[request.param])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_from_aws_becomes_markup(name, hostile_views):
+    _, views = hostile_views
+    shown = views[name]
+    found = Tags(shown.html.markup)
+    assert found.names <= ELEMENTS
+    assert found.attributes <= ATTRIBUTES
+    assert "could not be drawn" not in shown.text
+    for piece in (shown.html.markup, shown.text):
+        assert not set(piece) & set("\x00\x07\x1b\x9b\u202e\u2066\u200f\ud83d")
+        piece.encode("utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_text_without_end_does_not_fill_the_page(name, hostile_views):
+    text, views = hostile_views
+    if len(text) > 1000:
+        assert "x" * 2001 not in views[name].html.markup
+
+
+def test_the_record_for_programs_keeps_text_as_text(story):
+    text = MARKUP
+    made = view.record(
+        story.summary(title=text), poisoned(story, text), [{"step": text, "why": text, "command": text}]
+    )
+    data = made._repr_mimebundle_()[view.RECORD_MIME]
+    assert data["title"] == text
+    assert data["next_steps"] == [{"step": text, "command": text}]
+    assert json.loads(json.dumps(data)) == data
+
+
+def test_attributes_cannot_be_left_from_inside():
+    assert tag("a", "x", title='" onclick="y').markup == '<a title="&quot; onclick=&quot;y">x</a>'
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b]8;;http://x\x07link\x1b]8;;\x07", "link"),
+        ("a\u202eb", "ab"),
+        ("tab\tand\nline", "tab\tand\nline"),
+        ("naïve – ünï 東京", "naïve – ünï 東京"),
+    ],
+)
+def test_plain_takes_out_what_cannot_be_seen(text, clean):
+    assert plain(text) == clean
