@@ -113,6 +113,7 @@ def run(
     cell_timeout: float | None = CELL_TIMEOUT,
     html: Path | None = None,
     clock: Clock | None = None,
+    clean: Callable[[str], str] | None = None,
 ) -> RunResult:
     """Runs ``template`` with ``parameters`` and leaves the record at ``output``, whatever happens.
 
@@ -137,6 +138,8 @@ def run(
         Where to put the record as a page; it is written for a failed run, too.
     clock:
         For the times in the notebook's metadata.
+    clean:
+        Masks what cells print and what errors say, before it is saved; by default with a key of this run's own.
 
     Raises
     ------
@@ -152,7 +155,8 @@ def run(
         The disk refused.
     """
     began = time.monotonic()
-    job = _Job(template, parameters, kernel, progress, deadline, cell_timeout, clock, page=html is not None)
+    page = html is not None
+    job = _Job(template, parameters, kernel, progress, deadline, cell_timeout, clock, clean, page=page)
     try:
         nb = _execute(job, output)
     except (RunFailed, DeadlinePassed, Interrupted):
@@ -175,6 +179,7 @@ def render(
     cell_timeout: float | None = CELL_TIMEOUT,
     html: Path | None = None,
     clock: Clock | None = None,
+    clean: Callable[[str], str] | None = None,
 ) -> RunResult:
     """Runs ``template`` again from evidence alone: ``offline``, in a kernel from which AWS is out of reach.
 
@@ -187,9 +192,10 @@ def render(
     given = {**parameters, "offline": True}
     if run_status(output) != "completed":
         options: dict[str, Any] = {"progress": progress, "deadline": deadline, "cell_timeout": cell_timeout}
-        return run(template, output, given, kernel=kernel, html=html, clock=clock, **options)
+        return run(template, output, given, kernel=kernel, html=html, clock=clock, clean=clean, **options)
     draft = output.with_name(f"{output.stem}.unfinished.ipynb")
-    job = _Job(template, given, kernel, progress, deadline, cell_timeout, clock, page=html is not None)
+    page = html is not None
+    job = _Job(template, given, kernel, progress, deadline, cell_timeout, clock, clean, page=page)
     nb = _execute(job, draft)
     # Written from what this run holds, and not the draft renamed: another run may be writing to that by now.
     nb.metadata["papermill"]["output_path"] = output.name
@@ -240,6 +246,7 @@ class _Job:
     deadline: float | None
     cell_timeout: float | None
     clock: Clock | None
+    clean: Callable[[str], str] | None
     page: bool
 
 
@@ -262,11 +269,6 @@ def _papermill(job: _Job, output: Path, parameters: dict[str, Any], kernel: Kern
 
     with quick_imports():
         import papermill
-    if job.page:
-        # The exporter takes as long to import as the cells to run, and we only wait meanwhile.
-        from vmqlib.record.html import preload
-
-        threading.Thread(target=preload, name="vmq-preload", daemon=True).start()
     return papermill.execute_notebook(
         str(job.template).replace("{", "{{").replace("}", "}}"),  # papermill fills in what stands in braces
         None,
@@ -277,11 +279,26 @@ def _papermill(job: _Job, output: Path, parameters: dict[str, Any], kernel: Kern
         progress_bar=False,
         record_path=output,
         kernel=kernel,
-        progress=job.progress,
+        progress=_preloading(job.progress) if job.page else job.progress,
         run_timeout=job.deadline,
         execution_timeout=job.cell_timeout,
         clock=job.clock,
+        clean=job.clean,
     )
+
+
+def _preloading(tell: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
+    """Tells on, and imports the exporter as soon as the first cell runs: from then on we only wait."""
+
+    def told(progress: Progress) -> None:
+        if progress.done == 0:
+            from vmqlib.record.html import preload
+
+            threading.Thread(target=preload, name="vmq-preload", daemon=True).start()
+        if tell is not None:
+            tell(progress)
+
+    return told
 
 
 def _cells_run(nb: Any) -> int:

@@ -240,7 +240,14 @@ def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> R
     page = incident.dir / "incident.html"
     parameters = {"incident_id": incident.id, "incidents": str(incident.dir.parent)}
     template = notebook.template("incident")
-    run = notebook.render(template, incident.dir / "incident.ipynb", parameters, kernel=kernel, html=page)
+    run = notebook.render(
+        template,
+        incident.dir / "incident.ipynb",
+        parameters,
+        kernel=kernel,
+        html=page,
+        clean=incident.redactor.text,
+    )
     if incident.state.closed_at:
         incident.seal()
     return Record(incident, run, page)
@@ -248,16 +255,16 @@ def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> R
 
 @contextmanager
 def _preparing() -> Iterator[None]:
-    """Imports what runs and exports the notebook while AWS is being asked: half a second that nobody waits for."""
+    """Imports what runs the notebook while AWS is being asked.
+
+    What exports it is imported later, by the run itself, while its cells run and this process only waits.
+    """
 
     def load() -> None:
         from vmqlib.record._quick import quick_imports
 
         with quick_imports():
             import papermill  # noqa: F401
-        from vmqlib.record.html import preload
-
-        preload()
 
     thread = threading.Thread(target=load, name="vmq-prepare", daemon=True)
     thread.start()
