@@ -16,8 +16,6 @@ from vmqlib.record.journal import Journal
 
 __all__ = ["Finding", "Report", "verify_folder"]
 
-_RENDERED = {".html", ".ipynb", ".ics"}
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -130,8 +128,6 @@ def _manifest(folder: Path, journal: Journal) -> Iterator[Finding]:
     for name, problem in manifests.compare(folder, manifest):
         if problem == "extra":
             yield Finding(name, "was added after closing", serious=False)
-        elif problem == "changed" and Path(name).suffix in _RENDERED:
-            yield Finding(name, "was rendered again after closing (or changed)", serious=False)
         else:
             yield Finding(
                 name, f"{problem} since closing" if problem == "changed" else "is missing since closing"

@@ -1,0 +1,182 @@
+"""From a page to a closed record, as `make demo` does it, and the same record again without AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.notebooks]
+
+SECTIONS = (
+    "At a glance",
+    "Trigger and alarms",
+    "Sync history",
+    "Failing documents",
+    "Connector log",
+    "Objects changed since the last good sync",
+    "Index against bucket",
+    "Actions taken",
+    "Next steps",
+    "Timeline",
+    "Provenance",
+)
+
+
+def vmq(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "vmqlib.cli", *arguments]
+    return subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, **env})
+
+
+def outputs(notebook: Path) -> list[Any]:
+    """What the cells showed, without when and how long they ran."""
+    cells = json.loads(notebook.read_text())["cells"]
+    return [[output.get("data") or output for output in cell.get("outputs", [])] for cell in cells]
+
+
+@pytest.fixture
+def opened(sync_failed_aws: Any, point_at: Callable[[Any], None]) -> dict[str, Any]:
+    point_at(sync_failed_aws)
+    done = vmq("open", "--trigger", "sync-failed", "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_record_has_every_section_and_says_what_happened(opened: dict[str, Any]) -> None:
+    assert set(opened) >= {"id", "dir", "notebook", "html", "state"}
+    page = Path(opened["html"]).read_text()
+    for section in SECTIONS:
+        assert f">{section}" in page
+    # The facts of the scenario: 99 failing documents, three bad syncs, one bad promotion.
+    assert "99" in page
+    assert "INCOMPLETE" in page
+    assert "vmq sync start" in page
+    notebook = json.loads(Path(opened["notebook"]).read_text())
+    assert notebook["metadata"]["vmq"]["run"]["status"] == "completed"
+    assert not [
+        out for cell in outputs(Path(opened["notebook"])) for out in cell if out.get("output_type") == "error"
+    ]
+    assert opened["unavailable"] == []
+
+
+def test_the_same_record_months_later_without_aws(opened: dict[str, Any]) -> None:
+    before = outputs(Path(opened["notebook"]))
+    journal = (Path(opened["dir"]) / "journal.jsonl").read_bytes()
+    for name in ("notebook", "html"):
+        Path(opened[name]).unlink()
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    done = vmq("render", opened["id"], **nowhere)
+    assert done.returncode == 0, done.stderr
+    assert outputs(Path(opened["notebook"])) == before
+    assert Path(opened["html"]).is_file()
+    assert (Path(opened["dir"]) / "journal.jsonl").read_bytes() == journal
+
+
+def test_what_is_denied_is_said_in_its_place_and_the_rest_is_there(
+    start_local_aws: Callable[..., Any], point_at: Callable[[Any], None]
+) -> None:
+    aws = start_local_aws("sync-failed")
+    point_at(aws)
+    for service, operation, code in (
+        ("logs", "*", "AccessDeniedException"),
+        ("s3", "ListObjectVersions", "AccessDenied"),
+        ("cloudwatch", "DescribeAlarmHistory", "AccessDenied"),
+    ):
+        aws.faults.add(service=service, operation=operation, status=403, code=code)
+    done = vmq("open", "--trigger", "sync-failed", "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert set(record["unavailable"]) == {"connector-log", "document-report", "versions", "alarm-history"}
+    page = Path(record["html"]).read_text()
+    for permission in ("logs:FilterLogEvents", "s3:ListBucketVersions", "cloudwatch:DescribeAlarmHistory"):
+        assert permission in page
+    assert "evidence unavailable" in page
+    assert "INCOMPLETE" in page, "the sync history is there all the same"
+    shown = vmq("show", record["id"])
+    assert "not seen: Object versions" in shown.stdout
+
+
+def test_nothing_of_aws_can_be_reached(healthy_aws: Any, point_at: Callable[[Any], None]) -> None:
+    """That is when a record is needed most: it is written, and says that nothing was seen."""
+    point_at(healthy_aws)
+    done = vmq(
+        "open", "--trigger", "no-sync", "--json", AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1"
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert len(record["unavailable"]) == 10
+    page = Path(record["html"]).read_text()
+    assert page.count("evidence unavailable") >= 5
+    assert "127.0.0.1:9" in page
+
+
+def test_healthy_is_calm(healthy_aws: Any, point_at: Callable[[Any], None]) -> None:
+    point_at(healthy_aws)
+    done = vmq("open", "--trigger", "sync-failed", "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    steps = json.loads(vmq("show", record["id"], "--json").stdout)["next_steps"]
+    assert not [step for step in steps if step["step"].startswith("3")], "nothing to roll back"
+
+
+def test_no_secret_and_no_address_reaches_the_record(opened: dict[str, Any]) -> None:
+    import gzip
+    import re
+
+    files = [path for path in Path(opened["dir"]).rglob("*") if path.is_file()]
+    assert len(files) > 12
+    for path in files:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        addresses = set(re.findall(rb"[\w.+-]+@[\w-]+\.[\w.]+", data)) - {
+            b"knowledge-ops@vaultmesh.io",
+            b"security@vaultmesh.io",
+        }
+        assert not addresses, (path, addresses)
+        assert os.environ["AWS_SECRET_ACCESS_KEY"].encode() not in data
+
+
+def test_from_page_to_closed(
+    start_local_aws: Callable[..., Any], point_at: Callable[[Any], None], project: Path
+) -> None:
+    point_at(start_local_aws("sync-failed"))
+    record = json.loads(vmq("open", "--trigger", "sync-failed", "--json").stdout)
+    refused = vmq("close", record["id"])
+    assert refused.returncode == 1
+    assert "INCOMPLETE" in refused.stderr
+    script = [sys.executable, str(project / "scripts" / "restore_last_good.py"), record["id"], "--yes"]
+    subprocess.run(script, check=True, capture_output=True)
+    assert vmq("sync", "start", "--incident", record["id"], "--yes").returncode == 0
+    waited = vmq("sync", "wait", "--incident", record["id"], "--json")
+    assert waited.returncode == 0, waited.stderr
+    assert json.loads(waited.stdout)["succeeded"] is True
+    assert vmq("render", record["id"], "--refresh").returncode == 0
+    check = [sys.executable, str(project / "scripts" / "check_index.py"), record["id"]]
+    assert "no other" in subprocess.run(check, check=True, capture_output=True, text=True).stdout
+    closed = vmq(
+        "close",
+        record["id"],
+        "--impact",
+        "<script>alert(1)</script>",
+        "--root-cause",
+        "c",
+        "--remediation",
+        "r",
+    )
+    assert closed.returncode == 0, closed.stderr
+    page = Path(record["html"]).read_text()
+    assert "<script" not in page
+    assert vmq("verify", record["id"]).returncode == 0
+    assert vmq("close", record["id"]).returncode == 2, "closed already"
+    assert vmq("render", record["id"]).returncode == 0
+    assert vmq("verify", record["id"]).returncode == 0, "sealed again after it was rendered again"
+    Path(record["html"]).write_text(page.replace("INCOMPLETE", "SUCCEEDED"))
+    tampered = vmq("verify", record["id"])
+    assert tampered.returncode == 1
+    assert "incident.html" in tampered.stdout
