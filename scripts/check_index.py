@@ -8,9 +8,7 @@ ETag), and which documents the index has. Documents are matched by their ids as 
 
 from __future__ import annotations
 
-import json
 import sys
-from fnmatch import fnmatch
 
 import click
 
@@ -19,6 +17,7 @@ from vmqlib.errors import CheckFailed
 from vmqlib.record.incident import Incident
 from vmqlib.settings import Settings
 from vmqlib.sources import syncjobs, versions
+from vmqlib.sources.crawlscope import crawl_scope
 from vmqlib.times import show_time
 
 # Document statuses that a question can be answered from (API: DocumentStatus).
@@ -44,7 +43,8 @@ def main(incident_id: str) -> None:
     if differing := sorted(set(then.items()) ^ set(now.items())):
         keys = sorted({key for key, _ in differing})
         raise CheckFailed(f"The bucket differs in {len(keys)} objects: {', '.join(keys[:5])}.")
-    documents = {key for key in then if any(fnmatch(key, pattern) for pattern in patterns(resources.frame))}
+    held = versions.state_at(listed.frame, good["started_at"])["key"]
+    documents = set(held[crawl_scope(resources.frame).documents(held)])
     searchable = set(indexed.frame.loc[indexed.frame["status"].isin(SEARCHABLE), "document_id"])
     ids = {identity.split("/", 3)[-1] for identity in searchable}
     if documents != ids:
@@ -59,12 +59,6 @@ def main(incident_id: str) -> None:
 def contents(frame) -> dict[str, tuple[int, str]]:  # type: ignore[no-untyped-def]  # a frame of the source `versions`
     """What each key holds: size in bytes and ETag (objects put in one part: equal ETag, equal content)."""
     return dict(zip(frame["key"], zip(frame["size"], frame["etag"], strict=True), strict=True))
-
-
-def patterns(resources) -> list[str]:  # type: ignore[no-untyped-def]  # a frame of the source `resources`
-    """The connector's inclusion patterns; every object where it has none."""
-    (config,) = resources.loc[resources["kind"] == "data-source", "config"]
-    return json.loads(config)["additionalProperties"].get("inclusionPatterns") or ["*"]
 
 
 if __name__ == "__main__":

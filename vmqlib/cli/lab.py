@@ -32,8 +32,21 @@ _NO_NEWS = {
 @click.option("--port", default=0, show_default="a free one from 8888", help="Port on 127.0.0.1.")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser; the address is printed.")
 @click.option("--simulator/--no-simulator", "simulated", default=None, help="Default: when no APP_ID is set.")
+@click.option(
+    "--notebook",
+    "other",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Another notebook to open, such as an incident's.",
+)
 @click.option("--scenario", default="sync-failed", show_default=True, help="The simulator's scenario.")
-def lab_command(incident_id: str, port: int, no_browser: bool, simulated: bool | None, scenario: str) -> None:
+def lab_command(
+    incident_id: str,
+    port: int,
+    no_browser: bool,
+    simulated: bool | None,
+    other: Path | None,
+    scenario: str,
+) -> None:
     """Open JupyterLab on notebooks/investigate.ipynb.
 
     Listens on 127.0.0.1 with a token and fetches nothing from the outside. When no AWS settings are found, a local AWS
@@ -45,7 +58,7 @@ def lab_command(incident_id: str, port: int, no_browser: bool, simulated: bool |
       vmq lab INC-20261123-001
       vmq lab --simulator --scenario healthy --no-browser
     """
-    notebook = notebook_path()
+    notebook = other.resolve() if other else notebook_path()
     if importlib.util.find_spec("jupyterlab") is None or importlib.util.find_spec("ipywidgets") is None:
         raise BadInput("JupyterLab is not installed here.", hint="Run `pip install 'vmqlib[lab]'`.")
     wanted = not aws_settings_found() if simulated is None else simulated
@@ -87,13 +100,13 @@ def jupyter_command(notebook: Path, port: int = 0, *, browser: bool = True) -> l
     Parameters
     ----------
     notebook:
-        Opened first. The folder above its own is what JupyterLab shows.
+        Opened first. JupyterLab shows its folder; of the investigation notebook, the checkout.
     port:
         0: the first free one from 8888.
     browser:
         Whether a browser is opened.
     """
-    root = notebook.parent.parent
+    root = notebook.parent.parent if notebook == notebook_path() else notebook.parent
     where = notebook.relative_to(root).as_posix()
     command = [
         sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--ServerApp.root_dir={root}",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.sources.crawlscope import crawl_scope
 from vmqlib.sources.versions import bucket_summary, state_at
 from vmqlib.view.base import Plot, View, caption, guarded, nothing, plain, unavailable
 from vmqlib.view.findings import bucket_counts, moment
@@ -64,7 +65,7 @@ def index_against_bucket(
     if missing is not None:
         return unavailable(missing, "Index against bucket")
     index = resources.frame[resources.frame["kind"] == "index"]
-    objects = versions.frame[~versions.frame["key"].fillna("").str.endswith(".metadata.json")]
+    objects = versions.frame[crawl_scope(resources.frame).documents(versions.frame["key"].fillna(""))]
     if objects.empty:
         return nothing("Index against bucket", "no object is in the connector's scope", versions)
     indexed = _total(index["document_count"])
