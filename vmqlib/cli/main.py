@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -78,6 +79,8 @@ def vmq() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """The console script."""
+    # Whoever ends us (a pager's time-out, a container's stop) means what Ctrl-C means: clean up, keep what was read.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(vmq, args))
 
 
