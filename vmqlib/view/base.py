@@ -161,7 +161,7 @@ class Plot:
         # A plot has few colours: with a palette it is a third of the size, and nobody sees the difference.
         few = pixels.quantize(96, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         buffer = io.BytesIO()
-        few.save(buffer, "PNG", optimize=False, compress_level=9, dpi=(DPI, DPI))
+        few.save(buffer, "PNG", optimize=False, compress_level=6, dpi=(DPI, DPI))
         return buffer.getvalue()
 
     @property

@@ -135,23 +135,19 @@ def _places(shown: pd.DataFrame, until: datetime) -> Callable[[datetime], float]
 
 def _counts(drawn: Figure, ax: Axes, shown: pd.DataFrame) -> None:
     import numpy as np
+    from matplotlib.patches import Patch
 
     counts = {name: shown[name].fillna(0).astype("int64").to_numpy() for name in COUNTS}
     total = np.sum(list(counts.values()), axis=0)
     at = np.arange(len(shown))
     bottom = np.zeros(len(shown))
     for name, (colour, hatch) in COUNTS.items():
-        ax.bar(
-            at,
-            counts[name],
-            0.74,
-            bottom,
-            label=name,
-            color=colour,
-            hatch=hatch,
-            edgecolor=INK,
-            linewidth=0.5,
+        high = counts[name] > 0  # a bar of no height costs as much time as any other
+        bars = ax.bar(
+            at[high], counts[name][high], 0.74, bottom[high], color=colour, edgecolor=INK, linewidth=0.5
         )
+        for bar in bars:
+            bar.set_hatch(hatch)
         bottom = bottom + counts[name]
     ceiling = _ceiling(total)
     ax.set_ylim(0, ceiling * 1.04)
@@ -168,7 +164,9 @@ def _counts(drawn: Figure, ax: Axes, shown: pd.DataFrame) -> None:
         )
     ax.set_ylabel("documents")
     drawn.legend(
-        *ax.get_legend_handles_labels(),
+        handles=[
+            Patch(facecolor=c, hatch=h, edgecolor=INK, linewidth=0.5, label=n) for n, (c, h) in COUNTS.items()
+        ],
         loc="upper left",
         bbox_to_anchor=(0.002, 1 - 0.32 / drawn.get_figheight()),
         ncols=4,
