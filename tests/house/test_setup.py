@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -98,16 +97,14 @@ def test_passes_by_a_command_that_does_not_run(checkout, bare):
     assert (done.returncode, done.stdout) == (0, "chosen\n")
 
 
-def test_a_second_run_does_nothing_and_at_once(checkout, bare):
+def test_a_second_run_does_nothing(checkout, bare):
     inputs = ["pyproject.toml", "constraints.txt", "scripts/setup", "scripts/setup_venv.py"]
     sums = subprocess.run(["cksum", *inputs], cwd=checkout, capture_output=True, text=True, check=True).stdout
     (checkout / ".venv" / "bin").mkdir(parents=True)
     (checkout / ".venv" / "ready").write_text(f"{checkout}\n{sums}".rstrip())
     command(checkout / ".venv" / "bin", "python", "exit 0")
-    began = time.monotonic()
     done = set_up(checkout, bare)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert time.monotonic() - began < 1
     (checkout / "constraints.txt").write_text("changed")
     assert set_up(checkout, bare).returncode == 2
 
