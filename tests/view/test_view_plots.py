@@ -91,6 +91,13 @@ class TestFindings:
         ]
         facts = sync_facts(story.frame("sync-jobs", rows))
         assert (facts.streak, facts.first_bad, facts.last_good) == (0, None, story.day(20, 9))
+        assert (facts.recovered_from, facts.outage_began, facts.good_before) == (
+            5,
+            story.day(16),
+            story.day(15),
+        )
+        alt = words(view.sync_history(story.seen("sync-jobs", rows)))
+        assert "the last one that ended SUCCEEDED, after 5 in a row that had not" in alt
 
     def test_an_alarm_without_history_is_told_by_its_present_state(self, story):
         alarms = story.frame("alarms", story.rows["alarms"]())

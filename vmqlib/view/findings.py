@@ -51,6 +51,12 @@ class SyncFacts:
         Documents that failed in the newest finished run.
     error:
         Error message of the newest run of the streak that has one.
+    recovered_from:
+        Where the newest finished run succeeded: how many in a row right before it had not.
+    outage_began:
+        Start of the first of those.
+    good_before:
+        Start of the last run that SUCCEEDED before those.
     """
 
     total: int
@@ -60,6 +66,14 @@ class SyncFacts:
     newest_status: str
     failed_documents: int
     error: str
+    recovered_from: int = 0
+    outage_began: datetime | None = None
+    good_before: datetime | None = None
+
+    @property
+    def reference(self) -> datetime | None:
+        """The last good sync before things went wrong, also when they went right since: what to compare with."""
+        return self.last_good if self.streak else self.good_before
 
 
 @dataclass(frozen=True)
@@ -122,6 +136,9 @@ def sync_facts(frame: pd.DataFrame, data_source_id: str = "") -> SyncFacts:
     errors = bad["error_message"].fillna("")
     errors = errors[errors != ""]
     failed = finished["failed"].iloc[-1:].fillna(0)
+    healed, began, before = (
+        _outage(finished, [int(i) for i in good]) if len(good) and bad.empty else (0, None, None)
+    )
     return SyncFacts(
         total=len(ordered),
         streak=len(bad),
@@ -130,6 +147,22 @@ def sync_facts(frame: pd.DataFrame, data_source_id: str = "") -> SyncFacts:
         newest_status=str(ordered["status"].iloc[-1]),
         failed_documents=int(failed.sum()),
         error=str(errors.iloc[-1]) if len(errors) else "",
+        recovered_from=healed,
+        outage_began=began,
+        good_before=before,
+    )
+
+
+def _outage(finished: pd.DataFrame, good: list[int]) -> tuple[int, datetime | None, datetime | None]:
+    """The runs right before the newest, good one that had not succeeded: how many, since when; the good one before."""
+    last, before = good[-1], good[-2] if len(good) > 1 else -1
+    if last - before < 2:
+        return 0, None, None
+    started = finished["started_at"]
+    return (
+        last - before - 1,
+        moment(started.loc[before + 1]),
+        moment(started.loc[before]) if before >= 0 else None,
     )
 
 

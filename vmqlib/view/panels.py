@@ -144,7 +144,13 @@ def _syncs(jobs: Any, data_source_id: str, now: datetime) -> list[tuple[str, str
         return [("sync", "no run was found")]
     good = ago(known.last_good, now) if known.last_good else "none: no run succeeded"
     if not known.streak:
-        return [("sync", "the last run that ended SUCCEEDED"), ("last good sync", good)]
+        after = f", after {known.recovered_from} in a row that had not" if known.recovered_from else ""
+        began = (
+            [("first bad sign", f"the run that started {ago(known.outage_began, now)}")]
+            if known.recovered_from
+            else []
+        )
+        return [("sync", f"the last run that ended SUCCEEDED{after}"), *began, ("last good sync", good)]
     error = f": “{plain(known.error, 200)}”" if known.error else ""
     many = f"the last {known.streak} of {known.total} runs" if known.streak > 1 else "the last run"
     return [

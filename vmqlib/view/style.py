@@ -241,7 +241,7 @@ def _wrapped(source: str) -> list[str]:
 
 
 def flags(ax: Axes, axes: Sequence[Axes], places: Sequence[tuple[float, str]], *, lift: float = 0) -> None:
-    """Vertical lines through ``axes`` with a lettered flag above ``ax`` each; flags that would overlap step up.
+    """Vertical lines through ``axes`` with a lettered flag above ``ax`` each; those that would overlap share one.
 
     Parameters
     ----------
@@ -251,19 +251,26 @@ def flags(ax: Axes, axes: Sequence[Axes], places: Sequence[tuple[float, str]], *
         Points by which the flags stand higher: over a title.
     """
     low, high = ax.get_xlim()
-    row, previous = 0, float("-inf")
+    near = 0.022 * (high - low)
+    groups: list[list[tuple[float, str]]] = []
     for x, letter in sorted(places):
-        row = row + 1 if (x - previous) / (high - low) < 0.022 else 0
-        previous = x
         for each in axes:
             each.axvline(x, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), zorder=3)
+        if groups and x - groups[-1][-1][0] < near:
+            groups[-1].append((x, letter))
+        else:
+            groups.append([(x, letter)])
+    for group in groups:
+        middle = (group[0][0] + group[-1][0]) / 2
+        letters = "".join(letter for _, letter in group)
         ax.annotate(
-            letter,
-            (x, 1.0),
+            letters if len(letters) < 4 else f"{letters[0]}–{letters[-1]}",
+            (middle, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(0, 3 + lift + 14 * (row % 2)),
+            xytext=(0, 4 + lift),
             textcoords="offset points",
-            ha="center",
+            # At the edge a wide flag leans inwards, so that it stays on the page.
+            ha="right" if len(letters) > 1 and middle > high - near else "center",
             va="bottom",
             fontsize=8,
             fontweight="bold",

@@ -78,7 +78,7 @@ def sync_history(
     shown = ordered.tail(MOST_RUNS).reset_index(drop=True)
     until = jobs.at or moment(shown["started_at"].iloc[-1]) or _first(shown)
     spans = alarm_spans(alarms.frame, until) if alarms is not None and alarms.available else []
-    flagged, earlier = split_marks(marks, facts.last_good if facts.streak else None, until)
+    flagged, earlier = split_marks(marks, facts.reference, until)
     earlier = [mark for mark in earlier if mark.at >= _first(shown)]
     lines = key_lines(flagged, earlier, len(ordered) - len(shown))
 
@@ -258,9 +258,9 @@ def _bands(
 def _last_good(
     top: Axes, bottom: Axes, facts: SyncFacts, shown: pd.DataFrame, place: Callable[[datetime], float]
 ) -> None:
-    if facts.last_good is None or facts.streak == 0 or facts.last_good < _first(shown):
+    if facts.reference is None or facts.reference < _first(shown):
         return
-    x = round(place(facts.last_good))
+    x = round(place(facts.reference))
     for ax in (top, bottom):
         ax.axvspan(
             x - 0.45, x + 0.45, facecolor=LAST_GOOD, alpha=0.13, edgecolor=LAST_GOOD, linewidth=0, zorder=0
@@ -269,7 +269,7 @@ def _last_good(
     total = float(shown[list(COUNTS)].fillna(0).sum(axis=1).iloc[x])
     left = x > len(shown) * 0.2
     top.annotate(
-        f"last good sync\n{stamp(facts.last_good)} UTC",
+        f"last good sync{'' if facts.streak else ' before'}\n{stamp(facts.reference)} UTC",
         (x, min(total, height) + height * 0.015),
         xycoords="data",
         xytext=(-14 if left else 14, 46),
@@ -298,7 +298,8 @@ def _run_axis(ax: Axes, shown: pd.DataFrame) -> None:
 
 def _headline(facts: SyncFacts) -> str:
     if facts.streak == 0:
-        return "The last sync that ended SUCCEEDED" if facts.last_good else "No sync has ended yet"
+        after = f", after {facts.recovered_from} in a row that had not" if facts.recovered_from else ""
+        return f"The last sync that ended SUCCEEDED{after}" if facts.last_good else "No sync has ended yet"
     if facts.last_good is None:
         return f"None of {facts.total} sync runs succeeded"
     many = "The last sync" if facts.streak == 1 else f"The last {facts.streak} of {facts.total} syncs"
@@ -317,7 +318,8 @@ def _sync_alt(
         if facts.first_bad:
             parts.append(f"the first of them started {facts.first_bad:%Y-%m-%d %H:%M} UTC")
     elif facts.last_good:
-        parts.append("the last one that ended SUCCEEDED")
+        after = f", after {facts.recovered_from} in a row that had not" if facts.recovered_from else ""
+        parts.append(f"the last one that ended SUCCEEDED{after}")
     parts.append(
         f"last good sync {facts.last_good:%Y-%m-%d %H:%M} UTC" if facts.last_good else "no run succeeded"
     )
