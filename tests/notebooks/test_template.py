@@ -46,7 +46,6 @@ def test_every_parameter_is_explained(template):
     parameters = notebook.parameters_of(template)
     assert [p.name for p in parameters] == [
         "incident_id", "trigger", "severity", "title", "data_source_id", "since", "logs_since", "incidents", "offline",
-        "approve",
     ]  # fmt: skip
     assert all(p.help for p in parameters)
     help_text = subprocess.run(

@@ -84,7 +84,7 @@ def every_view(story: Any, text: str) -> dict[str, Any]:
     steps = [(text, text, text), {"step": text, "why": text, "command": text}]
     lost = story.seen("alarms", [], available=False, problem=text, hint=text, evidence=None)
     return {
-        "actions": view.actions(events, [text]),
+        "actions": view.actions(events),
         "alarm_timeline": view.alarm_timeline(o["alarm-history"], o["alarms"], marks=marks),
         "changed_versions": view.changed_versions(o["versions"], story.day(15)),
         "failing_documents": view.failing_documents(o["document-report"], o["documents"]),

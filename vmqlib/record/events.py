@@ -74,8 +74,8 @@ class Actor(_Part):
 
 class EvidenceRef(_Part):
     """An evidence file: ``file`` is its name in ``evidence/``, ``sha256`` and ``bytes`` are of the file as it
-    is on disk, ``rows`` counts its rows, ``at`` is when AWS was asked; ``complete`` and ``stopped`` as in its
-    header."""
+    is on disk, ``rows`` counts its rows, ``at`` is when AWS was asked, ``call`` by which operation;
+    ``complete`` and ``stopped`` as in its header."""
 
     name: str
     file: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -83,6 +83,7 @@ class EvidenceRef(_Part):
     rows: Annotated[int, Field(ge=0)]
     bytes: Annotated[int, Field(ge=0)]
     at: AwareDatetime
+    call: str = ""
     complete: bool = True
     stopped: str = ""
 

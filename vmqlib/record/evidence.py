@@ -354,7 +354,7 @@ class EvidenceWriter:
         question = self._question
         ref = EvidenceRef(
             name=question.name, file=f"{question.name}-{sha[:12]}.jsonl.gz", sha256=sha, rows=self.rows, bytes=size,
-            at=question.at, complete=self._complete, stopped=self._stopped,
+            at=question.at, call=question.call, complete=self._complete, stopped=self._stopped,
         )  # fmt: skip
         try:
             link_or_rename(whole, self._store.folder / ref.file)

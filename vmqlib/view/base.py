@@ -200,7 +200,7 @@ def caption(*observations: Observation | None) -> str:
 def _clause(seen: Observation) -> str:
     if not seen.available:
         return f"{seen.title or seen.name}: not available ({plain(seen.problem, 160)})"
-    call = plain(getattr(seen.evidence, "call", "") or seen.name, 60)
+    call = plain((seen.evidence.call if seen.evidence else "") or seen.name, 60)
     when = f", seen {show_time(seen.at)}" if seen.at else ""
     rows = len(seen.frame)
     count = f"{rows:,} row{'' if rows == 1 else 's'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -288,26 +288,19 @@ _DONE = (
 
 
 @guarded
-def actions(events: pd.DataFrame, approve: Sequence[str] = ()) -> View:
+def actions(events: pd.DataFrame) -> View:
     """What was done about it: approvals, changes, checks of their outcome, messages, in order.
 
     Parameters
     ----------
     events:
         The incident's timeline: columns ``at``, ``kind``, ``step``, ``actor``, ``summary``.
-    approve:
-        Steps that whoever made the record allowed to be carried out.
     """
-    allowed = (
-        [tag("div", f"Allowed when this record was made: {', '.join(map(plain, approve))}.")]
-        if approve
-        else []
-    )
     done = events[
         events["kind"].isin(_DONE) & ~((events["kind"] == "failed") & (events["step"] == "observe"))
     ]
     if done.empty:
-        return panel("Nothing was changed and nobody was told yet.", *allowed)
+        return panel("Nothing was changed and nobody was told yet.")
     shown = done.tail(MOST_ROWS)
     rows = records(shown, ["at", "kind", "step", "summary", "actor"])
     columns = [
@@ -320,9 +313,7 @@ def actions(events: pd.DataFrame, approve: Sequence[str] = ()) -> View:
     lead = f"{many(len(done), 'action')}, the last at {when(done['at'].iloc[-1])}."
     left_out = len(done) - len(shown)
     extra = [tag("div", f"… {left_out:,} earlier in journal.jsonl")] if left_out else []
-    return panel(
-        lead, grid(columns, rows), *extra, *allowed, text=[line([when(row[0]), *row[1:]]) for row in rows]
-    )
+    return panel(lead, grid(columns, rows), *extra, text=[line([when(row[0]), *row[1:]]) for row in rows])
 
 
 @guarded
