@@ -37,7 +37,7 @@ def main() -> int:
         print(f"  {identity}: {incident['html']}")
 
         say("Step 3 of the runbook", "copy back the object versions that were current at the last good sync:")
-        run(env, script="restore_last_good.py", arguments=(identity, "--yes"))
+        run(env, identity, "--yes", module="vmqlib.cli.restore")
 
         say("Step 4", "force a resync and wait for its end:")
         run(env, "sync", "start", "--incident", identity, "--yes")
@@ -47,9 +47,13 @@ def main() -> int:
         run(env, "render", identity, "--refresh")
 
         say("Proof", "does the index hold what the bucket held at the last good sync?")
-        run(env, script="check_index.py", arguments=(identity,))
+        run(env, identity, script="check_index.py")
 
-        say("Step 6", "close: the final record, and a manifest of every file's hash:")
+        say(
+            "Step 6",
+            "close: the final record, and a manifest of every file's hash. (The alarm itself resets some",
+        )
+        print("minutes after the first good sync, as on AWS; the record says what it was at closing.)")
         run(
             env, "close", identity,
             "--impact", "Questions about a third of the documents got no answer.",
@@ -69,22 +73,27 @@ def say(title: str, text: str) -> None:
 
 
 def run(
-    env: Mapping[str, str],
-    *arguments: str,
-    script: str = "",
-    capture: bool = False,
-    **given: tuple[str, ...],
+    env: Mapping[str, str], *arguments: str, script: str = "", module: str = "", capture: bool = False
 ) -> str:
     """One command, shown as a person would type it. The demo ends where one fails."""
-    words = [*arguments, *given.get("arguments", ())]
-    command = [sys.executable, str(HERE / script), *words] if script else [*VMQ, *words]
-    shown = [f"scripts/{script}" if script else "vmq", *words]
-    print(f"{DIM}$ {shlex.join(shown)}{PLAIN}", flush=True)
+    if script:
+        command, shown = [sys.executable, str(HERE / script)], [f"scripts/{script}"]
+    elif module:
+        command, shown = [sys.executable, "-m", module], ["python", "-m", module]
+    else:
+        command, shown = VMQ, ["vmq"]
+    words = shlex.join([*shown, *arguments])
+    print(f"{DIM}$ {words}{PLAIN}", flush=True)
     done = subprocess.run(
-        command, env=dict(env), cwd=TOP, text=True, stdout=subprocess.PIPE if capture else None, check=False
+        [*command, *arguments],
+        env=dict(env),
+        cwd=TOP,
+        text=True,
+        stdout=subprocess.PIPE if capture else None,
+        check=False,
     )
     if done.returncode:
-        sys.exit(f"demo: `{shlex.join(shown)}` exited {done.returncode}")
+        sys.exit(f"demo: `{words}` exited {done.returncode}")
     return done.stdout or ""
 
 

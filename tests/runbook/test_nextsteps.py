@@ -42,8 +42,8 @@ def test_after_the_restore_comes_the_resync() -> None:
 
 def test_after_recovery_comes_the_close() -> None:
     found = plan_next(replace(KNOWN, last_status="SUCCEEDED", recovered=True, restored=True, failing=0))
-    assert [step.step[0] for step in found] == ["6", "5", "6"]
-    assert "QBusinessSyncFailed" in found[0].why
+    assert [step.step[0] for step in found] == ["5", "6", "6"]
+    assert "QBusinessSyncFailed" in found[1].why
     assert found[-1].command.startswith("vmq close INC-20261123-001")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,7 @@ def show_command(incident_id: str, as_json: bool) -> None:
 
     incident = _load(incident_id)
     summary, steps = incident.summary(), next_steps(incident)
+    open_for = (summary.closed_at or SystemClock().now()) - summary.opened_at
     events = incident.timeline()
     missing = [seen for seen in incident.observations().values() if not seen.available]
     if as_json:
@@ -79,7 +81,7 @@ def show_command(incident_id: str, as_json: bool) -> None:
             {
                 **asdict(summary),
                 "resources": dict(summary.resources),
-                "open_for": summary.open_for.total_seconds(),
+                "open_for": open_for.total_seconds(),
                 "dir": incident.dir.resolve(),
                 "timeline": events.to_dict("records"),
                 "unavailable": [
@@ -90,9 +92,7 @@ def show_command(incident_id: str, as_json: bool) -> None:
         )
         return
     click.echo(f"{summary.id}  {summary.severity}  {summary.phase}  {summary.title}")
-    click.echo(
-        f"  opened {show_time(summary.opened_at)}, open for {duration(summary.open_for)}; {incident.dir}"
-    )
+    click.echo(f"  opened {show_time(summary.opened_at)}, open for {duration(open_for)}; {incident.dir}")
     if summary.next_update_due:
         late = SystemClock().now() - summary.next_update_due
         when = f"{duration(late)} ago" if late.total_seconds() > 0 else f"in {duration(-late)}"
@@ -185,6 +185,11 @@ def close_command(
         raise BadInput("--force needs --reason.", hint="Say why it is closed although it is not over.")
     settings = Settings.load()
     incident = _load(incident_id, aws=Aws(settings))
+    if not incident.state.closed_at:
+        impact, root_cause, remediation = (
+            _asked(name, given)
+            for name, given in (("Impact", impact), ("Root cause", root_cause), ("Remediation", remediation))
+        )
     record = close(
         incident, impact=impact, root_cause=root_cause, remediation=remediation, force=force, reason=reason
     )
@@ -200,6 +205,16 @@ def close_command(
         return
     click.echo(f"{incident.id}: closed after {duration(incident.summary().open_for)}.")
     click.echo(f"  {record.html}")
+
+
+def _asked(name: str, given: str) -> str:
+    """What the record is to say of it: as given, else asked for on a terminal, else nothing, and that is said."""
+    if given:
+        return given
+    if sys.stdin.isatty():
+        return str(click.prompt(name, default="", show_default=False, err=True))
+    notice(f"{name} is not stated; --{name.lower().replace(' ', '-')} states it.")
+    return ""
 
 
 def _load(incident_id: str, aws=None) -> Incident:  # type: ignore[no-untyped-def]

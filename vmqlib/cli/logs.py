@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from vmqlib.aws import Aws
+from vmqlib.aws import Aws, aws_errors
 from vmqlib.cli.output import json_option, notice, print_json, progress_bar, table
+from vmqlib.errors import AwsError, ResourceMissing
 from vmqlib.record.redaction import Redactor, redaction_key
 from vmqlib.runbook.resync import choose
 from vmqlib.settings import Settings
@@ -63,11 +64,10 @@ def logs_command(
     )
     out = out or default_out(Path("logs"), query)
     contacts = (settings.contacts.knowledge_ops, settings.contacts.security)
+    aws = Aws(settings)
     redactor = Redactor(keep=contacts, key=redaction_key(settings.incidents))
-    with progress_bar(
-        "{task.fields[events]} events, {task.completed}/{task.total} streams", transient=True
-    ) as bar:
-        task = bar.add_task("Reading", total=None, events="0")
+    with progress_bar("{task.fields[count]}", transient=True) as bar:
+        task = bar.add_task("Reading", total=None, count="")
 
         def show(seen: CaptureProgress) -> None:
             latest = f" to {show_time(seen.latest)}" if seen.latest else ""
@@ -76,21 +76,36 @@ def logs_command(
                 description=f"Reading{latest}",
                 total=seen.streams_total or None,
                 completed=seen.streams_done,
-                events=f"{seen.events:,}",
+                count=f"{seen.events:,} events, {seen.streams_done}/{seen.streams_total} streams",
             )
 
-        found = capture(Aws(settings), settings, query, out, redactor.text, show)
+        found = capture(aws, settings, query, out, redactor.text, show)
     if as_json:
         print_json({**found.to_json(), "out": out.resolve()})
     else:
         _show(found)
     if found.problem is not None:
         raise found.problem
+    if not found.events:
+        _exists(aws, settings, source)
+
+
+def _exists(aws: Aws, settings: Settings, data_source_id: str) -> None:
+    """No events at all: is there such a data source? Where that cannot be told, an empty window is believed."""
+    try:
+        with aws_errors("qbusiness:GetDataSource", f"data source {data_source_id}"):
+            aws.client("qbusiness").get_data_source(
+                applicationId=settings.app_id, indexId=settings.index_id, dataSourceId=data_source_id
+            )
+    except ResourceMissing:
+        raise
+    except AwsError as error:
+        notice(f"No events, and it cannot be told whether there is such a data source: {error.message}")
 
 
 def _show(found: Capture) -> None:
     table(
-        ("log", "events", "first", "last", "complete", "file"),
+        ("log", "events", "first", "last", "complete"),
         (
             (
                 part.name,
@@ -98,15 +113,14 @@ def _show(found: Capture) -> None:
                 show_time(part.first) if part.first else "",
                 show_time(part.last) if part.last else "",
                 "yes" if part.complete else f"no: {part.stopped}",
-                part.path or "",
             )
             for part in found.parts
         ),
         numeric=("events",),
     )
-    for part in found.parts:
-        if part.note:
-            notice(f"{part.name}: {part.note}")
+    click.echo(f"  {found.out}/")
+    for note in dict.fromkeys(part.note for part in found.parts if part.note):
+        notice(f"  {note}")
     if found.resumed:
         notice("Went on from an earlier capture that was interrupted.")
     if found.failures:

@@ -11,6 +11,7 @@ import click
 
 import vmqlib
 from vmqlib.errors import BadInput, VmqError
+from vmqlib.record._quick import calm_collector
 
 __all__ = ["main", "run", "vmq"]
 
@@ -81,6 +82,7 @@ def main(args: list[str] | None = None) -> None:
     """The console script."""
     # Whoever ends us (a pager's time-out, a container's stop) means what Ctrl-C means: clean up, keep what was read.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    calm_collector()
     sys.exit(run(vmq, args))
 
 
@@ -97,6 +99,9 @@ def run(command: click.Command, args: list[str] | None = None) -> int:
         if debug:
             raise
         return _fail(error.message, error.hint, error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "vmq"
         return _fail(error.format_message(), f"`{path} --help` shows the options and examples.", 2)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from vmqlib.cli.output import json_option, notice, print_json, progress_bar
 from vmqlib.record.kernel import start_kernel
+from vmqlib.times import show_time
+
+if TYPE_CHECKING:
+    from vmqlib.runbook.opening import Record
 
 __all__ = ["open_command", "render_command"]
 
@@ -56,7 +62,8 @@ def open_command(
             logs_since=logs_since,
             progress=lambda words: bar.update(task, description=words),
         )
-    _show(record, as_json)
+    _others_open(record)
+    _show(record, as_json=as_json, looked=True)
 
 
 @click.command("render")
@@ -97,12 +104,15 @@ def render_command(incident_id: str, refresh: bool, since: str, logs_since: str,
                 progress=lambda name: bar.update(task, description=f"observed {name}"),
             )
         record = write_record(incident, kernel=kernel)
-    _show(record, as_json)
+    _show(record, as_json=as_json, looked=refresh)
 
 
-def _show(record, as_json: bool) -> None:  # type: ignore[no-untyped-def]
+def _show(record: Record, *, as_json: bool, looked: bool) -> None:
+    """Says where the record is and what is not in it. Exit code 3 where AWS was asked and nothing could be seen."""
     incident = record.incident
-    missing = [name for name, seen in incident.observations().items() if not seen.available]
+    seen = incident.observations()
+    # A problem beside older evidence: it could not be seen this time, and the record shows what was true then.
+    missing = [each for each in seen.values() if each.problem]
     if as_json:
         print_json(
             {
@@ -112,14 +122,34 @@ def _show(record, as_json: bool) -> None:  # type: ignore[no-untyped-def]
                 "html": record.html.resolve(),
                 "state": incident.state.phase,
                 "severity": incident.state.severity,
-                "unavailable": missing,
+                "unavailable": [each.name for each in missing],
                 "seconds": round(record.run.seconds, 2),
             }
         )
-        return
-    click.echo(f"{incident.id}  {incident.state.severity}  {incident.identity.title}")
-    click.echo(f"  {record.html}")
-    click.echo(f"  {record.run.path}")
-    for name in missing:
-        seen = incident.observed(name)
-        notice(f"  not seen: {seen.title}: {seen.problem} {seen.hint}")
+    else:
+        click.echo(f"{incident.id}  {incident.state.severity}  {incident.identity.title}")
+        click.echo(f"  {record.html}")
+        click.echo(f"  {record.run.path}")
+    for each in missing:
+        then = (
+            f" The record shows what was seen at {show_time(each.at)}." if each.available and each.at else ""
+        )
+        notice(f"  not seen: {each.title}: {each.problem} {each.hint}{then}")
+    if looked and len(missing) == len(seen):
+        notice("Nothing could be seen. The record says so; when AWS can be reached again:")
+        notice(f"  vmq render {incident.id} --refresh")
+        click.get_current_context().exit(3)
+
+
+def _others_open(record: Record) -> None:
+    """Two people paged by one alarm: whoever opens second is told of the first."""
+    mine = record.incident
+    for entry in type(mine).list(mine.dir.parent):
+        if (
+            entry.id != mine.id
+            and entry.trigger == mine.identity.trigger
+            and not entry.closed_at
+            and not entry.problem
+        ):
+            opened = f", opened {show_time(entry.opened_at)}" if entry.opened_at else ""
+            notice(f"  {entry.id} is open for the same trigger{opened}.")

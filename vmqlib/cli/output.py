@@ -8,17 +8,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, cast
 
 import click
 
 from vmqlib.errors import BadInput
 from vmqlib.times import iso
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
-__all__ = ["as_json", "confirm", "json_option", "notice", "print_json", "progress_bar", "table", "yes_option"]
+__all__ = [
+    "Bar",
+    "as_json",
+    "confirm",
+    "json_option",
+    "notice",
+    "print_json",
+    "progress_bar",
+    "table",
+    "yes_option",
+]
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else there."
@@ -91,9 +98,30 @@ def confirm(question: str, *, yes: bool) -> None:
     click.confirm(question, abort=True, err=True)
 
 
+class Bar(Protocol):
+    """What a command tells of its progress: rich's display, or nothing."""
+
+    def add_task(self, description: str, *, total: float | None = ..., **fields: Any) -> Any:
+        """A line of the display; returns what :meth:`update` is told."""
+
+    def update(self, task: Any, /, **changes: Any) -> None:
+        """Changes a line."""
+
+
+class _Silent:
+    def add_task(self, description: str, *, total: float | None = None, **fields: Any) -> Any:
+        pass
+
+    def update(self, task: Any, /, **changes: Any) -> None:
+        pass
+
+
 @contextmanager
-def progress_bar(*columns: str, transient: bool = False) -> Iterator[Progress]:
-    """A rich progress display on stderr; silent when that is no terminal."""
+def progress_bar(*columns: str, transient: bool = False) -> Iterator[Bar]:
+    """A rich progress display on stderr; silent when that is no terminal, where rich is not even imported."""
+    if not sys.stderr.isatty():
+        yield _Silent()
+        return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -101,7 +129,7 @@ def progress_bar(*columns: str, transient: bool = False) -> Iterator[Progress]:
     parts = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30)]
     parts += [TextColumn(column) for column in columns] + [TimeElapsedColumn()]
     with Progress(*parts, console=console, transient=transient, disable=not console.is_terminal) as progress:
-        yield progress
+        yield cast("Bar", progress)
 
 
 def pick(row: Mapping[str, Any], names: Sequence[str], show: Callable[[Any], object] = str) -> list[object]:

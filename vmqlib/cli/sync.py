@@ -9,7 +9,7 @@ import click
 
 from vmqlib.aws import Aws
 from vmqlib.cli.output import confirm, json_option, notice, print_json, progress_bar, table, yes_option
-from vmqlib.errors import BadInput
+from vmqlib.errors import BadInput, Interrupted
 from vmqlib.runbook import resync
 from vmqlib.settings import Settings
 from vmqlib.times import SystemClock, Window, duration, parse_when, show_time
@@ -113,9 +113,14 @@ def wait_command(
             counts = f"{job.scanned} scanned, {job.added} added, {job.modified} modified, {job.failed} failed"
             progress.update(task, description=f"{job.status}: {resync.MEANING[job.status]}", counts=counts)
 
-        job = resync.wait(
-            aws, settings, chosen.data_source_id, execution_id, deadline=_span(deadline), progress=show
-        )
+        try:
+            job = resync.wait(
+                aws, settings, chosen.data_source_id, execution_id, deadline=_span(deadline), progress=show
+            )
+        except KeyboardInterrupt as error:
+            raise Interrupted(
+                "Stopped waiting; the sync job goes on.", hint="`vmq sync wait` waits for it again."
+            ) from error
     sentence = resync.describe(job, SystemClock().now())
     if incident_id:
         from vmqlib.record.incident import Incident

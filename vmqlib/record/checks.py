@@ -91,6 +91,8 @@ def verify_folder(folder: Path) -> Report:
     sealed = (folder / manifests.FILE).exists()
     if sealed:
         findings += _manifest(folder, journal)
+    elif _is_closed(journal):
+        findings.append(Finding(manifests.FILE, "is missing, although the incident is closed"))
     ok = not any(finding.serious for finding in findings)
     return Report(ok, report, len(refs), sealed, tuple(findings))
 
@@ -105,6 +107,13 @@ def _refs(journal: Journal) -> dict[str, EvidenceRef]:
         except CorruptRecord:
             pass  # the chain's report says where
     return refs
+
+
+def _is_closed(journal: Journal) -> bool:
+    try:
+        return journal.path.exists() and any(event.kind == "closed" for event in journal.events())
+    except CorruptRecord:
+        return False
 
 
 def _evidence(store: EvidenceStore, refs: dict[str, EvidenceRef]) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmqlib.errors import CheckFailed
+from vmqlib.errors import AwsError, BadInput, CheckFailed, VmqError
 from vmqlib.record.incident import Incident
 from vmqlib.runbook.opening import Record, write_record
 
@@ -37,7 +37,8 @@ def validate(incident: Incident) -> tuple[Check, ...]:
     seen = incident.observe(_FRESH, refresh=True)
     jobs, alarms = seen["sync-jobs"], seen["alarms"]
     checks: list[Check] = []
-    if not jobs.available:
+    # A problem beside older evidence means that it could not be seen now: what was true then says nothing.
+    if not jobs.available or jobs.problem:
         checks.append(Check("newest sync", None, jobs.problem))
     elif jobs.frame.empty:
         checks.append(Check("newest sync", False, "There was no sync yet."))
@@ -45,13 +46,25 @@ def validate(incident: Incident) -> tuple[Check, ...]:
         newest = jobs.frame.sort_values("started_at").iloc[-1]
         finding = f"The newest sync is {newest['status']}."
         checks.append(Check("newest sync", newest["status"] == "SUCCEEDED", finding))
-    if not alarms.available:
+    if not alarms.available or alarms.problem:
         checks.append(Check("alarms", None, alarms.problem))
     else:
         firing = list(alarms.frame.loc[alarms.frame["state"] == "ALARM", "name"])
         finding = f"In ALARM: {', '.join(firing)}." if firing else "No alarm is in ALARM."
         checks.append(Check("alarms", not firing, finding))
     return tuple(checks)
+
+
+def _refusal(check: Check) -> VmqError:
+    if check.ok is None:
+        return AwsError(
+            f"Not closed, since it cannot be told whether it is over: {check.finding}",
+            hint="Mend that and close again; or close all the same with --force --reason.",
+        )
+    return CheckFailed(
+        f"Not closed: {check.finding}",
+        hint="`vmq sync start` and `vmq sync wait`; or close all the same with --force --reason.",
+    )
 
 
 def close(
@@ -75,10 +88,14 @@ def close(
     Raises
     ------
     CheckFailed
-        When a check did not pass and it was not forced.
+        When the newest sync did not succeed and it was not forced.
+    AwsError
+        When that could not be seen, likewise.
     BadInput
         When it is closed already.
     """
+    if incident.state.closed_at:
+        raise BadInput(f"{incident.id} is closed already.", hint="Add what is missing with `vmq note`.")
     # A newest sync that failed means that nothing is over. An alarm needs minutes to reset after the mend, and a
     # blind one never does: that is said in the record, and does not hold the closing up.
     checks = validate(incident)
@@ -87,10 +104,7 @@ def close(
         incident.conclude("validate", f"{check.name}: {check.finding}", {"verdict": verdict})
     failing = [check for check in checks if check.name == "newest sync" and check.ok is not True]
     if failing and not force:
-        raise CheckFailed(
-            f"Not closed: {failing[0].finding}",
-            hint="`vmq sync start` and `vmq sync wait`; or close all the same with --force --reason.",
-        )
+        raise _refusal(failing[0])
     outcome = f"Forced: {reason}" if failing else ""
     incident.close(outcome, impact=impact, cause=root_cause, remediation=remediation)
     return write_record(incident)

@@ -127,7 +127,9 @@ def _stabilize(known: Facts) -> list[NextStep]:
     source = shlex.quote(known.data_source_id or "ID")
     why = "The newest sync did not succeed" if known.failing is None else f"{known.failing} documents failed"
     return [
-        NextStep("2 Stabilize", f"{why}: capture the whole logs.", f"make logs SYNC_DATA_SOURCE_ID={source}")
+        NextStep(
+            "2 Stabilize", f"{why}: capture the whole logs.", f"vmq logs --data-source {source} --since 4h"
+        )
     ]
 
 
@@ -140,11 +142,7 @@ def _restore(known: Facts, identity: str) -> list[NextStep]:
     why = (
         f"{known.changed} objects changed since the last good sync of {show_time(known.last_good_at)}{share}."
     )
-    return [
-        NextStep(
-            "3 Rollback via S3 versioning", why, f".venv/bin/python scripts/restore_last_good.py {identity}"
-        )
-    ]
+    return [NextStep("3 Rollback via S3 versioning", why, f"python -m vmqlib.cli.restore {identity}")]
 
 
 def _resync(known: Facts, identity: str) -> list[NextStep]:
@@ -169,7 +167,7 @@ def _after_recovery(known: Facts, identity: str) -> list[NextStep]:
         steps.append(NextStep("6 Validate & Close", why, f"vmq render {identity} --refresh"))
     why = "The newest sync succeeded. Ask the web experience a question that failed before, then close."
     command = f"vmq close {identity} --impact '…' --root-cause '…' --remediation '…'"
-    return [*steps, _communicate(known), NextStep("6 Validate & Close", why, command)]
+    return [_communicate(known), *steps, NextStep("6 Validate & Close", why, command)]
 
 
 def facts(incident: Incident) -> Facts:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmqlib.errors import BadInput
+from vmqlib.errors import BadInput, Interrupted
 from vmqlib.record.incident import Incident
 from vmqlib.settings import Settings
 from vmqlib.times import Clock, SystemClock, Window, parse_when
@@ -214,15 +214,21 @@ def page_to_record(
             clock=clock,
         )
         progress(f"{incident.id}: asking AWS")
-        with _preparing():
-            look(
-                incident,
-                since=since,
-                logs_since=logs_since,
-                progress=lambda name: progress(f"observed {name}"),
-            )
-        progress("writing the record")
-        return write_record(incident, kernel=started)
+        try:
+            with _preparing():
+                look(
+                    incident,
+                    since=since,
+                    logs_since=logs_since,
+                    progress=lambda name: progress(f"observed {name}"),
+                )
+            progress("writing the record")
+            return write_record(incident, kernel=started)
+        except (KeyboardInterrupt, Interrupted) as error:
+            raise Interrupted(
+                f"Interrupted; {incident.id} is open, and what was seen is kept.",
+                hint=f"`vmq render {incident.id} --refresh` looks again and writes the record.",
+            ) from error
 
 
 def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> Record:

@@ -176,7 +176,7 @@ def _find(scenario: str | None) -> Scenario | None:
     return SCENARIOS[scenario]
 
 
-class _Stop(Exception):
+class _Stop(BaseException):  # no library may take it for one of its own errors
     """SIGTERM or SIGINT came."""
 
 
