@@ -164,3 +164,25 @@ def test_attributes_cannot_be_left_from_inside():
 )
 def test_plain_takes_out_what_cannot_be_seen(text, clean):
     assert plain(text) == clean
+
+
+def test_no_view_shows_how_python_writes_its_markup(story, hostile_views):
+    _, full = hostile_views
+    o = {name: story.seen(name, []) for name in story.rows}
+    bare = {
+        "alarm_timeline": view.alarm_timeline(o["alarm-history"], o["alarms"]),
+        "changed_versions": view.changed_versions(o["versions"], story.day(15)),
+        "never_good": view.changed_versions(o["versions"], None),
+        "failing_documents": view.failing_documents(o["document-report"], o["documents"]),
+        "index_against_bucket": view.index_against_bucket(o["resources"], o["versions"]),
+        "log_summary": view.log_summary(o["connector-log"]),
+        "metrics": view.metrics(o["metrics"]),
+        "sync_history": view.sync_history(o["sync-jobs"]),
+        "header": view.header(story.summary(), o),
+        "provenance": view.provenance(o, story.summary()),
+        "next_steps": view.next_steps([]),
+    }
+    for shown in (*bare.values(), *full.values()):
+        assert "Html(markup" not in shown.html.markup
+        assert "could not be drawn" not in shown.text
+    assert "<strong>Failing documents</strong>: no document failed" in bare["failing_documents"].html.markup

@@ -239,13 +239,14 @@ def nothing(title: str, why: str, seen: Observation) -> Panel:
     text = f"{title}: {why}. {source}"
     return Panel(
         notice(
-            [tag("strong", title), ": ", why, tag("div", source, style="color:#666;font-size:85%")], "#0072B2"
+            join([tag("strong", title), ": ", why, tag("div", source, style="color:#666;font-size:85%")]),
+            "#0072B2",
         ),
         text,
     )
 
 
-def notice(body: object, colour: str) -> Html:
+def notice(body: Html | str, colour: str) -> Html:
     """A box with a thick coloured edge; the edge only repeats what the words say."""
     style = f"border:1px solid #999;border-left:8px solid {colour};padding:0.5em 0.8em;margin:0.4em 0;max-width:70em"
     return tag("div", body, style=style)
