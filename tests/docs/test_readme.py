@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -43,6 +44,11 @@ def test_readme_commands_run(tmp_path: Path) -> None:
     for entry in TOP.iterdir():
         if entry.name not in MADE:
             (tmp_path / entry.name).symlink_to(entry)
+    # make knows its checkout by its path: it is told the real one.
+    (tmp_path / "bin").mkdir()
+    wrapper = tmp_path / "bin" / "make"
+    wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("make")} -C {TOP} "$@"\n')
+    wrapper.chmod(0o755)
     identity = f"INC-{datetime.now(UTC):%Y%m%d}-001"
     shown = commands((TOP / "README.md").read_text("utf-8"))
     assert len(shown) > 15
@@ -54,7 +60,10 @@ def test_readme_commands_run(tmp_path: Path) -> None:
         ]
     ).replace(SHOWN_ID, identity)
     env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    env |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    env |= {
+        "PATH": f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+    }
     done = subprocess.run(
         ["bash", "-c", script],
         check=False,
