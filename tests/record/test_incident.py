@@ -402,7 +402,17 @@ def test_secrets_in_notes_and_titles_are_masked(open_incident: Open) -> None:
 
 def test_timeline_and_marks_are_tables(open_incident: Open, clock: MovingClock) -> None:
     promotion = source(
-        "promotions", [{"at": "2026-11-20T10:00:00Z", "ci_sha": "0123456789ab"}, {"ci_sha": "x"}]
+        "promotions",
+        [
+            {"at": "2026-11-20T10:00:00Z", "ci_sha": "0123456789ab"},
+            {
+                "at": "2026-11-20T11:00:00Z",
+                "ci_sha": "a" * 9,
+                "performed_by": "arn:aws:sts::1:assumed-role/ci/run-7",
+            },
+            {"at": "2026-11-20T12:00:00Z", "ci_sha": "b" * 9, "performed_by": "Ada"},
+            {"ci_sha": "x"},
+        ],
     )
     incident = open_incident(replace(promotion, columns=REGISTRY["promotions"].columns))
     incident.observe()
@@ -413,9 +423,25 @@ def test_timeline_and_marks_are_tables(open_incident: Open, clock: MovingClock) 
     assert timeline["kind"].tolist() == ["opened", "observed", "applied"]
     assert str(timeline["at"].dtype) == "datetime64[us, UTC]"
     marks = incident.marks()
-    assert marks["kind"].tolist() == ["promotion", "opened", "applied"]
-    assert marks["label"].tolist() == ["promotion 01234567", "opened", "sync"]
+    assert marks["kind"].tolist() == ["promotion"] * 3 + ["opened", "applied"]
+    assert marks["label"].tolist() == [
+        "promotion 01234567", "promotion aaaaaaaa by run-7", "promotion bbbbbbbb by Ada", "opened", "sync",
+    ]  # fmt: skip
     assert str(marks["at"].dtype) == "datetime64[us, UTC]"
+
+
+def test_the_closing_words_are_part_of_the_state_and_the_summary(
+    open_incident: Open, clock: MovingClock
+) -> None:
+    incident = open_incident()
+    assert incident.summary().closing is None
+    clock.forward(minutes=3)
+    incident.close("Forced: late", impact="None.", cause="A promotion.", remediation="Restored.")
+    closing = incident.summary().closing
+    assert closing == incident.state.closing is not None
+    assert (closing.impact, closing.cause, closing.remediation) == ("None.", "A promotion.", "Restored.")
+    assert (closing.outcome, closing.at) == ("Forced: late", incident.state.closed_at)
+    assert closing.by == incident.actor().user
 
 
 def test_a_closed_incident_is_sealed(open_incident: Open, clock: MovingClock) -> None:

@@ -284,3 +284,23 @@ def test_the_summary_counts_what_is_there_now() -> None:
     table, _ = history([("a", False, 0), ("a", False, 1), ("b", False, 0), ("b", True, 1), ("c", False, 0)])
     assert versions.bucket_summary(table) == versions.BucketSummary(2, 2, 4, 1)
     assert versions.bucket_summary(table, exclude=("c",)) == versions.BucketSummary(1, 1, 3, 1)
+
+
+def test_what_had_changed_at_the_opening_is_told_with_what_became_of_it() -> None:
+    steps = [(key, False, 0) for key in "abcdef"]
+    steps += [("a", True, 5), *((key, False, 0) for key in "bcdgh")]
+    steps += [("a", False, 4), *((key, key == "g", 0) for key in "bdeg")]
+    table, _ = history(steps)
+    opening = T0 + timedelta(seconds=6)
+    first = table[table["at"] <= T0].set_index("key")
+    brought = (table["order"] == 0) & table["key"].isin(["a", "b"])
+    table.loc[brought, "etag"] = table.loc[brought, "key"].map(first["etag"])
+    table["size"] = table["size"].where(table["is_delete_marker"], 7)
+    found = versions.changed_between(table, T0 + timedelta(seconds=2), opening).set_index("key")
+    assert found["action"].to_dict() == {
+        "a": "deleted", "b": "rewritten", "c": "rewritten", "d": "rewritten", "g": "added", "h": "added",
+    }  # fmt: skip
+    assert found["now"].to_dict() == {
+        "a": "back", "b": "back", "c": "still changed", "d": "same size", "g": "back", "h": "still changed",
+    }  # fmt: skip
+    assert versions.changed_between(table, opening, T0 + timedelta(seconds=8)).empty

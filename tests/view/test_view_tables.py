@@ -9,6 +9,7 @@ import pytest
 
 from vmqlib import view
 from vmqlib.record.notebook import RECORD_MIME
+from vmqlib.record.state import Closing
 from vmqlib.view.base import guarded
 from vmqlib.view.errorkinds import error_kinds
 
@@ -50,6 +51,32 @@ class TestHeader:
         shown = view.header(story.summary(problems=("The journal is damaged at event 3.",)), looks)
         assert "The journal is damaged at event 3." in shown.html.markup
 
+    def test_of_a_closed_incident_has_the_closing_words(self, story, looks):
+        words = Closing(story.now, "on-call", impact="<b>9 %</b> & more", cause="A promotion.")
+        closed = story.summary(phase="closed", closed_at=story.now, closing=words)
+        shown = view.header(closed, looks)
+        assert "closed: 2026-11-23 09:30:00 UTC by on-call, after 20 min" in shown.text
+        assert "impact: <b>9 %</b> & more\nroot cause: A promotion.\nremediation: not stated" in shown.text
+        assert "&lt;b&gt;9 %&lt;/b&gt; &amp; more" in shown.html.markup
+        data = view.record(closed, looks)._repr_mimebundle_()[RECORD_MIME]
+        assert data["closing"] == {
+            "by": "on-call", "impact": "<b>9 %</b> & more", "cause": "A promotion.", "remediation": "",
+            "outcome": "",
+        }  # fmt: skip
+        assert "remediation" not in view.header(story.summary(), looks).text
+
+    def test_tells_the_outage_however_many_runs_succeeded_since(self, story):
+        since = [
+            {"data_source_id": story.data_source, "execution_id": f"g{n}", "status": "SUCCEEDED",
+             "started_at": story.day(20, 9, 12 + n)}
+            for n in range(3)
+        ]  # fmt: skip
+        looks = story.looked_at(sync_jobs=story.rows["sync-jobs"]() + since)
+        text = view.header(story.summary(), looks).text
+        assert "- last sync: SUCCEEDED (started 2026-11-23 09:14:00 UTC (16 min ago); before it 5 in" in text
+        assert "- first bad sign: the run that started 2026-11-19 02:00:00 UTC" in text
+        assert "- last good sync before the incident: 2026-11-18 02:00:00 UTC" in text
+
 
 class TestFailingDocuments:
     def test_are_grouped_by_error_with_counts_and_times(self, looks):
@@ -84,8 +111,33 @@ class TestChangedVersions:
             "148 objects changed since the last good sync of 2026-11-18 02:00:00 UTC: 8 deleted, 140 rewritten."
             in shown.text
         )
-        assert "… 98 more in evidence file versions-" in shown.text
-        assert shown.html.markup.count("<tr>") == 51
+        assert "… 123 more in evidence file versions-" in shown.text
+        assert shown.html.markup.count("<tr>") == 26
+
+    def test_after_a_restore_still_say_what_had_broken(self, story):
+        rows = story.rows["versions"]()
+        for row in [row for row in rows if row["is_latest"] and row["at"] >= story.promoted]:
+            then = next(one for one in rows if one["key"] == row["key"] and one["order"] == 1)
+            for one in rows:
+                if one["key"] == row["key"]:
+                    one["order"] += 1
+            row["is_latest"] = False
+            if row["key"] != "phases/doc-000.md":
+                rows.append(then | {"version_id": "restored", "order": 0, "at": story.day(20, 9, 20)})
+            else:
+                rows.append(
+                    row | {"version_id": "again", "order": 0, "etag": "e", "size": 9, "at": story.now}
+                )
+        versions = story.seen("versions", rows)
+        text = view.changed_versions(versions, story.day(15), story.day(20, 9, 10)).text
+        assert (
+            "148 objects had changed between the last good sync of 2026-11-18 02:00:00 UTC and the opening of the "
+            "incident (8 deleted, 140 rewritten); 147 are back" in text
+        )
+        assert "147 are back, 0 are still changed, 1 is changed again since." in text
+        assert "| deleted | 2026-11-18 14:02:19 UTC |" in text
+        calm = view.changed_versions(versions, story.day(20, 9, 12), story.day(20, 9, 13)).text
+        assert "nothing had changed between" in calm
 
     def test_without_a_good_sync_there_is_nothing_to_compare_with(self, looks):
         assert "no sync succeeded" in view.changed_versions(looks["versions"], None).text
@@ -165,6 +217,7 @@ def test_the_record_for_programs_holds_state_findings_and_evidence(story, looks)
     assert data["sync"] == {
         "runs": 21, "not_succeeded_in_a_row": 5, "newest_status": "FAILED",
         "last_good": "2026-11-18T02:00:00.000000Z", "first_bad": "2026-11-19T02:00:00.000000Z",
+        "recovered_from": 0, "outage_began": None, "last_good_before": None,
     }  # fmt: skip
     assert set(data["evidence"]) == set(looks)
     assert view.RECORD_MIME == RECORD_MIME

@@ -40,7 +40,7 @@ _LONGEST_TEXT = 200_000
 
 _STATES = {
     "": ("plain", "Run state unknown"),
-    "completed": ("good", "Complete record"),
+    "completed": ("good", "Run complete"),
     "running": ("warn", "Not finished"),
     "failed": ("bad", "Incomplete: a cell failed"),
     "exited": ("bad", "Incomplete: a cell ended the run"),
@@ -113,7 +113,15 @@ def _incident(nb: Any) -> dict[str, str]:
     records = [output.data[RECORD_MIME] for output in outputs if RECORD_MIME in output.get("data", {})]
     told = records[-1] if records and isinstance(records[-1], Mapping) else {}
     found = {name: str(told.get(name) or "") for name in ("id", "title", "severity", "phase")}
+    found["unseen"] = _unseen(told)
     return found | {"id": found["id"] or incident_of(nb.metadata)}
+
+
+def _unseen(told: Mapping[str, Any]) -> str:
+    """How many sources were not seen: a run that went through may still have had little to show."""
+    lost, kept = (told.get(name) or () for name in ("unavailable", "evidence"))
+    total = len({*lost, *kept})
+    return f"{len(lost)} of {total} source{'' if total == 1 else 's'} not seen" if lost else ""
 
 
 def _run(nb: Any) -> dict[str, Any]:

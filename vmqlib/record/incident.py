@@ -84,6 +84,7 @@ class Incident(Diary):
         self._once = threading.RLock()
         self._state, self._state_end = State(update_every=_cadence(settings)), 0
         self._good: set[str] = set()
+        self._tables = tables.SourceTables(self.evidence)
 
     # -- opening and finding
 
@@ -268,6 +269,7 @@ class Incident(Diary):
             as_of=self.as_of, open_for=(state.closed_at or self.as_of) - opened,
             next_update_due=state.next_update_due, updates=len(state.updates), actions=len(state.applied),
             events=state.events, offline=self.offline, version=identity.version, problems=problems,
+            closing=state.closing,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -377,8 +379,7 @@ class Incident(Diary):
             )
         if failed:
             problem = f"A newer look failed: {problem}"
-        path = self.evidence.folder / ref.file
-        rows = tables.source_table(source, lambda: self.evidence.open_path(path).rows())
+        rows = self._tables.table(name, source, ref)
         return Observation(name, title, rows, True, problem, hint, ref.at, ref.complete, ref.stopped, ref)
 
     def observations(self) -> dict[str, Observation]:

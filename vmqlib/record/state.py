@@ -23,7 +23,7 @@ from vmqlib.record.events import (
     Undone,
 )
 
-__all__ = ["UPDATE_EVERY", "Action", "Look", "State", "Update", "fold"]
+__all__ = ["UPDATE_EVERY", "Action", "Closing", "Look", "State", "Update", "fold"]
 
 UPDATE_EVERY = timedelta(minutes=30)
 """Runbook, step 5: post updates every 30 minutes."""
@@ -76,6 +76,28 @@ class Update:
 
 
 @dataclass(frozen=True)
+class Closing:
+    """The closing words (runbook: "Record timeline, impact, and remediation").
+
+    Parameters
+    ----------
+    at:
+        When.
+    by:
+        The user who closed it.
+    impact, cause, remediation, outcome:
+        As in its event; ``""`` for what was not said.
+    """
+
+    at: datetime
+    by: str
+    impact: str = ""
+    cause: str = ""
+    remediation: str = ""
+    outcome: str = ""
+
+
+@dataclass(frozen=True)
 class Look:
     """The last looks at one source.
 
@@ -103,6 +125,8 @@ class State:
         Times, UTC; ``None`` for what has not happened.
     acknowledged_by:
         Who took the incident.
+    closing:
+        Who closed it, and the closing words; ``None`` while it is open.
     applied:
         Changes that were made, oldest first.
     updates:
@@ -121,6 +145,7 @@ class State:
     acknowledged_at: datetime | None = None
     acknowledged_by: str = ""
     closed_at: datetime | None = None
+    closing: Closing | None = None
     last_event_at: datetime | None = None
     applied: tuple[Action, ...] = ()
     updates: tuple[Update, ...] = ()
@@ -186,7 +211,11 @@ class _Draft:
                     self._acknowledged = True
                     self._set |= {"acknowledged_at": event.at, "acknowledged_by": event.actor.user}
             case Closed():
-                self._set |= {"phase": "closed", "closed_at": event.at}
+                words = event.data
+                closing = Closing(
+                    event.at, event.actor.user, words.impact, words.cause, words.remediation, words.outcome
+                )
+                self._set |= {"phase": "closed", "closed_at": event.at, "closing": closing}
             case Notified():
                 self._updates.append(Update(event.at, event.data.channel, event.summary))
             case Applied():

@@ -12,7 +12,7 @@ from vmqlib.record.events import PhaseName, SeverityName
 from vmqlib.record.identity import folders, read_identity
 from vmqlib.record.journal import Journal
 from vmqlib.record.manifest import JOURNAL
-from vmqlib.record.state import fold
+from vmqlib.record.state import Closing, fold
 
 __all__ = ["IncidentEntry", "Summary", "entries"]
 
@@ -45,6 +45,8 @@ class Summary:
         The kit's version that opened it.
     problems:
         What is wrong with the record itself; empty when all is well.
+    closing:
+        Who closed it, and what was said of impact, cause and remediation; ``None`` while it is open.
     """
 
     id: str
@@ -70,6 +72,7 @@ class Summary:
     offline: bool
     version: str
     problems: tuple[str, ...]
+    closing: Closing | None = None
 
 
 @dataclass(frozen=True)

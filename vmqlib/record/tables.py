@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from vmqlib.record.events import Event
+from vmqlib.record.events import Event, EvidenceRef
+from vmqlib.record.evidence import EvidenceStore
 from vmqlib.record.observation import Observation
 
 if TYPE_CHECKING:
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
     from vmqlib.sources.base import Source
 
-__all__ = ["marks", "source_table", "timeline"]
+__all__ = ["SourceTables", "marks", "source_table", "timeline"]
 
 
 def timeline(events: Iterable[Event]) -> pd.DataFrame:
@@ -61,10 +64,44 @@ def source_table(
     return table
 
 
+class SourceTables:
+    """The tables of an incident's sources. Each evidence file is read once, however often a cell asks for it.
+
+    Parameters
+    ----------
+    store:
+        Where the evidence is.
+    """
+
+    def __init__(self, store: EvidenceStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._made: dict[str, tuple[str, pd.DataFrame]] = {}
+
+    def table(self, name: str, source: Source | None, ref: EvidenceRef) -> Callable[[], pd.DataFrame]:
+        """What makes the table when it is asked for. Everybody gets one of their own: what they write into it
+        nobody else sees (pandas copies what is written to)."""
+        path = self._store.folder / ref.file
+        make = source_table(source, lambda: self._store.open_path(path).rows())
+
+        def table() -> pd.DataFrame:
+            with self._lock:
+                sha, made = self._made.get(name, ("", None))
+                if made is None or sha != ref.sha256:
+                    made = make()
+                    self._made[name] = ref.sha256, made
+                return made.copy(deep=False)
+
+        return table
+
+
 def _promotions(seen: Observation) -> Iterator[tuple[datetime, str, str]]:
     known = seen.frame.dropna(subset=["at"])
-    for at, sha in zip(known["at"], known["ci_sha"].fillna(""), strict=True):
-        yield at.to_pydatetime(), f"promotion {sha[:8]}".strip(), "promotion"
+    names = (known[name].fillna("") for name in ("ci_sha", "performed_by"))
+    for at, sha, who in zip(known["at"], *names, strict=True):
+        # An ARN is told by its last part; whole, it would fill the plot's key.
+        by = f" by {_PATH.sub('', who)}" if who else ""
+        yield at.to_pydatetime(), f"promotion {sha[:8]}".strip() + by, "promotion"
 
 
 def _utc(times: pd.Series[Any]) -> pd.Series[Any]:

@@ -32,6 +32,7 @@ __all__ = [
     "SOURCE",
     "BucketSummary",
     "bucket_summary",
+    "changed_between",
     "changed_since",
     "iter_versions",
     "parse_page",
@@ -285,6 +286,52 @@ def changed_since(versions: pd.DataFrame, at: datetime) -> pd.DataFrame:
     columns = ["key", "action", *names, "changes", "same_content", "ambiguous"]
     table = table[changed].reset_index()[columns]
     return table.sort_values(["current_at", "key"], ascending=[False, True], kind="stable", ignore_index=True)
+
+
+def changed_between(versions: pd.DataFrame, since: datetime, until: datetime) -> pd.DataFrame:
+    """The keys whose version at ``until`` was not the one of ``since``, and what has become of each by now.
+
+    Parameters
+    ----------
+    versions:
+        A frame of this source.
+    since, until:
+        Most often the start of the last good sync, and the opening of the incident.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of :func:`changed_since`, where ``current_…`` is what there was at ``until``; and ``now``: ``back`` (the
+        content of ``since``, or gone again where there was none), ``still changed`` (the content of ``until``),
+        ``same size`` (other content by its ETag, of the size of ``since``: a copy has another ETag where KMS
+        encrypts) or ``changed since``.
+    """
+    import pandas as pd
+
+    known = versions[versions["at"] <= until].sort_values("order", kind="stable")
+    order = known.groupby("key").cumcount().astype("Int64")
+    table = changed_since(known.assign(order=order).sort_index(), since)
+
+    newest = versions[versions["order"] == 0].drop_duplicates("key").set_index("key")
+    current = newest.reindex(table["key"]).reset_index(drop=True)
+    gone = current["is_delete_marker"].fillna(True).astype("bool")
+
+    def same(when: str, *fields: str) -> pd.Series[bool]:
+        there = (
+            table["action"].ne("deleted")
+            if when == "current"
+            else ~table["action"].isin(["added", "restored"])
+        )
+        equal = pd.Series(True, index=table.index)
+        for field in fields:
+            equal &= current[field].eq(table[f"{when}_{field}"]).fillna(False).astype("bool")
+        return (equal & there & ~gone) | (gone & ~there)
+
+    table["now"] = "changed since"
+    table.loc[same("then", "size") & ~gone, "now"] = "same size"
+    table.loc[same("current", "etag", "size"), "now"] = "still changed"
+    table.loc[same("then", "etag", "size"), "now"] = "back"
+    return table
 
 
 @dataclass(frozen=True)

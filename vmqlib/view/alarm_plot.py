@@ -102,7 +102,7 @@ def alarm_timeline(
             fontsize=9,
             va="bottom",
             zorder=6,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.9},
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.2},
             fontweight="bold" if mine and mine[-1].state == "ALARM" else "normal",
             color=INK,
         )

@@ -52,7 +52,8 @@ class SyncFacts:
     error:
         Error message of the newest run of the streak that has one.
     recovered_from:
-        Where the newest finished run succeeded: how many in a row right before it had not.
+        Where the newest finished run succeeded: how many in a row, when the incident was opened or right before
+        that run, had not.
     outage_began:
         Start of the first of those.
     good_before:
@@ -125,8 +126,16 @@ def runs(frame: pd.DataFrame, data_source_id: str = "") -> pd.DataFrame:
     return frame.sort_values("started_at", kind="stable").reset_index(drop=True)
 
 
-def sync_facts(frame: pd.DataFrame, data_source_id: str = "") -> SyncFacts:
-    """The facts about the runs in a ``sync-jobs`` frame."""
+def sync_facts(frame: pd.DataFrame, data_source_id: str = "", opened: datetime | None = None) -> SyncFacts:
+    """The facts about the runs in a ``sync-jobs`` frame.
+
+    Parameters
+    ----------
+    data_source_id:
+        Only its runs; all by default.
+    opened:
+        When the incident was opened: an outage that it was about is told however many runs succeeded since.
+    """
     ordered = runs(frame, data_source_id)
     if ordered.empty:
         return SyncFacts(0, 0, None, None, "", 0, "")
@@ -137,7 +146,7 @@ def sync_facts(frame: pd.DataFrame, data_source_id: str = "") -> SyncFacts:
     errors = errors[errors != ""]
     failed = finished["failed"].iloc[-1:].fillna(0)
     healed, began, before = (
-        _outage(finished, [int(i) for i in good]) if len(good) and bad.empty else (0, None, None)
+        _outage(finished, [int(i) for i in good], opened) if len(good) and bad.empty else (0, None, None)
     )
     return SyncFacts(
         total=len(ordered),
@@ -153,12 +162,23 @@ def sync_facts(frame: pd.DataFrame, data_source_id: str = "") -> SyncFacts:
     )
 
 
-def _outage(finished: pd.DataFrame, good: list[int]) -> tuple[int, datetime | None, datetime | None]:
-    """The runs right before the newest, good one that had not succeeded: how many, since when; the good one before."""
+def _outage(
+    finished: pd.DataFrame, good: list[int], opened: datetime | None
+) -> tuple[int, datetime | None, datetime | None]:
+    """The runs that had not succeeded before a good one came: how many, since when; the good one before them.
+
+    They are those around the opening of the incident; else those right before the newest run.
+    """
+    started = finished["started_at"]
     last, before = good[-1], good[-2] if len(good) > 1 else -1
+    if opened is not None:
+        earlier = [i for i in good if started.loc[i] <= opened]
+        later = [i for i in good if started.loc[i] > opened]
+        known = earlier[-1] if earlier else -1
+        if later and later[0] - known > 1:
+            last, before = later[0], known
     if last - before < 2:
         return 0, None, None
-    started = finished["started_at"]
     return (
         last - before - 1,
         moment(started.loc[before + 1]),

@@ -128,7 +128,8 @@ def _gap(indexed: int | None, objects: int, then: int | None) -> str:
         if then is not None and then > objects
         else ""
     )
-    return f"{held[0].upper()}{held[1:]}, the bucket {objects:,} objects in scope{changed}"
+    agree = ": they agree" if indexed == objects else ""
+    return f"{held[0].upper()}{held[1:]}, the bucket {objects:,} objects in scope{changed}{agree}"
 
 
 def _over_time(

@@ -12,13 +12,14 @@ from vmqlib.times import duration, iso, show_time
 from vmqlib.view.base import Html, Panel, View, guarded, join, mapping, notice, plain, tag
 from vmqlib.view.errorkinds import error_kinds
 from vmqlib.view.findings import alarm_spans, moment, sync_facts
-from vmqlib.view.layout import Column, ago, chip, code, count, facts, panel, short, size, table, when
+from vmqlib.view.layout import Column, ago, chip, code, count, facts, many, panel, short, size, table, when
 
 __all__ = ["RECORD_MIME", "Record", "header", "provenance", "record"]
 
 RECORD_MIME = "application/vnd.vmq.record+json"
 """The record for programs: an output of this type survives papermill and reads back with nbformat."""
 
+_WORDS = (("impact", "impact"), ("root cause", "cause"), ("remediation", "remediation"))
 _ABOUT = ("sync-jobs", "alarm-history", "alarms", "documents", "metrics")
 
 
@@ -56,10 +57,7 @@ def header(summary: Any, observations: Mapping[str, Any] | None = None) -> View:
     pairs: list[tuple[str, object]] = [
         ("incident", code(about["id"])),
         ("opened", ago(about["opened_at"], now)),
-        (
-            "closed" if about.get("closed_at") else "age",
-            when(about.get("closed_at")) or duration(about["open_for"]),
-        ),
+        *_closing(about),
         (
             "acknowledged",
             f"{when(acknowledged)} by {plain(about.get('acknowledged_by', ''), 80)}"
@@ -101,6 +99,18 @@ def _words(value: object) -> str:
     return html.unescape(re.sub(r"<[^>]*>", "", value.markup)) if isinstance(value, Html) else str(value)
 
 
+def _closing(about: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """How old it is; or when, by whom and after how long it was closed, and the closing words."""
+    if not about.get("closed_at"):
+        return [("age", duration(about["open_for"]))]
+    words = mapping(about["closing"]) if about.get("closing") is not None else {}
+    by = plain(words.get("by", ""), 80)
+    end = f"{when(about['closed_at'])}{f' by {by}' if by else ''}, after {duration(about['open_for'])}"
+    said = [(title, plain(words.get(name, ""), 2000) or "not stated") for title, name in _WORDS]
+    outcome = plain(words.get("outcome", ""), 2000)
+    return [("closed", end), *said, *([("outcome", outcome)] if outcome else [])]
+
+
 def _not_yet(about: Mapping[str, Any]) -> str:
     return "" if about.get("closed_at") else "nobody has yet"
 
@@ -118,7 +128,9 @@ def findings(about: Mapping[str, Any], seen: Mapping[str, Any]) -> list[tuple[st
     there = {name: seen[name] for name in _ABOUT if name in seen and seen[name].available}
     found: list[tuple[str, str]] = []
     if "sync-jobs" in there:
-        found += _syncs(there["sync-jobs"], str(about.get("data_source_id") or ""), now)
+        found += _syncs(
+            there["sync-jobs"], str(about.get("data_source_id") or ""), now, about.get("opened_at")
+        )
     if "alarm-history" in there or "alarms" in there:
         found += _alarms(there, now)
     if "documents" in there:
@@ -138,19 +150,24 @@ def _documents(frame: Any) -> str:
     return f"{told}; most often ({int(most.iloc[0]):,}): “{plain(most.index[0], 160)}”" if len(most) else told
 
 
-def _syncs(jobs: Any, data_source_id: str, now: datetime) -> list[tuple[str, str]]:
-    known = sync_facts(jobs.frame, data_source_id)
+def _syncs(
+    jobs: Any, data_source_id: str, now: datetime, opened: datetime | None = None
+) -> list[tuple[str, str]]:
+    known = sync_facts(jobs.frame, data_source_id, opened)
     if not known.total:
         return [("sync", "no run was found")]
     good = ago(known.last_good, now) if known.last_good else "none: no run succeeded"
     if not known.streak:
-        after = f", after {known.recovered_from} in a row that had not" if known.recovered_from else ""
-        began = (
-            [("first bad sign", f"the run that started {ago(known.outage_began, now)}")]
-            if known.recovered_from
-            else []
-        )
-        return [("sync", f"the last run that ended SUCCEEDED{after}"), *began, ("last good sync", good)]
+        if not known.last_good:
+            return [("last sync", "none has ended yet")]
+        if not known.recovered_from:
+            return [("last sync", f"SUCCEEDED (started {good})")]
+        before = ago(known.good_before, now) if known.good_before else "none was found"
+        return [
+            ("last sync", f"SUCCEEDED (started {good}; before it {known.recovered_from} in a row did not)"),
+            ("first bad sign", f"the run that started {ago(known.outage_began, now)}"),
+            ("last good sync before the incident", before),
+        ]
     error = f": “{plain(known.error, 200)}”" if known.error else ""
     many = f"the last {known.streak} of {known.total} runs" if known.streak > 1 else "the last run"
     return [
@@ -242,11 +259,21 @@ def provenance(
         ("made with", ", ".join(f"{plain(name, 40)} {plain(version, 40)}" for name, version in made.items())),
         ("to check", code(f"vmq verify {plain(about['id'], 60)}") if about.get("id") else ""),
     ]
-    lead = f"{kept} evidence file{'' if kept == 1 else 's'}; {len(rows) - kept} of {len(rows)} sources have none."
+    lead = f"{many(kept, 'evidence file')}; {_coverage(observations)}."
     lines = [
         f"{plain(row[0], 60)}: {plain(row[4], 120) or 'no evidence'} {plain(row[6], 80)}" for row in rows
     ]
     return panel(lead, table(columns, rows), facts(pairs), text=lines)
+
+
+def _coverage(observations: Mapping[str, Any]) -> str:
+    """How many of the sources were seen."""
+    total, lost = len(observations), sum(not seen.available for seen in observations.values())
+    return (
+        f"{lost} of {many(total, 'source')} {'was' if lost == 1 else 'were'} not seen"
+        if lost
+        else f"all {many(total, 'source')} were seen"
+    )
 
 
 def _observers(events: Any) -> list[str]:
@@ -338,16 +365,21 @@ def record(
         name: iso(about[name]) if about.get(name) else None
         for name in ("opened_at", "acknowledged_at", "closed_at", "as_of")
     }
+    data["closing"] = _closed(about)
     data["resources"] = dict(about.get("resources", {}))
     data["findings"] = [{"about": name, "finding": what} for name, what in findings(about, seen)]
     if "sync-jobs" in seen and seen["sync-jobs"].available:
-        known = sync_facts(seen["sync-jobs"].frame, str(about.get("data_source_id") or ""))
+        connector = str(about.get("data_source_id") or "")
+        known = sync_facts(seen["sync-jobs"].frame, connector, about.get("opened_at"))
         data["sync"] = {
             "runs": known.total,
             "not_succeeded_in_a_row": known.streak,
             "newest_status": known.newest_status,
             "last_good": iso(known.last_good) if known.last_good else None,
             "first_bad": iso(known.first_bad) if known.first_bad else None,
+            "recovered_from": known.recovered_from,
+            "outage_began": iso(known.outage_began) if known.outage_began else None,
+            "last_good_before": iso(known.good_before) if known.good_before else None,
         }
     data["evidence"] = {
         name: {"file": one.evidence.file, "sha256": one.evidence.sha256, "complete": bool(one.complete)}
@@ -359,6 +391,15 @@ def record(
     clean: dict[str, Any] = json.loads(json.dumps(data, default=str))
     text = f"{plain(about['id'])}: {plain(about['severity'])}, {plain(about['phase'])}: {plain(about['title'], 200)}"
     return Record(clean, text)
+
+
+def _closed(about: Mapping[str, Any]) -> dict[str, str] | None:
+    """The closing words for programs; None while the incident is open."""
+    if about.get("closing") is None:
+        return None
+    words = mapping(about["closing"])
+    names = ("by", "impact", "cause", "remediation", "outcome")
+    return {name: plain(words.get(name, ""), 20_000) for name in names}
 
 
 def _remaining(steps: Iterable[Any] | Callable[[], Iterable[Any]]) -> tuple[list[dict[str, str]], str]:

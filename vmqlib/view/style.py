@@ -237,7 +237,7 @@ def key(drawn: Figure, lines: Sequence[str], *, source: str = "") -> None:
 
 
 def _wrapped(source: str) -> list[str]:
-    return textwrap.wrap(label(source, 900), 205, max_lines=2, placeholder=" …") or [""]
+    return textwrap.wrap(label(source, 900), 190, max_lines=2, placeholder=" …") or [""]
 
 
 def flags(ax: Axes, axes: Sequence[Axes], places: Sequence[tuple[float, str]], *, lift: float = 0) -> None:

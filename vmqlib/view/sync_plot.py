@@ -52,6 +52,7 @@ def sync_history(
     alarms: Observation | None = None,
     marks: Iterable[Any] = (),
     data_source_id: str = "",
+    opened: datetime | None = None,
 ) -> View:
     """Documents added, modified, deleted and failed in each sync run, how long it took, and how it ended.
 
@@ -68,13 +69,15 @@ def sync_history(
         Promotions and actions taken: :class:`~vmqlib.view.Mark` objects or mappings.
     data_source_id:
         Shows this data source only; all of them by default.
+    opened:
+        When the incident was opened, UTC: the outage around it is told also after a recovery.
     """
     if not jobs.available:
         return unavailable(jobs)
     ordered = runs(jobs.frame, data_source_id)
     if ordered.empty:
         return nothing("Sync history", "no sync run was found in the window", jobs)
-    facts = sync_facts(jobs.frame, data_source_id)
+    facts = sync_facts(jobs.frame, data_source_id, opened)
     shown = ordered.tail(MOST_RUNS).reset_index(drop=True)
     until = jobs.at or moment(shown["started_at"].iloc[-1]) or _first(shown)
     spans = alarm_spans(alarms.frame, until) if alarms is not None and alarms.available else []
@@ -82,8 +85,8 @@ def sync_history(
     earlier = [mark for mark in earlier if mark.at >= _first(shown)]
     lines = key_lines(flagged, earlier, len(ordered) - len(shown))
 
-    height = 5.2 + 0.165 * len(lines)
-    drawn, (top, bottom) = figure(height, (3, 1.6), footer=len(lines), below=0.8, top=1 - 0.95 / height)
+    height = 5.42 + 0.165 * len(lines)
+    drawn, (top, bottom) = figure(height, (3, 1.6), footer=len(lines), below=1.02, top=1 - 0.95 / height)
     place = _places(shown, until)
     _counts(drawn, top, shown)
     _durations(bottom, shown)
@@ -298,12 +301,19 @@ def _run_axis(ax: Axes, shown: pd.DataFrame) -> None:
 
 def _headline(facts: SyncFacts) -> str:
     if facts.streak == 0:
-        after = f", after {facts.recovered_from} in a row that had not" if facts.recovered_from else ""
-        return f"The last sync that ended SUCCEEDED{after}" if facts.last_good else "No sync has ended yet"
+        return _recovered(facts) or "No sync has ended yet"
     if facts.last_good is None:
         return f"None of {facts.total} sync runs succeeded"
     many = "The last sync" if facts.streak == 1 else f"The last {facts.streak} of {facts.total} syncs"
     return f"{many} did not succeed; last good sync {stamp(facts.last_good)} UTC"
+
+
+def _recovered(facts: SyncFacts) -> str:
+    """How the newest finished run went where it succeeded; empty where none has ended."""
+    if facts.last_good is None:
+        return ""
+    before = f"; before it {facts.recovered_from} in a row did not" if facts.recovered_from else ""
+    return f"Last sync: SUCCEEDED ({stamp(facts.last_good)} UTC{before})"
 
 
 def _sync_alt(
@@ -318,8 +328,7 @@ def _sync_alt(
         if facts.first_bad:
             parts.append(f"the first of them started {facts.first_bad:%Y-%m-%d %H:%M} UTC")
     elif facts.last_good:
-        after = f", after {facts.recovered_from} in a row that had not" if facts.recovered_from else ""
-        parts.append(f"the last one that ended SUCCEEDED{after}")
+        parts.append(_recovered(facts))
     parts.append(
         f"last good sync {facts.last_good:%Y-%m-%d %H:%M} UTC" if facts.last_good else "no run succeeded"
     )

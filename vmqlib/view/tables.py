@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from vmqlib.sources.versions import changed_since
+from vmqlib.sources.versions import changed_between
 from vmqlib.view.base import Html, Panel, View, guarded, join, mapping, nothing, plain, tag, unavailable
 from vmqlib.view.errorkinds import error_kinds
 from vmqlib.view.layout import (
@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 MOST_KINDS = 20
+MOST_VERSIONS = 25
 EXAMPLES = 3
 _BAD_STATUSES = ("FAILED", "DOCUMENT_FAILED_TO_INDEX")
 
@@ -210,8 +211,8 @@ def log_summary(log: Observation) -> View:
 
 
 @guarded
-def changed_versions(versions: Observation, since: datetime | None) -> View:
-    """Objects whose current version is not the one of the last good sync: what happened, when, and both versions.
+def changed_versions(versions: Observation, since: datetime | None, until: datetime | None = None) -> View:
+    """Objects that had changed between the last good sync and the opening of the incident, and whether they are back.
 
     Parameters
     ----------
@@ -219,28 +220,39 @@ def changed_versions(versions: Observation, since: datetime | None) -> View:
         The ``versions`` observation.
     since:
         Start of the last good sync, UTC; None where there is none to compare with.
+    until:
+        When the incident was opened, UTC: what was changed after it, by a restore perhaps, does not hide what had
+        broken. Up to now where it is not given.
     """
     if not versions.available:
         return unavailable(versions, "Object versions")
     if since is None:
         return nothing("Object versions", "no sync succeeded, so there is nothing to compare with", versions)
-    changed = changed_since(versions.frame, since)
+    frame = versions.frame
+    changed = changed_between(frame, since, until or max(frame["at"].max(), since))
     if changed.empty:
-        return nothing(
-            "Object versions", f"nothing changed since the last good sync of {when(since)}", versions
+        calm = (
+            f"nothing had changed between {_between(since)}"
+            if until
+            else f"nothing changed since the last good sync of {when(since)}"
         )
+        return nothing("Object versions", calm, versions)
     rank = {"deleted": 0, "rewritten": 1, "added": 2, "restored": 3}
     what = changed["action"].where(~changed["same_content"], "same content")
-    ordered = changed.assign(what=what, rank=what.map(rank).fillna(4)).sort_values("rank", kind="stable")
-    shown = ordered.head(MOST_ROWS)
+    now_rank = changed["now"].eq("back").astype(int)
+    ordered = changed.assign(what=what, rank=what.map(rank).fillna(4), now_rank=now_rank).sort_values(
+        ["now_rank", "rank"], kind="stable"
+    )
+    shown = ordered.head(MOST_VERSIONS)
     columns = [
         Column("key", name),
         Column("what happened", chip),
         Column("when (UTC)", short),
-        Column("size then", size, right=True),
-        Column("size now", size, right=True),
-        Column("version then, version now", lambda pair: join([_version(one) for one in pair], " ")),
+        Column("size before", size, right=True),
+        Column("size after", size, right=True),
+        Column("version before, version after", lambda pair: join([_version(one) for one in pair], " ")),
         Column("changes", count, right=True),
+        Column("now", chip),
     ]
     names = [
         "key",
@@ -251,21 +263,56 @@ def changed_versions(versions: Observation, since: datetime | None) -> View:
         "then_version_id",
         "current_version_id",
         "changes",
+        "now",
     ]
-    rows = [[*row[:5], row[5:7], row[7]] for row in records(shown, names)]
-    tally = ", ".join(
-        f"{number:,} {plain(name)}" for name, number in ordered["what"].value_counts(sort=False).items()
-    )
-    lead = f"{many(len(changed), 'object')} changed since the last good sync of {when(since)}: {tally}."
-    unsure = int(changed["ambiguous"].sum())
-    doubt = (
-        f"{unsure:,} changed within the very second of that moment: S3 does not say whether before or after."
-    )
-    notes = [tag("div", doubt)] if unsure else []
-    lines = [line([row[0], row[1], when(row[2]), size(row[3]), size(row[4])]) for row in rows]
+    rows = [[*row[:5], row[5:7], *row[7:]] for row in records(shown, names)]
+    notes = [tag("div", note) for note in _version_notes(changed)]
+    lines = [line([row[0], row[1], when(row[2]), size(row[3]), size(row[4]), row[7]]) for row in rows]
     return panel(
-        lead, *notes, grid(columns, rows), seen=[versions], left_out=len(ordered) - len(shown), text=lines
+        _version_lead(ordered, since, until),
+        *notes,
+        grid(columns, rows),
+        seen=[versions],
+        left_out=len(ordered) - len(shown),
+        text=lines,
     )
+
+
+def _between(since: datetime) -> str:
+    return f"the last good sync of {when(since)} and the opening of the incident"
+
+
+def _version_lead(ordered: pd.DataFrame, since: datetime, until: datetime | None) -> str:
+    """How many objects had changed, how, and how many are back."""
+    by_rank = ordered.sort_values("rank", kind="stable")["what"].value_counts(sort=False)
+    tally = ", ".join(f"{number:,} {plain(word)}" for word, number in by_rank.items())
+    if until is None:
+        return f"{many(len(ordered), 'object')} changed since the last good sync of {when(since)}: {tally}."
+    now = ordered["now"].value_counts()
+    told = [("back", "back"), ("still changed", "still changed")]
+    told += [(word, words) for word, words in _SINCE.items() if word in now]
+    states = ", ".join(
+        f"{(number := int(now.get(word, 0))):,} {'is' if number == 1 else 'are'} {words}"
+        for word, words in told
+    )
+    return f"{many(len(ordered), 'object')} had changed between {_between(since)} ({tally}); {states}."
+
+
+_SINCE = {"same size": "other content of the same size as before", "changed since": "changed again since"}
+
+
+def _version_notes(changed: pd.DataFrame) -> list[str]:
+    unsure = int(changed["ambiguous"].sum())
+    notes = []
+    if unsure:
+        notes.append(
+            f"{unsure:,} changed within the very second of the last good sync: S3 does not say whether before or after."
+        )
+    if changed["now"].eq("same size").any():
+        notes.append(
+            "Where KMS encrypts, a restored copy has another ETag than its original: compare by size."
+        )
+    return notes
 
 
 def _version(value: Any) -> Html:
@@ -376,7 +423,7 @@ def next_steps(steps: Iterable[Any] | Callable[[], Iterable[Any]]) -> View:
         )
         for step, why, command in rows
     ]
-    lead = f"{many(len(rows), 'step')} to take, in this order:"
+    lead = f"{many(len(rows), 'step')} to take{', in this order' if len(rows) > 1 else ''}:"
     text = [
         f"{number}. {step}: {why}" + (f"\n   $ {command}" if command else "")
         for number, (step, why, command) in enumerate(rows, 1)
