@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from vmqlib.sources.base import Source
 
 __all__ = ["SourceTables", "marks", "source_table", "timeline"]
+
+_PATH = re.compile(r"^arn:\S*[:/](?=[^:/])")
 
 
 def timeline(events: Iterable[Event]) -> pd.DataFrame:
