@@ -240,6 +240,12 @@ def _wrapped(source: str) -> list[str]:
     return textwrap.wrap(label(source, 900), 190, max_lines=2, placeholder=" …") or [""]
 
 
+def _touch(left: Sequence[tuple[float, str]], right: Sequence[tuple[float, str]], near: float) -> bool:
+    """Whether two flags would overlap; ``near`` is the width of a flag with one letter."""
+    gap = (right[0][0] + right[-1][0] - left[0][0] - left[-1][0]) / 2
+    return gap < near * (1 + 0.25 * (min(len(left), 3) + min(len(right), 3) - 2))
+
+
 def flags(ax: Axes, axes: Sequence[Axes], places: Sequence[tuple[float, str]], *, lift: float = 0) -> None:
     """Vertical lines through ``axes`` with a lettered flag above ``ax`` each; those that would overlap share one.
 
@@ -256,10 +262,10 @@ def flags(ax: Axes, axes: Sequence[Axes], places: Sequence[tuple[float, str]], *
     for x, letter in sorted(places):
         for each in axes:
             each.axvline(x, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), zorder=3)
-        if groups and x - groups[-1][-1][0] < near:
-            groups[-1].append((x, letter))
-        else:
-            groups.append([(x, letter)])
+        groups.append([(x, letter)])
+        # A shared flag is wider, so that it may reach the one before it.
+        while len(groups) > 1 and _touch(groups[-2], groups[-1], near):
+            groups[-2:] = [[*groups[-2], *groups[-1]]]
     for group in groups:
         middle = (group[0][0] + group[-1][0]) / 2
         letters = "".join(letter for _, letter in group)
