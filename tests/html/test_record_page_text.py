@@ -171,6 +171,21 @@ def test_the_strip_at_the_top_names_the_incident(
     assert "<title>INC-20261123-002</title>" in cut_short
 
 
+@pytest.mark.parametrize(
+    ("unavailable", "words"),
+    [({"alarms": "Denied."}, "1 of 3 sources not seen"), ({}, ""), (7, "")],
+)
+def test_what_was_not_seen_stands_beside_how_the_run_went(
+    save: Callable[..., Path], page_of: Callable[..., str], unavailable: object, words: str
+) -> None:
+    told = {"id": "INC-20261123-001", "unavailable": unavailable, "evidence": {"metrics": {}, "versions": {}}}
+    record = new_output("display_data", {RECORD_MIME: told, "text/plain": "INC-20261123-001"})
+    page = page_of(save(shown(record), vmq={"run": {"status": "completed"}}))
+    assert "Run complete</span>" in page
+    chip = f'<span class="rec-chip rec-run rec-warn">{words}</span>'
+    assert (chip in page) if words else ("not seen" not in page)
+
+
 def test_a_notebook_without_a_heading_gets_a_title(
     save: Callable[..., Path], page_of: Callable[..., str]
 ) -> None:

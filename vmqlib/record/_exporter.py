@@ -119,7 +119,8 @@ def _incident(nb: Any) -> dict[str, str]:
 
 def _unseen(told: Mapping[str, Any]) -> str:
     """How many sources were not seen: a run that went through may still have had little to show."""
-    lost, kept = (told.get(name) or () for name in ("unavailable", "evidence"))
+    given = (told.get(name) for name in ("unavailable", "evidence"))
+    lost, kept = (one if isinstance(one, Mapping) else {} for one in given)
     total = len({*lost, *kept})
     return f"{len(lost)} of {total} source{'' if total == 1 else 's'} not seen" if lost else ""
 
