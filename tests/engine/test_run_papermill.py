@@ -81,7 +81,23 @@ def test_quick_imports_leave_no_trace() -> None:
     code = (
         "import sys\nfrom vmqlib.record._quick import quick_imports\n"
         "with quick_imports():\n    import nbformat\n"
-        "assert 'rfc3987_syntax' not in sys.modules\n"
+        "assert not {'rfc3987_syntax', 'isoduration', 'rfc3986_validator'} & sys.modules.keys()\n"
         "nbformat.validate(nbformat.v4.new_notebook())\n"
     )
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
+
+
+def test_opening_imports_nothing_heavy_before_the_kernel_is_on_its_way() -> None:
+    """Each of these costs tenths of a second, in which the kernel could be starting."""
+    code = (
+        "import sys\nfrom vmqlib.cli.main import main, vmq\n"
+        "for name in ('open', 'render'):\n    vmq.get_command(None, name)\n"
+        "from vmqlib.cli.output import progress_bar\n"
+        "with progress_bar() as bar:\n    bar.update(bar.add_task('x', total=None), description='y')\n"
+        "heavy = {'rich', 'boto3', 'pandas', 'matplotlib', 'pydantic', 'papermill', 'nbconvert', 'IPython'}\n"
+        "print(sorted(heavy & sys.modules.keys()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -79,10 +79,10 @@ def test_a_disk_that_fills_up_ends_the_run_and_keeps_the_last_whole_record(
 
     write, output = _keeper.write_atomically, tmp_path / "record.ipynb"
 
-    def fills_up(path: Path, content: bytes) -> None:
+    def fills_up(path: Path, content: bytes, **options: bool) -> None:
         if b'"late' in content:
             raise StorageError("The disk is full.", hint="Free some space.")
-        write(path, content)
+        write(path, content, **options)
 
     monkeypatch.setattr(_keeper, "write_atomically", fills_up)
     kernel = start_kernel(warm=())

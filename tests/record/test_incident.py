@@ -128,6 +128,16 @@ def test_what_was_seen_is_evidence_an_event_and_a_table(open_incident: Open) -> 
     assert header.question.parameters["window"]["until"] == "2026-11-23T09:00:00.000000Z"
 
 
+def test_what_one_cell_writes_into_a_table_no_other_sees(open_incident: Open) -> None:
+    incident = open_incident(source("sync-jobs", ROWS))
+    mine = incident.observe()["sync-jobs"].frame
+    mine["count"] = 0
+    mine.loc[0, "key"] = "changed"
+    other = incident.observed("sync-jobs").frame
+    assert list(other["count"]) == [3, pd.NA]
+    assert "changed" not in set(other["key"])
+
+
 def test_one_source_that_fails_leaves_the_others_alone(open_incident: Open) -> None:
     incident = open_incident(
         source("alarms", ROWS), source("logs", DENIED), source("metrics", ZeroDivisionError("by zero"))

@@ -54,7 +54,8 @@ class RecordKeeper:
     The file is right at every moment: cells that ran say ``completed``, the one that runs says ``running``,
     the others ``pending``, and until the run is over a banner at the top says that the record is not
     finished. So a process that is killed outright leaves a record that tells the truth, as does one that
-    ends in any other way.
+    ends in any other way. The first save and the last are on the disk when they return; those between may be
+    lost with the machine's power.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ class RecordKeeper:
         self._note_run(Stop("running", "", ""), exception=None)
         if self.path:
             sweep(self.path)
-        self.save()
+        self.save(durable=True)
 
     def skipped(self, index: int) -> None:
         """Cell ``index`` holds nothing to run."""
@@ -140,12 +141,12 @@ class RecordKeeper:
         if stop is None:
             self._note_run(None, exception=None)
             self._tell(None)
-            self.save()
+            self.save(durable=True)
             return ""
         if self._clean is not None:
             stop = replace(stop, value=self._clean(stop.value))
         self._note_run(stop, exception=True)
-        self.save()
+        self.save(durable=True)
         self.nb.cells = [*self._banner(), *self.nb.cells]
         return headline(stop, self._where(stop.cell))
 
@@ -156,14 +157,14 @@ class RecordKeeper:
         """Code cells that ran to their end."""
         return self._count("completed")
 
-    def save(self) -> None:
+    def save(self, *, durable: bool = False) -> None:
         """Writes the record as it stands. Raises StorageError when the disk refuses."""
         if self.path:
             running = next((i for i in self._code if self._status(i) == "running"), None)
             if running is not None:
                 self.changed(running)
             text = self._text.text(self.nb, self._banner())
-            write_atomically(self.path, text.encode("utf-8", errors="backslashreplace"))
+            write_atomically(self.path, text.encode("utf-8", errors="backslashreplace"), durable=durable)
         self._saved_at = self.clock.now()
 
     def _banner(self) -> list[Any]:

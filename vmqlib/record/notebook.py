@@ -30,6 +30,7 @@ __all__ = [
     "RECORD_MIME",
     "RunResult",
     "parameters_of",
+    "prepare",
     "read_record",
     "render",
     "run",
@@ -264,11 +265,24 @@ def _execute(job: _Job, output: Path) -> Any:
             kernel.close()
 
 
-def _papermill(job: _Job, output: Path, parameters: dict[str, Any], kernel: KernelHandle) -> Any:
+def prepare() -> None:
+    """Imports what :func:`run` needs and makes the checker of the notebook format, which takes as long as to
+    draw a plot: for a thread, while something else is waited for."""
     from vmqlib.record._quick import quick_imports
 
     with quick_imports():
-        import papermill
+        import nbformat.validator
+        import papermill  # noqa: F401
+    from vmqlib.record import _execution, _keeper  # noqa: F401
+
+    checker: Any = nbformat.validator.get_validator
+    checker(4, 5)
+
+
+def _papermill(job: _Job, output: Path, parameters: dict[str, Any], kernel: KernelHandle) -> Any:
+    prepare()
+    import papermill
+
     return papermill.execute_notebook(
         str(job.template).replace("{", "{{").replace("}", "}}"),  # papermill fills in what stands in braces
         None,

@@ -79,8 +79,21 @@ def temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int = 0o644, replace: bool = True) -> None:
+def write_atomically(
+    path: Path, content: bytes, *, mode: int = 0o644, replace: bool = True, durable: bool = True
+) -> None:
     """Writes a whole file or nothing: temporary file, fsync, rename, fsync of the folder.
+
+    Parameters
+    ----------
+    path, content, mode:
+        The file.
+    replace:
+        Whether it may be there already.
+    durable:
+        False leaves the two fsyncs out, some milliseconds that the disk takes: whoever looks sees the old
+        file or the new one, also when this process is killed; only a loss of power may cost the file. For
+        what is soon written again.
 
     Raises
     ------
@@ -96,13 +109,15 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644, replace: 
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
-                sync_file(file.fileno())
+                if durable:
+                    sync_file(file.fileno())
             if replace:
                 draft.replace(path)
         if not replace:
             link_or_rename(draft, path)
-        with storage_errors(path):
-            sync_folder(path.parent)
+        if durable:
+            with storage_errors(path):
+                sync_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)

@@ -203,7 +203,10 @@ def page_to_record(
 
     clock = clock or SystemClock()
     aws = _aws(settings, clock)
-    with kernel or start_kernel(offline=True) as started:
+    # Here, and not by two threads at once: papermill imports it, too.
+    import boto3.session  # noqa: F401
+
+    with kernel or start_kernel(offline=True) as started, _preparing() as ready:
         incident = open_incident(
             settings,
             aws,
@@ -215,13 +218,13 @@ def page_to_record(
         )
         progress(f"{incident.id}: asking AWS")
         try:
-            with _preparing():
-                look(
-                    incident,
-                    since=since,
-                    logs_since=logs_since,
-                    progress=lambda name: progress(f"observed {name}"),
-                )
+            look(
+                incident,
+                since=since,
+                logs_since=logs_since,
+                progress=lambda name: progress(f"observed {name}"),
+            )
+            ready()
             progress("writing the record")
             return write_record(incident, kernel=started)
         except (KeyboardInterrupt, Interrupted) as error:
@@ -260,22 +263,19 @@ def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> R
 
 
 @contextmanager
-def _preparing() -> Iterator[None]:
-    """Imports what runs the notebook while AWS is being asked.
+def _preparing() -> Iterator[Callable[[], None]]:
+    """Gets ready what runs the notebook while AWS is being asked; gives what waits until it is.
 
     What exports it is imported later, by the run itself, while its cells run and this process only waits.
     """
+    from vmqlib.record.notebook import prepare
 
-    def load() -> None:
-        from vmqlib.record._quick import quick_imports
-
-        with quick_imports():
-            import papermill  # noqa: F401
-
-    thread = threading.Thread(target=load, name="vmq-prepare", daemon=True)
+    thread = threading.Thread(target=prepare, name="vmq-prepare", daemon=True)
     thread.start()
-    yield
-    thread.join()
+    try:
+        yield thread.join
+    finally:
+        thread.join()  # a process that ends while one of its threads imports may crash
 
 
 def _aws(settings: Settings, clock: Clock) -> Aws:
