@@ -25,10 +25,12 @@ import bench_open
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
-BENCHES: dict[str, Callable[[], str]] = {
-    "open": lambda: bench_open.markdown(bench_open.bench()),
-    "logs": lambda: bench_logs.markdown(bench_logs.run()),
-    "journal": lambda: bench_journal.markdown(bench_journal.run()),
+BENCHES: dict[str, Callable[[bool], str]] = {
+    "open": lambda quick: bench_open.markdown(bench_open.bench(1 if quick else 5)),
+    "logs": lambda quick: bench_logs.markdown(bench_logs.run(*((20_000, 2_000) if quick else ()))),
+    "journal": lambda quick: bench_journal.markdown(
+        bench_journal.bench(Path.cwd(), **({"appends": 20, "events": 1_000, "rounds": 1} if quick else {}))
+    ),
 }
 
 
@@ -57,16 +59,16 @@ def main() -> None:
     assert __doc__
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", choices=BENCHES, help="one of them")
+    parser.add_argument("--quick", action="store_true", help="small sizes: whether it runs, not how fast")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     given = parser.parse_args()
-    page = PAGE.read_text("utf-8")
     for name, bench in BENCHES.items():
         if given.only in (None, name):
-            made = bench()
+            made = bench(given.quick)
             print(f"\n## {name}\n\n{made}", flush=True)
-            page = put(page, name, made)
-    if given.write:
-        PAGE.write_text(put(page, "machine", machine()), "utf-8")
+            if given.write:
+                page = put(PAGE.read_text("utf-8"), name, made)
+                PAGE.write_text(put(page, "machine", machine()), "utf-8")
 
 
 if __name__ == "__main__":
