@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from vmqlib.awserrors import InvalidRequest, aws_errors
 from vmqlib.times import Clock, SystemClock
@@ -155,15 +155,7 @@ class Aws:
         )
         with aws_errors(f"{service}:client"):
             if self._session is None:
-                self._session = _session(self.region)
+                import boto3.session
+
+                self._session = boto3.session.Session(region_name=self.region)
             return self._session.client(service, config=config)  # type: ignore[call-overload]
-
-
-def _session(region: str) -> Session:
-    import boto3.session
-    import botocore.session
-
-    core = botocore.session.get_session()
-    # botocore looks into four hundred folders, once for each kind of model, to learn what services there are.
-    core.get_component("data_loader").list_available_services = lambda _: list(get_args(Service))
-    return boto3.session.Session(region_name=region, botocore_session=core)
