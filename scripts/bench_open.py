@@ -117,6 +117,8 @@ def bench(pairs: int = 5) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="vmq-bench-") as name, served("sync-failed") as aws:
         folder = Path(name)
         env = {**aws, "VMQ_INCIDENTS": str(folder / "incidents")}
+        # Where modules come from a wheel they are compiled; in a checkout the first run does it, if it may.
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
         empty = folder / "empty.ipynb"
         empty.write_text(json.dumps(EMPTY), "utf-8")
         stock = [str(BIN / "papermill"), str(empty), str(folder / "out.ipynb")]

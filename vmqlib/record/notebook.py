@@ -283,6 +283,11 @@ def _papermill(job: _Job, output: Path, parameters: dict[str, Any], kernel: Kern
     prepare()
     import papermill
 
+    if job.page:
+        # The exporter takes as long to import as several cells to run; from here on we mostly wait for the kernel.
+        from vmqlib.record.html import preload
+
+        threading.Thread(target=preload, name="vmq-preload", daemon=True).start()
     return papermill.execute_notebook(
         str(job.template).replace("{", "{{").replace("}", "}}"),  # papermill fills in what stands in braces
         None,
@@ -293,26 +298,12 @@ def _papermill(job: _Job, output: Path, parameters: dict[str, Any], kernel: Kern
         progress_bar=False,
         record_path=output,
         kernel=kernel,
-        progress=_preloading(job.progress) if job.page else job.progress,
+        progress=job.progress,
         run_timeout=job.deadline,
         execution_timeout=job.cell_timeout,
         clock=job.clock,
         clean=job.clean,
     )
-
-
-def _preloading(tell: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
-    """Tells on, and imports the exporter as soon as the first cell runs: from then on we only wait."""
-
-    def told(progress: Progress) -> None:
-        if progress.done == 0:
-            from vmqlib.record.html import preload
-
-            threading.Thread(target=preload, name="vmq-preload", daemon=True).start()
-        if tell is not None:
-            tell(progress)
-
-    return told
 
 
 def _cells_run(nb: Any) -> int:
