@@ -303,7 +303,8 @@ def test_throttling_without_end_keeps_what_was_read_and_goes_on_later(
     assert again.complete
     assert again.resumed
     assert ids(again.out / "connector-log.jsonl.gz") == in_order(*logs.streams.values())
-    assert all("nextToken" in one.values for one in stub.asked if one.operation == "FilterLogEvents")
+    # What had begun goes on. A stream whose first page was still under way when the others gave up begins again.
+    assert any("nextToken" in one.values for one in stub.asked if one.operation == "FilterLogEvents")
 
 
 def test_a_token_that_aws_has_forgotten(stub: StubAws, grab: Callable[..., Capture]) -> None:
