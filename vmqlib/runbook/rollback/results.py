@@ -1,0 +1,264 @@
+"""What came of a rollback: the apply, the verification, and where the whole thing stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vmqlib.runbook.rollback.items import TargetKind
+from vmqlib.times import show_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vmqlib.runbook.rollback.plan import Plan
+
+__all__ = ["DIFFERENCE_COLUMNS", "Applied", "Difference", "Ending", "Problem", "Status", "Verification"]
+
+Ending = Literal["applied", "changed", "failed", "interrupted", "unfinished"]
+"""``applied``: every item was carried out. ``changed``: the same, but for those that somebody else had changed
+meanwhile, which were left alone. ``failed``: AWS refused some for good. ``interrupted``: stopped before the end.
+``unfinished``: begun, and nothing was heard of it since (it is still under way, or it was killed)."""
+
+DIFFERENCE_COLUMNS = ("key", "problem", "planned", "found", "since", "detail")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One item that was not carried out.
+
+    Parameters
+    ----------
+    key:
+        The object's key.
+    result:
+        ``failed``, or ``changed`` (somebody else changed it; it was left alone).
+    code:
+        AWS's error code, or one of the kit's.
+    problem, hint:
+        A sentence each: what happened, what to do.
+    """
+
+    key: str
+    result: str
+    code: str = ""
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """How an apply ended.
+
+    Parameters
+    ----------
+    digest:
+        Of the plan.
+    kind:
+        Where the plan went back to; ``undo`` for one that takes a rollback back.
+    ending:
+        See :data:`Ending`.
+    done, found:
+        Items that were carried out, and that had been already (by a run that was killed before it could say so).
+    changed, failed, left:
+        Items that somebody else had changed, that AWS refused, that were not come to.
+    seconds:
+        How long it took.
+    at:
+        When it ended; for an unfinished one, when it began.
+    by:
+        The user who did it.
+    log:
+        The apply log, a file in the incident's folder ``rollback/``.
+    log_sha256:
+        Its SHA-256 when it ended; empty when it has not.
+    problems:
+        The first items that were changed or failed.
+    undone:
+        Whether it was taken back later.
+    """
+
+    digest: str
+    kind: TargetKind
+    ending: Ending
+    done: int = 0
+    found: int = 0
+    changed: int = 0
+    failed: int = 0
+    left: int = 0
+    seconds: float = 0.0
+    at: datetime | None = None
+    by: str = ""
+    log: str = ""
+    log_sha256: str = ""
+    problems: tuple[Problem, ...] = ()
+    undone: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether every item was carried out."""
+        return self.ending == "applied"
+
+    @property
+    def restored(self) -> int:
+        """Items that are as planned now: done and found."""
+        return self.done + self.found
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for people."""
+        verb = "Taken back" if self.kind == "undo" else "Restored"
+        parts = [f"{verb}: {_objects(self.restored)}"]
+        parts += [f"{self.changed} changed by somebody else and left alone"] * bool(self.changed)
+        parts += [f"{self.failed} refused"] * bool(self.failed)
+        parts += [f"{self.left} not come to"] * bool(self.left)
+        begun = {"interrupted": " Interrupted.", "unfinished": " It has not ended."}.get(self.ending, "")
+        return f"{', '.join(parts)}.{begun}"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One key that is not as it should be after the rollback.
+
+    Parameters
+    ----------
+    key:
+        The object's key.
+    problem:
+        ``not applied``; ``changed by somebody else``; ``other content``; ``missing``; ``changed in between`` (somebody
+        wrote it between planning and applying, and our version lies on top of theirs).
+    planned:
+        The version that was to be visible, or ``gone``.
+    found:
+        The version that is there now, ``deleted``, or ``nothing``.
+    since:
+        Its LastModified, as :func:`vmqlib.times.iso` writes it; empty where there is none. Who it was S3 does not say.
+    detail:
+        One sentence for people.
+    """
+
+    key: str
+    problem: str
+    planned: str
+    found: str
+    since: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The bucket after a rollback, compared with its plan.
+
+    Parameters
+    ----------
+    digest:
+        Of the plan.
+    at:
+        When the bucket was listed.
+    ok:
+        Whether there is no difference.
+    checked:
+        Keys of the plan that were compared.
+    matching:
+        How many of them are as planned.
+    counts:
+        Differences by problem.
+    first:
+        The first differences; all of them are in :attr:`differences`.
+    held:
+        Keys that the plan held back (BLOCKED): not restored, by code. No difference from the plan, but told.
+    held_first:
+        The first of them.
+    outside:
+        Keys within the scope, but not in the plan, that changed since it was made.
+    outside_first:
+        The first of them.
+    path:
+        The file with all differences.
+    """
+
+    digest: str
+    at: datetime
+    ok: bool
+    checked: int
+    matching: int
+    counts: Mapping[str, int] = field(default_factory=dict)
+    first: tuple[Difference, ...] = ()
+    held: Mapping[str, int] = field(default_factory=dict)
+    held_first: tuple[str, ...] = ()
+    outside: int = 0
+    outside_first: tuple[Difference, ...] = ()
+    path: Path | None = None
+
+    @property
+    def differences(self) -> pd.DataFrame:
+        """Every difference: the columns of :class:`Difference`."""
+        import pandas as pd
+
+        rows: Any = [[getattr(each, name) for name in DIFFERENCE_COLUMNS] for each in self.first]
+        if self.path is not None and sum(self.counts.values()) > len(self.first):
+            rows = json.loads(self.path.read_bytes())["differences"]
+        return pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS), dtype="str")
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for people."""
+        if self.ok:
+            said = f"{_objects(self.matching)} as planned"
+        else:
+            wrong = ", ".join(f"{count} {problem}" for problem, count in self.counts.items())
+            said = f"{self.matching} of {_objects(self.checked)} as planned; {wrong}"
+        if held := sum(self.held.values()):
+            said += f"; {held} held back and not restored"
+        if self.outside and self.ok:
+            said += f"; {self.outside} outside the plan changed since"
+        return f"Verified at {show_time(self.at)}: {said}."
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where the rollback of an incident stands; from its journal and folder alone.
+
+    Parameters
+    ----------
+    state:
+        ``none``: nothing was planned. ``planned``: the newest plan was not applied. ``unfinished`` and ``interrupted``:
+        an apply did not come to its end. ``failed``, ``changed``: it did, but for some items. ``applied``: as planned.
+        ``differs``: a look afterwards found differences. ``verified``: it found none. ``undone``: all was taken back.
+    plan:
+        The newest plan (of an undo, too); ``None`` where there is none or it cannot be read.
+    applied:
+        The newest apply, of that plan or an earlier one.
+    applies:
+        Every apply, oldest first: one entry for each plan.
+    verification:
+        The newest verification of what was applied, and made after that.
+    problem:
+        Why the plan cannot be read; empty when it can.
+    command:
+        What to type next; empty when nothing remains of step 3.
+    """
+
+    state: str = "none"
+    plan: Plan | None = None
+    applied: Applied | None = None
+    applies: tuple[Applied, ...] = ()
+    verification: Verification | None = None
+    problem: str = ""
+    command: str = ""
+
+    @property
+    def restored(self) -> bool:
+        """Whether objects are restored now: something was applied, and not taken back."""
+        standing = [
+            each for each in self.applies if each.kind != "undo" and each.restored and not each.undone
+        ]
+        return bool(standing)
+
+
+def _objects(count: int) -> str:
+    return f"{count:,} object{'' if count == 1 else 's'}"
