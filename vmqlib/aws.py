@@ -15,6 +15,7 @@ from vmqlib.times import Clock, SystemClock
 
 if TYPE_CHECKING:
     from boto3.session import Session
+    from botocore.credentials import Credentials
     from mypy_boto3_cloudtrail import CloudTrailClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -69,7 +70,7 @@ class Aws:
     def __init__(self, settings: Settings, clock: Clock | None = None, *, max_attempts: int = 5) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
-        self._max_attempts = max_attempts
+        self.max_attempts = max_attempts
         self._lock = threading.RLock()
         self._asking = threading.Lock()
         self._session: Session | None = None
@@ -109,10 +110,31 @@ class Aws:
                 self._clients[service] = self._make(service)
             return self._clients[service]
 
-    def own_client(self, service: Service) -> Any:
-        """A client that nobody else holds, for a reader that hooks into how answers are parsed."""
+    def own_client(self, service: Service, *, region: str = "") -> Any:
+        """A client that nobody else holds, for whoever hooks into how requests are made or answers are parsed.
+
+        ``region`` is one other than the settings' own: a bucket's, for instance.
+        """
         with self._lock:
-            return self._make(service)
+            return self._make(service, region)
+
+    def credentials(self) -> Credentials:
+        """boto3's credentials, which refresh themselves (SSO, roles): freeze them for each request.
+
+        Raises
+        ------
+        CredentialsMissing
+            There are none.
+        AwsError
+            boto3 cannot be set up: an unknown profile, a broken config file.
+        """
+        from botocore.exceptions import NoCredentialsError
+
+        with self._lock, aws_errors("sts:credentials"):
+            found = self._opened().get_credentials()
+            if found is None:
+                raise NoCredentialsError
+            return found
 
     def close(self) -> None:
         """Closes the connections of every client. A later call opens new ones."""
@@ -140,7 +162,14 @@ class Aws:
                 self._caller = Caller(account=answer["Account"], arn=arn, user=user)
             return self._caller
 
-    def _make(self, service: str) -> Any:
+    def _opened(self) -> Session:
+        if self._session is None:
+            import boto3.session
+
+            self._session = boto3.session.Session(region_name=self.region)
+        return self._session
+
+    def _make(self, service: str, region: str = "") -> Any:
         from botocore.config import Config
 
         from vmqlib import __version__
@@ -149,13 +178,9 @@ class Aws:
             connect_timeout=_CONNECT_S,
             read_timeout=_READ_S,
             # botocore counts the first try, too, under this name.
-            retries={"mode": "standard", "total_max_attempts": self._max_attempts},
+            retries={"mode": "standard", "total_max_attempts": self.max_attempts},
             user_agent_extra=f"vmq/{__version__}",
             max_pool_connections=_POOL,
         )
         with aws_errors(f"{service}:client"):
-            if self._session is None:
-                import boto3.session
-
-                self._session = boto3.session.Session(region_name=self.region)
-            return self._session.client(service, config=config)  # type: ignore[call-overload]
+            return self._opened().client(service, region_name=region or None, config=config)  # type: ignore[call-overload]

@@ -23,7 +23,7 @@ from vmqlib.errors import (
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
 
-__all__ = ["InvalidRequest", "aws_errors"]
+__all__ = ["InvalidRequest", "aws_errors", "translated"]
 
 # The permission is named after another call than the one made.
 _PERMISSIONS = {
@@ -115,13 +115,14 @@ def aws_errors(operation: str, resource: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raised = _translate(error, operation, resource)
+        raised = translated(error, operation, resource)
         if raised is None:
             raise
         raise raised from error
 
 
-def _translate(error: Exception, operation: str, resource: str) -> AwsError | None:
+def translated(error: Exception, operation: str, resource: str = "") -> AwsError | None:
+    """What :func:`aws_errors` would raise for ``error``; ``None``: it is not of boto3 or AWS."""
     from botocore.exceptions import BotoCoreError, ClientError
     from urllib3.exceptions import HTTPError, LocationParseError
 
