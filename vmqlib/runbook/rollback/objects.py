@@ -1,0 +1,384 @@
+"""What is asked of S3 for one key: look at what is to come back, bring it back, tell what became of it.
+
+One try each: whoever calls retries. No version is ever destroyed: an old version is copied on top, or a delete marker
+is put on top, and only while the key's current entry is the planned one (If-Match, If-None-Match).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from vmqlib.errors import (
+    AccessDenied,
+    AwsError,
+    CredentialsExpired,
+    CredentialsMissing,
+    ResourceMissing,
+    Throttled,
+    Unreachable,
+)
+from vmqlib.runbook.rollback import looking, multipart, properties, thaw
+from vmqlib.runbook.rollback.items import CHANGES, NOTHING, Entry, Item
+from vmqlib.times import parse_iso, show_time
+
+if TYPE_CHECKING:
+    from vmqlib.runbook.rollback.thaw import Thaw
+    from vmqlib.s3 import S3, Answer
+
+__all__ = ["MULTIPART_ABOVE", "Objects", "Outcome", "Result"]
+
+#: Bytes that CopyObject can copy.
+MULTIPART_ABOVE = 5 * 1024**3
+
+Result = Literal["done", "found", "changed", "failed"]
+
+_WITH_CHECKSUM = {"x-amz-checksum-mode": "ENABLED"}
+_BUSY = frozenset({"ConditionalRequestConflict", "OperationAborted", "409"})
+_UNMET = _BUSY | {"PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404"}
+_ARCHIVED = frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"})
+_READ, _COPY, _DELETE = "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one item.
+
+    Parameters
+    ----------
+    result:
+        ``done``: our request was answered. ``found``: it had been carried out already (a lost answer, a killed run).
+        ``changed``: the key is not what was planned for; somebody else's change was left alone. ``failed``: refused for
+        good.
+    version_id, etag:
+        Of the version or marker that is now on top; empty where that is not known.
+    code:
+        For ``failed``, for programs: ``archived``, ``sse-c``, ``no-permission``, ``missing``, else S3's own code.
+    problem, hint:
+        For people: what happened, what to do.
+    """
+
+    result: Result
+    version_id: str = ""
+    etag: str = ""
+    code: str = ""
+    problem: str = ""
+    hint: str = ""
+
+
+class Objects:
+    """One bucket's objects, for a rollback. Safe to share between threads.
+
+    Parameters
+    ----------
+    s3:
+        The bucket.
+    multipart_above:
+        Bytes above which a version is copied in parts.
+    part_size:
+        Bytes of a part, unless the version was made of others.
+    thaw:
+        How a version that turns out to be archived is restored at once; ``None``: it is not.
+    """
+
+    def __init__(
+        self,
+        s3: S3,
+        *,
+        multipart_above: int = MULTIPART_ABOVE,
+        part_size: int = multipart.PART,
+        thaw: Thaw | None = None,
+    ) -> None:
+        self.s3 = s3
+        self._multipart_above = multipart_above
+        self._part_size = part_size
+        self._thaw = thaw
+
+    # --- when planning
+
+    def inspect(self, item: Item) -> Item:
+        """Looks at the version that is to come back (s3:HeadObject with its version).
+
+        Returns
+        -------
+        The item with ``properties``; or BLOCKED: ``archived``, ``sse-c``, ``no-permission``, ``missing``. An item that
+        copies nothing comes back as it is.
+
+        Raises
+        ------
+        AwsError
+            S3 cannot be asked at all: no answer, throttled, no credentials.
+        """
+        if item.action not in ("COPY", "UNDELETE"):
+            return item
+        target = item.target
+        try:
+            head = self._head(item.key, target.version_id)
+        except ResourceMissing:
+            return _blocked(
+                item,
+                "missing",
+                "The version to restore is no longer there: it expired or was deleted since it was listed.",
+                "Plan again.",
+            )
+        except (CredentialsExpired, CredentialsMissing, Throttled, Unreachable):
+            raise
+        except AwsError as error:  # an answer to HEAD has no body, so it does not say why
+            return self._unreadable(item, error)
+        etag = head.get("etag", "").strip('"')
+        if target.version_id == "null" and target.etag and etag != target.etag:
+            reason = "The null version to restore was overwritten since it was listed."
+            return _blocked(item, "missing", reason, "Plan again.")
+        if held := thaw.held_back(self.s3.bucket, item.key, target.version_id, head):
+            return _blocked(item, "archived", *held)
+        return replace(
+            item, properties=properties.copy_headers(head), reason=item.reason or _worth_knowing(head)
+        )
+
+    def _head(self, key: str, version_id: str) -> Mapping[str, str]:
+        return self.s3.ask(
+            "HEAD", key, query={"versionId": version_id}, headers=_WITH_CHECKSUM, operation=_READ
+        ).headers
+
+    def _unreadable(self, item: Item, error: AwsError) -> Item:
+        """Why HEAD was refused: a GET of the first byte is refused for the same reason, and says it."""
+        query, first = {"versionId": item.target.version_id}, {"range": "bytes=0-0"}
+        answer = self.s3.send("GET", item.key, query=query, headers=first)
+        if answer.status >= 300:
+            error = self.s3.refuse(answer, _READ, self._arn(item.key))
+        if isinstance(error, AccessDenied):
+            return _blocked(item, "no-permission", error.message, error.hint)
+        if b"Server Side Encryption" in answer.body:
+            return _blocked(
+                item,
+                "sse-c",
+                "The version to restore is encrypted with a key that its writer keeps (SSE-C): S3 cannot copy it "
+                "without that key.",
+                "Whoever holds the key must copy the version back by hand.",
+            )
+        return _blocked(item, error.code or "unreadable", error.message, error.hint)
+
+    def thaw(self, item: Item, *, days: int = 7, tier: str = "Standard") -> None:
+        """Asks for a readable copy of an archived version (s3:RestoreObject). Nothing happens where one was asked for.
+
+        Parameters
+        ----------
+        days:
+            How long the copy is kept.
+        tier:
+            ``Standard``, ``Bulk`` or ``Expedited``.
+
+        Raises
+        ------
+        AwsError
+            Refused.
+        ValueError
+            For other days or tiers than there are.
+        """
+        self._restore(item, thaw.Thaw(days, tier))
+
+    def _restore(self, item: Item, how: Thaw) -> None:
+        body = thaw.request(how, item.target.storage_class)
+        query = {"restore": "", "versionId": item.target.version_id}
+        answer = self.s3.send("POST", item.key, query=query, body=body)
+        if answer.status >= 300:
+            error = self.s3.refuse(answer, "s3:RestoreObject", self._arn(item.key))
+            if error.code != "RestoreAlreadyInProgress":
+                raise error
+
+    # --- when applying
+
+    def apply(self, item: Item, *, in_doubt: bool = False) -> Outcome:
+        """Carries out one item: one request, when its properties are known and it is not too big.
+
+        Parameters
+        ----------
+        in_doubt:
+            An earlier try may have been carried out: looks first.
+
+        Raises
+        ------
+        Throttled
+            Surely not done: try again.
+        NoAnswer, Unreachable
+            Perhaps done: try again with ``in_doubt``.
+        CredentialsExpired, CredentialsMissing
+            Surely not done, and nothing else would be.
+        ValueError
+            The item changes nothing.
+        """
+        if item.action not in CHANGES:
+            raise ValueError(f"{item.action} is nothing to apply")
+        if in_doubt and (outcome := self._became(item)):
+            return outcome
+        if item.action != "DELETE" and item.properties is None:
+            item = self.inspect(item)
+            if item.action == "BLOCKED":
+                return Outcome("failed", code=item.code, problem=item.reason, hint=item.remedy)
+        operation = _DELETE if item.action == "DELETE" else _COPY
+        try:
+            answer = self._request(item)
+            said = multipart.fields(answer.body) if answer.body else {}
+            if answer.status >= 300 or said.get("") == "Error":
+                raise self.s3.refuse(answer, operation, self._arn(item.key))
+        except (CredentialsExpired, CredentialsMissing, Throttled, Unreachable):
+            raise
+        except AwsError as error:
+            return self._refused(item, error)
+        if item.action != "DELETE" and not said.get("ETag"):
+            raise Unreachable(
+                f"The answer to the copy of {self._arn(item.key)} was cut short.",
+                hint="Look whether it was made, then repeat.",
+                operation=_COPY,
+            )
+        return Outcome("done", answer.headers.get("x-amz-version-id", ""), said.get("ETag", "").strip('"'))
+
+    def _request(self, item: Item) -> Answer:
+        """The one request that changes something, under its condition."""
+        if_current = {"if-match": f'"{item.current.etag}"'}
+        if item.action == "DELETE":
+            return self.s3.send("DELETE", item.key, headers=if_current)
+        condition = {"if-none-match": "*"} if item.action == "UNDELETE" else if_current
+        target = item.target
+        if target.size > self._multipart_above:
+            return multipart.copy_in_parts(
+                self.s3, item.key, target.version_id, condition, part_size=self._part_size
+            )
+        headers = {
+            **(item.properties or {}),
+            **condition,
+            "x-amz-copy-source": multipart.source_header(self.s3.bucket, item.key, target.version_id),
+            "x-amz-metadata-directive": "COPY",
+            "x-amz-tagging-directive": "COPY",
+        }
+        if target.version_id == "null":  # the one version that can be overwritten under its id
+            headers["x-amz-copy-source-if-match"] = f'"{target.etag}"'
+        return self.s3.send("PUT", item.key, headers=headers)
+
+    def _refused(self, item: Item, error: AwsError) -> Outcome:
+        if "Throttl" in error.code or error.code == "RequestTimeout":  # KMS's own, among others
+            raise Throttled(error.message, hint=error.hint, operation=error.operation, code=error.code)
+        if error.code in _UNMET:
+            if outcome := self._became(item):
+                return outcome
+            if error.code in _BUSY:
+                raise Throttled(error.message, hint=error.hint, operation=error.operation, code=error.code)
+            if isinstance(error, ResourceMissing):
+                problem = "The version to restore is no longer there: it expired or was deleted meanwhile."
+                return Outcome("failed", code="missing", problem=problem, hint="Plan again.")
+        if error.code in _ARCHIVED:
+            return self._archived(item)
+        code = "no-permission" if isinstance(error, AccessDenied) else error.code
+        return Outcome("failed", code=code, problem=error.message, hint=error.hint)
+
+    def _archived(self, item: Item) -> Outcome:
+        problem = "The version to restore lies in an archive."
+        if self._thaw is None:
+            hint = "Plan again: the plan then says how to restore it."
+            return Outcome("failed", code="archived", problem=problem, hint=hint)
+        try:
+            self._restore(item, self._thaw)
+        except AwsError as error:
+            return Outcome("failed", code="archived", problem=error.message, hint=error.hint)
+        wait = thaw.waiting_time(item.target.storage_class, self._thaw.tier)
+        return Outcome(
+            "failed",
+            code="archived",
+            problem=f"{problem} A restore was asked for.",
+            hint=f"Plan again in about {wait}.",
+        )
+
+    # --- what is there
+
+    def look(self, key: str) -> tuple[Entry, ...]:
+        """The key's newest entries (at most a dozen), newest first.
+
+        Raises
+        ------
+        AwsError
+            The bucket cannot be listed.
+        """
+        return looking.newest(self.s3, key)
+
+    def still_planned(self, items: Sequence[Item]) -> set[str]:
+        """Which keys are still what was planned for, by version id, which conditions of requests do not know.
+
+        See :func:`vmqlib.runbook.rollback.looking.still_planned`.
+        """
+        return looking.still_planned(self.s3, items)
+
+    def _became(self, item: Item) -> Outcome | None:
+        """What the bucket says: carried out already, changed by somebody else, or (``None``) still as planned."""
+        entries = self.look(item.key)
+        top = entries[0] if entries else NOTHING
+        if looking.is_same(top, item.current):
+            return None
+        below = entries[1] if len(entries) > 1 else NOTHING
+        if looking.is_same(below, item.current) and self._is_ours(item, top):
+            return Outcome("found", top.version_id, top.etag)
+        return _changed(top)
+
+    def _is_ours(self, item: Item, top: Entry) -> bool:
+        if item.action == "DELETE" or top.is_delete_marker:
+            return item.action == "DELETE" and top.is_delete_marker
+        if top.size != item.target.size:
+            return False
+        if top.etag == item.target.etag:
+            return True
+        # Their ETags differ all the same where they are no MD5 of the content; then the rest decides.
+        try:
+            ours, theirs = (self._head(item.key, one.version_id) for one in (item.target, top))
+        except ResourceMissing:
+            return False
+        by_content = (
+            properties.etag_tells(item.target.etag)
+            and properties.etag_tells(top.etag)
+            and not properties.under_key(ours)
+            and not properties.under_key(theirs)
+        )
+        return not by_content and properties.same_properties(ours, theirs)
+
+    def _arn(self, key: str) -> str:
+        return f"arn:aws:s3:::{self.s3.bucket}/{key}"
+
+
+def _blocked(item: Item, code: str, reason: str, remedy: str) -> Item:
+    return replace(item, action="BLOCKED", code=code, reason=reason, remedy=remedy)
+
+
+def _worth_knowing(head: Mapping[str, str]) -> str:
+    """What a person may be surprised by; empty most often."""
+    storage_class = head.get("x-amz-storage-class", "")
+    if storage_class in properties.ARCHIVES:
+        return f"Restored from {storage_class}; the new version is STANDARD, where the connector can read it."
+    held = [
+        text
+        for name, text in (
+            ("x-amz-object-lock-legal-hold", "a legal hold"),
+            ("x-amz-object-lock-mode", "a retention period"),
+        )
+        if head.get(name, "OFF") != "OFF"
+    ]
+    if held:
+        return (
+            f"The old version is under {' and '.join(held)}, and stays so; the copy on top gets what the bucket gives "
+            "to every new object."
+        )
+    return ""
+
+
+def _changed(top: Entry) -> Outcome:
+    if not top.version_id:
+        problem, hint = "Every version of it was deleted for good meanwhile.", "Nothing of it is left."
+        return Outcome("changed", problem=problem, hint=hint)
+    done = "deleted" if top.is_delete_marker else "overwritten"
+    when = f" at {show_time(parse_iso(top.at))}" if top.at else ""
+    what = f"version {top.version_id}" + ("" if top.is_delete_marker else f", {top.size} bytes")
+    return Outcome(
+        "changed",
+        top.version_id,
+        top.etag,
+        problem=f"It was {done} by somebody else{when} ({what}) and was left alone.",
+        hint="Look at it (vmq versions), then plan again.",
+    )
