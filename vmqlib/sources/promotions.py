@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from vmqlib.settings import Settings
     from vmqlib.times import Window
 
-__all__ = ["PREFIX", "SOURCE", "read"]
+__all__ = ["PREFIX", "SOURCE", "near", "read"]
 
 PREFIX = "audit/promotions/"
 
@@ -34,6 +35,7 @@ _COLUMNS = {
     "source_prefix": Column(TEXT, "", "source_staging_prefix: where it was promoted from"),
     "key": Column(TEXT, "", "the audit record's key"),
     "problem": Column(TEXT, "", "what is wrong with the record; empty when nothing is"),
+    "written_at": Column(TIME, "", "when S3 got the record (LastModified): right after the promotion"),
 }
 
 
@@ -48,17 +50,12 @@ def read(aws: Aws, settings: Settings, window: Window, **_: str) -> Reading:
         The bucket or a record cannot be read.
     """
     bucket = settings.bucket_name
-    records: list[tuple[str, datetime]] = []
-    with aws_errors("s3:ListObjectsV2", f"bucket {bucket}"):
-        paginator = aws.client("s3").get_paginator("list_objects_v2")
-        for page in paginator.paginate(Bucket=bucket, Prefix=PREFIX):
-            records.extend((item["Key"], item["LastModified"]) for item in page.get("Contents", []))
-    near = [
+    kept_near = [
         (key, written)
-        for key, written in records
-        if window.since - _SLACK <= written <= window.until + _SLACK and not key.endswith("/")
+        for key, written in _records(aws, bucket)
+        if window.since - _SLACK <= written <= window.until + _SLACK
     ]
-    rows = gather([partial(_record, aws, bucket, key, written) for key, written in near])
+    rows = gather([partial(_record, aws, bucket, key, written) for key, written in kept_near])
     first, last = moment(window.since) or "", moment(window.until) or ""
     kept = sorted(
         (row for row in rows if first <= row["at"] <= last), key=lambda row: (row["at"], row["key"])
@@ -74,8 +71,38 @@ def read(aws: Aws, settings: Settings, window: Window, **_: str) -> Reading:
 SOURCE = Source("promotions", "Promotions from staging", read, _COLUMNS, order=("at",))
 
 
+def near(aws: Aws, settings: Settings, moments: Iterable[datetime]) -> list[Row]:
+    """The rows of this source whose record was written within a day of one of ``moments`` (UTC): one object's history
+    reaches back years, and only what happened around its versions matters.
+
+    Raises
+    ------
+    AwsError
+        The bucket or a record cannot be read.
+    """
+    bucket = settings.bucket_name
+    known = sorted(moments)
+    around = [
+        (key, written)
+        for key, written in _records(aws, bucket)
+        if (at := bisect_left(known, written - _SLACK)) < len(known) and known[at] <= written + _SLACK
+    ]
+    rows = gather([partial(_record, aws, bucket, key, written) for key, written in around])
+    return sorted(rows, key=lambda row: (row["at"], row["key"]))
+
+
+def _records(aws: Aws, bucket: str) -> list[tuple[str, datetime]]:
+    """Key and LastModified of every audit record."""
+    found: list[tuple[str, datetime]] = []
+    with aws_errors("s3:ListObjectsV2", f"bucket {bucket}"):
+        paginator = aws.client("s3").get_paginator("list_objects_v2")
+        for page in paginator.paginate(Bucket=bucket, Prefix=PREFIX):
+            found.extend((item["Key"], item["LastModified"]) for item in page.get("Contents", []))
+    return [(key, written) for key, written in found if not key.endswith("/")]
+
+
 def _record(aws: Aws, bucket: str, key: str, written: datetime) -> Row:
-    empty = {"ci_sha": "", "performed_by": "", "source_prefix": "", "key": key}
+    empty = {"ci_sha": "", "performed_by": "", "source_prefix": "", "key": key, "written_at": moment(written)}
     try:
         with aws_errors("s3:GetObject", f"s3://{bucket}/{key}"):
             body = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -95,6 +122,7 @@ def _record(aws: Aws, bucket: str, key: str, written: datetime) -> Row:
         "source_prefix": _string(content.get("source_staging_prefix")),
         "key": key,
         "problem": "" if at else "the record does not say when (ts)",
+        "written_at": moment(written),
     }
 
 
