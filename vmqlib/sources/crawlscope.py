@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import translate
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CrawlScope", "crawl_scope"]
+__all__ = ["METADATA_SUFFIX", "CrawlScope", "DeletionSafeguard", "crawl_scope"]
 
-_METADATA = ".metadata.json"
+METADATA_SUFFIX = ".metadata.json"
+"""How the name of a document's metadata file ends."""
+
+_DEFAULT_THRESHOLD = 15.0
+
+
+@dataclass(frozen=True)
+class DeletionSafeguard:
+    """Whether a sync holds deletions back (S3 connector: ``enableDeletionProtection``).
+
+    Parameters
+    ----------
+    on:
+        Whether it is switched on.
+    threshold:
+        Percent (``deletionProtectionThreshold``, 15 unless given).
+    """
+
+    on: bool
+    threshold: float = _DEFAULT_THRESHOLD
+
+    def holds_back(self, deletions: int, scanned: int) -> bool:
+        """Whether so many deletions are skipped by a sync that finds ``scanned`` documents: above the threshold of
+        ``100 * deletions / (scanned + deletions)``. All other changes are synced."""
+        return self.on and deletions > 0 and 100 * deletions / (scanned + deletions) > self.threshold
 
 
 @dataclass(frozen=True)
@@ -26,20 +52,38 @@ class CrawlScope:
         Glob patterns on keys; no inclusion pattern means every key.
     acl_key:
         The access control file, which is no document; empty where there is none.
+    safeguard:
+        What the configuration says of deletions; ``None`` where there is none that could be read.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     acl_key: str = ""
+    safeguard: DeletionSafeguard | None = None
 
     def documents(self, keys: pd.Series[str]) -> pd.Series[bool]:
         """Which of these keys are documents: not the ACL file, not a metadata file, and as the patterns say."""
-        there = keys.ne(self.acl_key) & ~keys.str.endswith(_METADATA)
+        there = keys.ne(self.acl_key) & ~keys.str.endswith(METADATA_SUFFIX)
         if self.include:
             there &= keys.str.match(_any(self.include))
         if self.exclude:
             there &= ~keys.str.match(_any(self.exclude))
         return there.astype(bool)
+
+    def is_document(self, key: str) -> bool:
+        """:meth:`documents` for one key: quick, for streams of them."""
+        if key == self.acl_key or key.endswith(METADATA_SUFFIX):
+            return False
+        included, excluded = self._patterns
+        return (included is None or included(key) is not None) and (excluded is None or excluded(key) is None)
+
+    @cached_property
+    def _patterns(self) -> tuple[_Match | None, _Match | None]:
+        found = [re.compile(_any(one)).match if one else None for one in (self.include, self.exclude)]
+        return found[0], found[1]
+
+
+_Match = Callable[[str], re.Match[str] | None]
 
 
 def _any(patterns: Iterable[str]) -> str:
@@ -55,18 +99,31 @@ def crawl_scope(resources: pd.DataFrame, data_source_id: str = "") -> CrawlScope
     if data_source_id:
         sources = sources[sources["id"] == data_source_id]
     configs = sources["config"].dropna()
-    more = _additional(configs.iloc[0]) if len(configs) else {}
+    whole = _read(configs.iloc[0]) if len(configs) else {}
+    more = whole.get("additionalProperties")
+    if not isinstance(more, dict):
+        return CrawlScope()
     acl = str(more.get("aclConfigurationFilePath") or "")
     return CrawlScope(
         include=tuple(more.get("inclusionPatterns") or ()),
         exclude=tuple(more.get("exclusionPatterns") or ()),
         acl_key=acl.split("/", 3)[3] if acl.startswith("s3://") and acl.count("/") > 2 else acl,
+        safeguard=_safeguard({**whole, **more}),
     )
 
 
-def _additional(config: str) -> Mapping[str, Any]:
+def _read(config: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(config).get("additionalProperties")
-    except (ValueError, AttributeError):
+        found = json.loads(config)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _safeguard(config: Mapping[str, Any]) -> DeletionSafeguard | None:
+    """Switch and threshold are text in the connector's template; JSON's own types are taken, too."""
+    on = str(config.get("enableDeletionProtection") or "false").lower() == "true"
+    try:
+        return DeletionSafeguard(on, float(config.get("deletionProtectionThreshold") or _DEFAULT_THRESHOLD))
+    except (TypeError, ValueError):
+        return None

@@ -7,12 +7,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-__all__ = ["CHANGES", "NOTHING", "Action", "Ambiguous", "Entry", "Item", "Scope", "Target", "TargetKind"]
+__all__ = [
+    "ACTIONS",
+    "CHANGES",
+    "NOTHING",
+    "Action",
+    "Ambiguous",
+    "Entry",
+    "Item",
+    "Scope",
+    "Target",
+    "TargetKind",
+]
 
 Action = Literal["COPY", "UNDELETE", "DELETE", "SKIP", "BLOCKED"]
 """COPY: an old version is copied on top of the current one. UNDELETE: the same on top of a delete marker (the marker
-stays in the history). DELETE: a new delete marker. SKIP: changed since, but of the same content. BLOCKED: cannot or must
-not be done now; the item's ``code`` and ``reason`` say why and ``remedy`` what to do."""
+stays in the history). DELETE: a new delete marker. SKIP: changed since, but of the same content. BLOCKED: cannot or
+must not be done now; the item's ``code`` and ``reason`` say why and ``remedy`` what to do."""
+
+ACTIONS: tuple[Action, ...] = ("COPY", "UNDELETE", "DELETE", "SKIP", "BLOCKED")
+"""Every action, in the order in which people are told."""
 
 CHANGES: frozenset[Action] = frozenset({"COPY", "UNDELETE", "DELETE"})
 """The actions that change the bucket."""
@@ -120,8 +134,8 @@ class Item:
         What is to be visible afterwards: the version that is copied, or :data:`NOTHING` / a marker where the key is to
         be gone.
     code:
-        For BLOCKED, in one word for programs: ``ambiguous``, ``unknown`` (a null version written since may have replaced
-        what was there), ``suspended``, ``no-previous``, ``archived``, ``sse-c``, ``no-permission``, ``missing`` …
+        For BLOCKED, in one word for programs: ``ambiguous``, ``unknown`` (what was there at the target cannot be
+        known), ``suspended``, ``no-previous``, ``archived``, ``sse-c``, ``no-permission``, ``missing`` …
     reason, remedy:
         For BLOCKED (and where useful else): one sentence each, for people.
     properties:
