@@ -19,12 +19,12 @@ from vmqlib.errors import (
     Throttled,
     Unreachable,
 )
-from vmqlib.runbook.rollback import looking, multipart, properties, thaw
+from vmqlib.runbook.rollback import looking, multipart, properties, thawing
 from vmqlib.runbook.rollback.items import CHANGES, NOTHING, Entry, Item
 from vmqlib.times import parse_iso, show_time
 
 if TYPE_CHECKING:
-    from vmqlib.runbook.rollback.thaw import Thaw
+    from vmqlib.runbook.rollback.thawing import Thaw
     from vmqlib.s3 import S3, Answer
 
 __all__ = ["MULTIPART_ABOVE", "Objects", "Outcome", "Result"]
@@ -130,7 +130,7 @@ class Objects:
         if target.version_id == "null" and target.etag and etag != target.etag:
             reason = "The null version to restore was overwritten since it was listed."
             return _blocked(item, "missing", reason, "Plan again.")
-        if held := thaw.held_back(self.s3.bucket, item.key, target.version_id, head):
+        if held := thawing.held_back(self.s3.bucket, item.key, target.version_id, head):
             return _blocked(item, "archived", *held)
         return replace(
             item, properties=properties.copy_headers(head), reason=item.reason or _worth_knowing(head)
@@ -176,10 +176,10 @@ class Objects:
         ValueError
             For other days or tiers than there are.
         """
-        self._restore(item, thaw.Thaw(days, tier))
+        self._restore(item, thawing.Thaw(days, tier))
 
     def _restore(self, item: Item, how: Thaw) -> None:
-        body = thaw.request(how, item.target.storage_class)
+        body = thawing.request(how, item.target.storage_class)
         query = {"restore": "", "versionId": item.target.version_id}
         answer = self.s3.send("POST", item.key, query=query, body=body)
         if answer.status >= 300:
@@ -281,7 +281,7 @@ class Objects:
             self._restore(item, self._thaw)
         except AwsError as error:
             return Outcome("failed", code="archived", problem=error.message, hint=error.hint)
-        wait = thaw.waiting_time(item.target.storage_class, self._thaw.tier)
+        wait = thawing.waiting_time(item.target.storage_class, self._thaw.tier)
         return Outcome(
             "failed",
             code="archived",
