@@ -1,0 +1,450 @@
+"""Inside the apply engine: one thread that reads the plan, writes the log and judges, and workers that only send.
+
+Items go in handfuls. A worker looks whether they are still what was planned for; their intents are written with one
+fdatasync; then each is sent. What comes back is judged here: decided, tried again later, or the end of the run.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from vmqlib.errors import (
+    AccessDenied,
+    AwsError,
+    CredentialsExpired,
+    CredentialsMissing,
+    Throttled,
+    Unreachable,
+    VmqError,
+)
+from vmqlib.runbook.rollback.applylog import ApplyLog
+from vmqlib.runbook.rollback.items import CHANGES, Item
+from vmqlib.runbook.rollback.objects import Outcome
+from vmqlib.runbook.rollback.pacing import Rate, Workers
+from vmqlib.runbook.rollback.results import Problem
+
+__all__ = ["Applier", "Dispatcher", "Pace"]
+
+_TICK_S = 0.1
+_FLUSH_S = 0.25  # how long an outcome may wait for the disk
+_IN_A_ROW = 10  # refusals that concern more than their item, with nothing carried out in between, end the run
+_PROBLEMS = 20
+_DECIDED = frozenset({"done", "found", "changed"})
+_GENERAL = frozenset({"AccessDenied", "no-permission", "AllAccessDisabled", "AccountProblem"})
+_HOPELESS = (CredentialsExpired, CredentialsMissing)
+_HOPELESS_CODES = frozenset(
+    {
+        *("ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
+        *("RequestTimeTooSkewed", "NoSuchBucket"),
+    }
+)
+
+
+class Applier(Protocol):
+    """Who asks S3: :class:`vmqlib.runbook.rollback.objects.Objects`."""
+
+    def apply(self, item: Item, *, in_doubt: bool = False) -> Outcome:
+        """One try of one item; ``in_doubt``: it may have been carried out already."""
+        ...
+
+    def still_planned(self, items: Sequence[Item]) -> AbstractSet[str]:
+        """The keys whose current version is still the one in the plan."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast to go.
+
+    Parameters
+    ----------
+    pool:
+        How many workers send.
+    rate:
+        How many items a second; ``None``: as fast as it goes.
+    handful:
+        Items that are looked at, and whose intents are written, together.
+    attempts:
+        How often an item is tried in all.
+    pause:
+        Seconds before the next try, by tries so far and what S3 asked for.
+    sleep:
+        Waits for the rate; ``None``: until the run is to end.
+    monotonic:
+        A clock that never goes back, in seconds.
+    """
+
+    pool: Workers
+    rate: Rate | None
+    handful: int
+    attempts: int
+    pause: Callable[[int, float], float]
+    sleep: Callable[[float], object] | None
+    monotonic: Callable[[], float]
+
+
+class _Job:
+    """An item on its way."""
+
+    __slots__ = ("attempt", "in_doubt", "item", "number", "round")
+
+    def __init__(self, number: int, item: Item, *, in_doubt: bool) -> None:
+        self.number, self.item, self.in_doubt = number, item, in_doubt
+        self.attempt = self.round = 0
+
+
+class _Look:
+    """A handful of items before their intents are written."""
+
+    __slots__ = ("attempt", "jobs", "round")
+
+    def __init__(self, jobs: list[_Job]) -> None:
+        self.jobs = jobs
+        self.attempt = self.round = 0
+
+
+_CHANGED = Outcome(
+    "changed",
+    problem="It was changed by somebody else after the plan was made, and was left alone.",
+    hint="Look at it (vmq versions), then plan again.",
+)
+_UNSENT = object()  # comes back for what was not sent
+_NUDGE = object()  # in the queue: a handful is to be looked at, before anything else
+
+
+class Dispatcher:
+    """One run. :meth:`run` is a thread's; everything else may be read meanwhile.
+
+    Parameters
+    ----------
+    items:
+        The plan's items with their numbers.
+    objects, log, pace:
+        See :func:`vmqlib.runbook.rollback.engine.run`.
+    stop:
+        Set by whoever wants it to end.
+    """
+
+    def __init__(
+        self,
+        items: Iterator[tuple[int, Item]],
+        objects: Applier,
+        log: ApplyLog,
+        pace: Pace,
+        stop: threading.Event,
+    ) -> None:
+        self.counts = {"done": 0, "found": 0, "changed": 0, "failed": 0}
+        self.given_up = self.retries = self.throttled = 0
+        self.problems: list[Problem] = []
+        self.error: VmqError | None = None
+        self.crash: BaseException | None = None
+        self._items, self._objects, self._log, self._pace, self._stop = items, objects, log, pace, stop
+        self._window = 3 * pace.handful + (0 if pace.rate else pace.pool.most)
+        self._queue: SimpleQueue[Any] = SimpleQueue()  # jobs, nudges, and None for the end
+        self._looks: deque[_Look] = deque()
+        self._looking = 0
+        self._back: deque[tuple[_Job | _Look, Any]] = deque()
+        self._later: list[tuple[float, int, _Job | _Look]] = []
+        self._order = itertools.count()
+        self._ready: list[_Job] = []
+        self._more = True
+        self._out = 0  # items that were read and are neither decided nor given up
+        self._streak = 0
+        self._flushed = pace.monotonic()
+        self._wake = threading.Event()
+        self._halt = threading.Event()
+        self._hungry = False
+
+    def run(self) -> None:
+        """Carries everything out and ends with nothing under way. Errors are found in ``error`` and ``crash``."""
+        names = (f"rollback-{index}" for index in range(self._pace.pool.most))
+        workers = [threading.Thread(target=self._work, args=(i,), name=name) for i, name in enumerate(names)]
+        started = []
+        try:
+            for worker in workers:
+                worker.start()
+                started.append(worker)
+            while self._out or (self._more and not self._halted):
+                for step in (self._feed, self._wait, self._collect, self._send, self._flush):
+                    self._guarded(step)
+        except BaseException as error:  # noqa: BLE001 - raised where the run was started
+            self.crash = self.crash or error
+        finally:
+            for _ in started:
+                self._queue.put(None)
+            self._pace.pool.release()
+            for worker in started:
+                worker.join()
+            self._guarded(self._log.flush)
+
+    def rest(self) -> int:
+        """Reads the plan to its end; how many items that were never come to are undecided."""
+        undecided = (
+            item.action in CHANGES and self._log.state(number) not in _DECIDED for number, item in self._items
+        )
+        return sum(undecided)
+
+    # -- the workers
+
+    def _work(self, index: int) -> None:
+        pool, queue, back, low = self._pace.pool, self._queue, self._back, self._pace.handful
+        while True:
+            pool.admit(index)
+            entry = queue.get()
+            if entry is None:
+                return
+            if index >= pool.limit:  # fewer were asked for while this one waited
+                queue.put(entry)
+                continue
+            while self._looks:  # first of all: what they let through is what the others will be short of
+                with suppress(IndexError):
+                    look = self._looks.popleft()
+                    back.append((look, self._ask(look)))
+                    self._wake.set()
+            if entry is _NUDGE:
+                continue
+            back.append((entry, self._ask(entry)))
+            waiting = queue.qsize()
+            if not waiting or (self._hungry and waiting < low):
+                self._hungry = False
+                self._wake.set()
+
+    def _ask(self, entry: _Job | _Look) -> Any:
+        pool = self._pace.pool
+        try:
+            if self._stop.is_set() or self._halt.is_set():
+                return _UNSENT
+            if isinstance(entry, _Look):
+                entry.round = pool.round
+                return self._objects.still_planned([job.item for job in entry.jobs])
+            if self._pace.rate is not None and (
+                not self._pace.rate.take(self._pace.sleep or self._halt.wait) or self._stop.is_set()
+            ):
+                return _UNSENT
+            entry.round = pool.round
+            outcome = self._objects.apply(entry.item, in_doubt=entry.in_doubt)
+        except Throttled as error:
+            pool.slower(entry.round)
+            return error
+        except BaseException as error:  # noqa: BLE001 - judged, and raised where the run was started
+            return error
+        pool.faster()
+        return outcome
+
+    # -- this thread
+
+    @property
+    def _halted(self) -> bool:
+        return self._halt.is_set() or self._stop.is_set()
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except VmqError as error:
+            self._end(error)
+        except BaseException as error:  # noqa: BLE001 - raised where the run was started
+            self.crash = self.crash or error
+            self._halt.set()
+
+    def _end(self, error: VmqError) -> None:
+        self.error = self.error or error
+        self._halt.set()
+
+    def _feed(self) -> None:
+        if self._halted:
+            self._halt.set()
+            return self._drop()
+        now = self._pace.monotonic()
+        while self._later and self._later[0][0] <= now:
+            self._begin(heapq.heappop(self._later)[2])
+        while self._more and self._out + self._pace.handful <= self._window:
+            fresh: list[_Job] = []
+            try:
+                self._read(fresh)
+            finally:
+                if fresh:
+                    self._looking += 1
+                    self._begin(_Look(fresh))
+        return None
+
+    def _begin(self, entry: _Job | _Look) -> None:
+        if isinstance(entry, _Look):
+            self._looks.append(entry)
+            self._queue.put(_NUDGE)
+        else:
+            self._queue.put(entry)
+
+    def _read(self, fresh: list[_Job]) -> None:
+        """The next handful. Whatever may have been asked for before is not looked at but asked in doubt."""
+        taken = 0
+        try:
+            for number, item in self._items:
+                if item.action not in CHANGES or (state := self._log.state(number)) in _DECIDED:
+                    if self._stop.is_set():
+                        return
+                    continue
+                job = _Job(number, item, in_doubt=state != "none")
+                (self._ready if job.in_doubt else fresh).append(job)
+                self._out += 1
+                taken += 1
+                if taken >= self._pace.handful:
+                    return
+        except BaseException:
+            self._more = False
+            raise
+        self._more = False
+
+    def _wait(self) -> None:
+        if self._ready or self._back:
+            return
+        nap = _TICK_S
+        if self._later:
+            nap = min(nap, max(0.0, self._later[0][0] - self._pace.monotonic()))
+        self._hungry = self._more and not self._looking
+        if self._out:
+            self._wake.wait(nap)
+        self._wake.clear()
+
+    def _collect(self) -> None:
+        while self._back:
+            entry, result = self._back.popleft()
+            if isinstance(entry, _Job):
+                self._judge(entry, result)
+            else:
+                self._looked(entry, result)
+
+    def _send(self) -> None:
+        if ready := self._ready:
+            self._ready = []
+            if self._halted:
+                return self._forget(ready)
+            try:
+                self._log.intend([(job.number, job.item) for job in ready])
+            except BaseException:
+                self._forget(ready)
+                raise
+            self._flushed = self._pace.monotonic()
+            for job in ready:
+                self._queue.put(job)
+        return None
+
+    def _flush(self) -> None:
+        if self._log.waiting and self.error is None:
+            now = self._pace.monotonic()
+            if now - self._flushed >= _FLUSH_S:
+                self._flushed = now
+                self._log.flush()
+
+    def _drop(self) -> None:
+        """What was not sent yet is not sent any more."""
+        entries = [entry for _, _, entry in self._later]
+        self._later.clear()
+        with suppress(IndexError):
+            while True:
+                entries.append(self._looks.popleft())
+        with suppress(Empty):
+            while True:
+                if (entry := self._queue.get_nowait()) is not _NUDGE:
+                    entries.append(entry)
+        for entry in entries:
+            self._give_up(entry)
+
+    def _forget(self, jobs: list[_Job]) -> None:
+        """For jobs without an intent of this run."""
+        self._out -= len(jobs)
+        self.given_up += len(jobs)
+
+    def _give_up(self, entry: _Job | _Look, *, perhaps_sent: bool = False) -> None:
+        if isinstance(entry, _Look):
+            self._looking -= 1
+            return self._forget(entry.jobs)
+        if not (entry.in_doubt or perhaps_sent):
+            self._log.unsent(entry.number)
+        return self._forget([entry])
+
+    # -- judging
+
+    def _looked(self, look: _Look, result: Any) -> None:
+        if isinstance(result, AbstractSet):
+            self._looking -= 1
+            for job in look.jobs:
+                if job.item.key in result:
+                    self._ready.append(job)
+                else:
+                    self._settle(job, _CHANGED)
+        elif result is _UNSENT:
+            self._give_up(look)
+        elif not (isinstance(result, Throttled | Unreachable) and self._again(look, result)):
+            self._give_up(look)
+            raise result
+
+    def _judge(self, job: _Job, result: Any) -> None:
+        if isinstance(result, Outcome):
+            if result.result == "failed" and result.code in _HOPELESS_CODES:
+                return self._refused(job, _error(result))
+            return self._settle(job, result)
+        if result is _UNSENT:
+            return self._give_up(job)
+        if isinstance(result, Throttled | Unreachable):
+            # Throttled: surely not carried out. No answer, or an error of S3's own: perhaps.
+            if isinstance(result, Unreachable) and getattr(result, "sent", True):
+                job.in_doubt = True
+            if self._again(job, result):
+                return None
+            return self._give_up(job) if self._halted else self._settle(job, _failed(result), general=True)
+        if isinstance(result, _HOPELESS) or getattr(result, "code", "") in _HOPELESS_CODES:
+            return self._refused(job, result)
+        if isinstance(result, AwsError):
+            return self._settle(job, _failed(result))
+        self._give_up(job, perhaps_sent=True)
+        raise result
+
+    def _again(self, entry: _Job | _Look, error: AwsError) -> bool:
+        """Whether it will be tried again."""
+        self.throttled += isinstance(error, Throttled)
+        entry.attempt += 1
+        if entry.attempt >= self._pace.attempts or self._halted:
+            return False
+        self.retries += 1
+        wait = self._pace.pause(entry.attempt, getattr(error, "retry_after", 0.0))
+        heapq.heappush(self._later, (self._pace.monotonic() + wait, next(self._order), entry))
+        return True
+
+    def _refused(self, job: _Job, error: VmqError) -> None:
+        """No request of these credentials, or to this bucket, will be taken."""
+        self._give_up(job)
+        self._end(error)
+
+    def _settle(self, job: _Job, outcome: Outcome, *, general: bool = False) -> None:
+        self._out -= 1
+        self.counts[outcome.result] += 1
+        self._log.outcome(job.number, outcome)
+        if outcome.result in {"changed", "failed"} and len(self.problems) < _PROBLEMS:
+            self.problems.append(
+                Problem(job.item.key, outcome.result, outcome.code, outcome.problem, outcome.hint)
+            )
+        if outcome.result != "failed":
+            self._streak = 0
+        elif general or outcome.code in _GENERAL:
+            self._streak += 1
+            if self._streak >= _IN_A_ROW:
+                self._end(_error(outcome))
+
+
+def _failed(error: AwsError) -> Outcome:
+    return Outcome("failed", code=error.code or type(error).__name__, problem=error.message, hint=error.hint)
+
+
+def _error(outcome: Outcome) -> AwsError:
+    """What ends a run, from the item that it was seen at."""
+    kind = AccessDenied if outcome.code in {"AccessDenied", "no-permission"} else AwsError
+    return kind(outcome.problem or f"S3 refuses: {outcome.code}.", hint=outcome.hint, code=outcome.code)
