@@ -1,124 +1,104 @@
-"""Archived versions of a plan: the requests for readable copies of them (runbook step 3; API: RestoreObject)."""
+"""Archived versions: how to say that one must be restored first, and the request that does it (s3:RestoreObject).
+
+User guide: https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects.html
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from vmqlib.errors import AccessDenied, AwsError, CredentialsExpired, CredentialsMissing
-from vmqlib.runbook.rollback.ground import belongs, may_change
-from vmqlib.runbook.rollback.results import Problem
-from vmqlib.runbook.rollback.story import STEP
-from vmqlib.runbook.rollback.thaw import Thaw, waiting_time
+from vmqlib.runbook.rollback.properties import archived, restored
 
-if TYPE_CHECKING:
-    from vmqlib.record.incident import Incident
-    from vmqlib.runbook.rollback.plan import Plan
+__all__ = ["TIERS", "Thaw", "command", "held_back", "request", "waiting_time"]
 
-__all__ = ["ARCHIVED", "Thawing", "thaw_archived"]
+TIERS = ("Standard", "Bulk", "Expedited")
 
-ARCHIVED = "archived"
-_PROBLEMS = 20
-_IN_JOURNAL = 5
+# User guide, "Archive retrieval options": until when most restores are there.
+_HOURS: Mapping[tuple[str, str], str] = {
+    ("DEEP", "Standard"): "12 hours",
+    ("DEEP", "Bulk"): "48 hours",
+    ("", "Expedited"): "1 to 5 minutes",
+    ("", "Standard"): "3 to 5 hours",
+    ("", "Bulk"): "5 to 12 hours",
+}
 
 
 @dataclass(frozen=True)
-class Thawing:
-    """What was asked for.
+class Thaw:
+    """How archived versions are restored.
 
     Parameters
     ----------
-    asked:
-        Versions of which a readable copy was asked for, those asked for before included.
-    refused:
-        Versions for which AWS refused.
-    problems:
-        The first of those.
-    classes:
-        How many lie in which storage class.
-    wait:
-        About how long the slowest takes, for people.
+    days:
+        How long the readable copy is kept; days. Not used for Intelligent-Tiering, where the object itself comes back.
+    tier:
+        ``Standard``, ``Bulk`` (cheaper, slower) or ``Expedited`` (not from the deep archives).
     """
 
-    asked: int = 0
-    refused: int = 0
-    problems: tuple[Problem, ...] = ()
-    classes: dict[str, int] = field(default_factory=dict)
-    wait: str = ""
+    days: int = 7
+    tier: str = "Standard"
 
 
-def thaw_archived(
-    incident: Incident,
-    plan: Plan,
-    *,
-    how: Thaw | None = None,
-    progress: Callable[[int], None] = lambda _: None,
-) -> Thawing:
-    """Asks for readable copies of the archived versions that a plan holds back. Costs money; overwrites nothing.
-
-    They take minutes to days to come; a plan that is made then copies them.
-
-    Parameters
-    ----------
-    how:
-        For how many days, and how fast.
-    progress:
-        Told how many were asked for so far.
+def request(thaw: Thaw, storage_class: str) -> bytes:
+    """The body of RestoreObject for a version of that storage class.
 
     Raises
     ------
-    BadInput
-        The incident is closed or offline, or the plan is another's.
-    AwsError
-        AWS refused all of them, or cannot be asked.
+    ValueError
+        For days below 1 or an unknown tier.
     """
-    from vmqlib.runbook.rollback.objects import Objects
-    from vmqlib.s3 import S3
+    wanted = _wanted(thaw, storage_class)
+    days = f"<Days>{wanted['Days']}</Days>" if "Days" in wanted else ""
+    return (
+        '<RestoreRequest xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"{days}<GlacierJobParameters><Tier>{thaw.tier}</Tier></GlacierJobParameters></RestoreRequest>"
+    ).encode()
 
-    how = how or Thaw()
-    aws = may_change(incident)
-    belongs(incident, aws, plan)
-    about: dict[str, Any] = {"action": "thaw", "digest": plan.digest, "days": how.days, "tier": how.tier}
-    held = plan.head.blocked.get(ARCHIVED, 0)
-    if not held:
-        return Thawing()
-    incident.applying(STEP, f"Ask for readable copies of {held} archived versions.", about)
-    classes: Counter[str] = Counter()
-    problems: list[Problem] = []
-    asked = refused = 0
-    last: AwsError | None = None
-    with S3(aws, plan.scope.bucket) as s3:
-        objects = Objects(s3)
-        for item in plan.iter_items():
-            if item.code != ARCHIVED:
-                continue
-            try:
-                objects.thaw(item, days=how.days, tier=how.tier)
-            except (CredentialsExpired, CredentialsMissing) as error:
-                last, refused = error, held - asked
-                break
-            except AwsError as error:
-                last, refused = error, refused + 1
-                if len(problems) < _PROBLEMS:
-                    problems.append(Problem(item.key, "failed", error.code, error.message, error.hint))
-                if isinstance(error, AccessDenied) and not asked:
-                    refused = held
-                    break
-            else:
-                asked += 1
-                classes[item.target.storage_class] += 1
-                progress(asked)
-    waits = [waiting_time(name, how.tier) for name in sorted(classes)]
-    made = Thawing(asked, refused, tuple(problems), dict(classes), " or ".join(dict.fromkeys(waits)))
-    counts = {"asked": asked, "refused": refused, "classes": dict(classes)}
-    if last is not None and not asked:
-        incident.failed(STEP, last.message, {**about, **counts, "problem": last.message, "hint": last.hint})
-        raise last
-    incident.applied(
-        STEP,
-        f"Readable copies of {asked} archived versions are asked for: in about {made.wait}.",
-        about | counts,
+
+def _wanted(thaw: Thaw, storage_class: str) -> dict[str, object]:
+    if thaw.days < 1 or thaw.tier not in TIERS:
+        raise ValueError(f"{thaw}: days must be 1 or more, the tier one of {', '.join(TIERS)}")
+    wanted: dict[str, object] = {} if storage_class == "INTELLIGENT_TIERING" else {"Days": thaw.days}
+    return {**wanted, "GlacierJobParameters": {"Tier": thaw.tier}}
+
+
+def command(bucket: str, key: str, version_id: str, storage_class: str, thaw: Thaw | None = None) -> str:
+    """The same as a command of the AWS CLI, safe to paste into a shell."""
+    wanted = json.dumps(_wanted(thaw or Thaw(), storage_class), separators=(",", ":"))
+    words = ("aws", "s3api", "restore-object", f"--bucket={bucket}", f"--key={key}")
+    return shlex.join([*words, f"--version-id={version_id}", f"--restore-request={wanted}"])
+
+
+def waiting_time(where: str, tier: str) -> str:
+    """About how long a restore takes from there, for people; ``where`` is a storage class or archive tier."""
+    deep = "DEEP" if "DEEP" in where else ""
+    return _HOURS.get((deep, tier)) or _HOURS[deep, "Standard"]
+
+
+def held_back(bucket: str, key: str, version_id: str, head: Mapping[str, str]) -> tuple[str, str] | None:
+    """Why an archived version cannot be copied now, and what to do about it; ``None`` when it can be.
+
+    Parameters
+    ----------
+    head:
+        HeadObject's answer about the version.
+    """
+    where = archived(head)
+    if not where:
+        return None
+    storage_class = head.get("x-amz-storage-class", "")
+    if restored(head) == "restoring":
+        return (
+            f"The version to restore lies in {where}; a restore is under way.",
+            f"Plan again when it is there (about {waiting_time(where, 'Standard')} after it was asked for).",
+        )
+    return (
+        f"The version to restore lies in {where} and cannot be copied from there.",
+        (
+            f"Restore it, then plan again (about {waiting_time(where, 'Standard')}): "
+            f"{command(bucket, key, version_id, storage_class)}. --thaw makes this request."
+        ),
     )
-    return made
