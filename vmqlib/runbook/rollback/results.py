@@ -21,7 +21,7 @@ __all__ = ["DIFFERENCE_COLUMNS", "Applied", "Difference", "Ending", "Problem", "
 
 Ending = Literal["applied", "changed", "failed", "interrupted", "unfinished"]
 """``applied``: every item was carried out. ``changed``: the same, but for those that somebody else had changed
-meanwhile, which were left alone. ``failed``: AWS refused some for good. ``interrupted``: stopped before the end.
+meanwhile, which were left alone. ``failed``: AWS refused some, or the run as a whole. ``interrupted``: it was stopped.
 ``unfinished``: begun, and nothing was heard of it since (it is still under way, or it was killed)."""
 
 DIFFERENCE_COLUMNS = ("key", "problem", "planned", "found", "since", "detail")
@@ -80,6 +80,8 @@ class Applied:
         The first items that were changed or failed.
     undone:
         Whether it was taken back later.
+    of:
+        For an undo: the digest of the plan that it takes back.
     """
 
     digest: str
@@ -97,6 +99,7 @@ class Applied:
     log_sha256: str = ""
     problems: tuple[Problem, ...] = ()
     undone: bool = False
+    of: str = ""
 
     @property
     def ok(self) -> bool:
@@ -253,11 +256,16 @@ class Status:
 
     @property
     def restored(self) -> bool:
-        """Whether objects are restored now: something was applied, and not taken back."""
-        standing = [
-            each for each in self.applies if each.kind != "undo" and each.restored and not each.undone
-        ]
-        return bool(standing)
+        """Whether objects are restored now: something was applied and not taken back (or back, and forth again)."""
+        return any(each.restored and not each.undone and self.forward(each) for each in self.applies)
+
+    def forward(self, apply: Applied) -> bool:
+        """Whether an apply led to the rollback's target: the undo of an undo does so, too."""
+        before = {each.digest: each for each in self.applies}
+        steps, here = 0, apply
+        while here.kind == "undo" and here.of in before and steps < len(before):
+            steps, here = steps + 1, before[here.of]
+        return (steps % 2 == 0) if here.kind != "undo" else False
 
 
 def _objects(count: int) -> str:

@@ -1,0 +1,344 @@
+"""Apply and resume: from an approved plan to a bucket that is as planned, all of it in the journal (runbook step 3).
+
+Changes the bucket: ``s3:PutObject`` and ``s3:DeleteObject``, each under its condition. No version is ever destroyed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.errors import AwsError, BadInput, Interrupted, StorageError, VmqError, WorldChanged
+from vmqlib.runbook.rollback.ground import belongs, may_change, nobody_applies, versioning
+from vmqlib.runbook.rollback.items import CHANGES
+from vmqlib.runbook.rollback.planning import journal_plan, private
+from vmqlib.runbook.rollback.results import Applied, Ending
+from vmqlib.runbook.rollback.standing import read_plan
+from vmqlib.runbook.rollback.story import ACTIONS, STEP, Story, folder, log_name, story
+from vmqlib.times import show_time
+
+if TYPE_CHECKING:
+    from vmqlib.aws import Aws
+    from vmqlib.record.incident import Incident
+    from vmqlib.runbook.rollback.engine import Tally
+    from vmqlib.runbook.rollback.plan import Plan
+    from vmqlib.runbook.rollback.progress import Progress
+    from vmqlib.runbook.rollback.thawing import Thaw
+
+__all__ = ["SHORTEST_DIGEST", "WORKERS", "apply", "check_digest", "resume"]
+
+WORKERS = 16
+SHORTEST_DIGEST = 8
+_IN_JOURNAL = 5
+
+
+def apply(
+    incident: Incident,
+    plan: Plan,
+    *,
+    digest: str,
+    rate: float | None = None,
+    workers: int = WORKERS,
+    thaw: Thaw | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    stop: threading.Event | None = None,
+) -> Applied:
+    """Carries a plan out. It can be killed at any moment, and goes on with :func:`resume`.
+
+    Parameters
+    ----------
+    digest:
+        The approval: the digest of the plan that was looked at, or its beginning (8 characters at least).
+    rate, workers:
+        At most so many objects a second; at most so many requests at a time.
+    thaw:
+        How versions are restored that turn out to be archived; ``None``: they are not.
+    progress:
+        Told ten times a second how far it is.
+    stop:
+        When set, what is in flight is ended and nothing new begun, as with Ctrl-C.
+
+    Raises
+    ------
+    BadInput
+        The plan is of another incident, bucket, account or region, or was applied already; the incident is closed.
+    WorldChanged
+        The digest is another plan's (nothing was done then); versioning was suspended since (likewise); somebody else
+        changed objects meanwhile, which were left alone: all others are done.
+    AwsError
+        AWS refused some items, or the run as a whole. :func:`resume` tries them again.
+    LockHeld
+        Another apply is under way.
+    Interrupted
+        It was stopped.
+    """
+    aws = may_change(incident)
+    check_digest(plan, digest)
+    belongs(incident, aws, plan)
+    _not_applied(incident, story(incident), plan)
+    return _carry_out(
+        incident, aws, plan, rate=rate, workers=workers, thaw=thaw, progress=progress, stop=stop
+    )
+
+
+def resume(
+    incident: Incident,
+    *,
+    rate: float | None = None,
+    workers: int = WORKERS,
+    thaw: Thaw | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    stop: threading.Event | None = None,
+) -> Applied:
+    """Goes on with the apply that was begun last: with what was not come to, what AWS refused, what nobody knows of.
+
+    What became of the latter, the bucket says. The plan and its approval are those of the journal.
+
+    Parameters
+    ----------
+    rate, workers, thaw, progress, stop:
+        As for :func:`apply`.
+
+    Raises
+    ------
+    BadInput
+        There is nothing to go on with.
+    VmqError
+        As :func:`apply`.
+    """
+    aws = may_change(incident)
+    told = story(incident)
+    last = told.last
+    if last is None:
+        raise BadInput(
+            f"No rollback was begun in {incident.id}.",
+            hint=f"`vmq rollback plan {incident.id}` plans one, `vmq rollback apply {incident.id}` begins it.",
+        )
+    if last.ending in {"applied", "changed"}:
+        raise BadInput(
+            f"The rollback {last.digest[:12]} came to its end: {last.sentence}",
+            hint=f"`vmq rollback verify {incident.id}` looks whether it holds; "
+            f"`vmq rollback plan {incident.id}` plans anew.",
+        )
+    plan = read_plan(incident, told.plans[last.digest])
+    belongs(incident, aws, plan)
+    return _carry_out(
+        incident, aws, plan, rate=rate, workers=workers, thaw=thaw, progress=progress, stop=stop, before=last
+    )
+
+
+def check_digest(plan: Plan, digest: str) -> None:
+    """Whether an approval is one of this plan.
+
+    Raises
+    ------
+    BadInput
+        It is too short to name a plan.
+    WorldChanged
+        It names another one.
+    """
+    given = digest.strip().lower()
+    if len(given) < SHORTEST_DIGEST:
+        raise BadInput(
+            f"{digest!r} is too short to name a plan.",
+            hint=f"Give at least {SHORTEST_DIGEST} characters of the digest that the plan ends with.",
+        )
+    if not plan.digest.startswith(given):
+        made = show_time(plan.head.made_at)
+        raise WorldChanged(
+            f"The plan that was looked at is {digest[:12]}; this one, made {made}, is {plan.digest[:12]}. "
+            "Nothing was done.",
+            hint="Look at this one and approve it by its own digest, or give the file of the other with --plan.",
+        )
+
+
+def _not_applied(incident: Incident, told: Story, plan: Plan) -> None:
+    before = told.applies.get(plan.digest)
+    if before is None:
+        return
+    identity = incident.id
+    if before.ending in {"interrupted", "failed"}:
+        raise BadInput(
+            f"The plan {plan.digest[:12]} was begun and is not done: {before.sentence}",
+            hint=f"`vmq rollback resume {identity}` goes on with it.",
+        )
+    if before.ending == "unfinished":
+        nobody_applies(incident)
+        raise BadInput(
+            f"The plan {plan.digest[:12]} was begun and never came to an end: it was killed.",
+            hint=f"`vmq rollback resume {identity}` finds out how far it came, and goes on.",
+        )
+    raise BadInput(
+        f"The plan {plan.digest[:12]} was applied already{f' at {show_time(before.at)}' if before.at else ''}.",
+        hint=f"`vmq rollback verify {identity}` looks whether it holds, `vmq rollback undo {identity}` takes it back, "
+        f"`vmq rollback plan {identity}` plans anew.",
+    )
+
+
+def _carry_out(
+    incident: Incident,
+    aws: Aws,
+    plan: Plan,
+    *,
+    rate: float | None,
+    workers: int,
+    thaw: Thaw | None,
+    progress: Callable[[Progress], None] | None,
+    stop: threading.Event | None,
+    before: Applied | None = None,
+) -> Applied:
+    from vmqlib.runbook.rollback.applylog import ApplyLog, Head
+    from vmqlib.runbook.rollback.engine import run
+    from vmqlib.runbook.rollback.objects import Objects
+    from vmqlib.s3 import S3
+
+    if workers < 1 or (rate is not None and rate <= 0):
+        raise BadInput("Workers and rate must be above 0.", hint="Leave them out for the defaults.")
+    total = sum(plan.head.counts.get(action, 0) for action in CHANGES)
+    with S3(aws, plan.scope.bucket) as s3:
+        _still_versioned(s3, plan)
+        head = Head(plan=plan.digest, incident=incident.id, actor=str(incident.actor()))
+        path = private(folder(incident)) / log_name(plan.digest)
+        with ApplyLog(path, head, clock=incident.clock) as log:
+            told = story(incident)  # once more, now that nobody else applies
+            if before is None:
+                _not_applied_meanwhile(incident, told, plan)
+            if plan.digest not in told.plans:
+                journal_plan(incident, plan, brought=True)
+            about = _about(plan) | {"log": path.name, "items": total}
+            _begin(incident, plan, about, resumed=before is not None)
+            # Every item is read, so that the plan's digest is checked before the first request: see iter_items.
+            tally = run(
+                plan.iter_items(), Objects(s3, thaw=thaw), log,
+                workers=workers, rate=rate, total=total, progress=progress, stop=stop,
+            )  # fmt: skip
+            sha256, unwritten = _sha256(log)
+    error = tally.error or unwritten
+    ending = _ending(tally, error)
+    made = _end(incident, plan, about, tally, ending, sha256, error)
+    _raise(incident, made, error)
+    return made
+
+
+def _still_versioned(s3: Any, plan: Plan) -> None:
+    if versioning(s3) != "Enabled":
+        raise WorldChanged(
+            f"Versioning of bucket {plan.scope.bucket} is suspended: a change would destroy what is there now. "
+            "Nothing was done.",
+            hint=f"aws s3api put-bucket-versioning --bucket {plan.scope.bucket} "
+            "--versioning-configuration Status=Enabled, then plan again.",
+        )
+
+
+def _not_applied_meanwhile(incident: Incident, told: Story, plan: Plan) -> None:
+    before = told.applies.get(plan.digest)
+    if before is not None:
+        raise WorldChanged(
+            f"The plan {plan.digest[:12]} was applied by {before.by} just now.",
+            hint=f"`vmq rollback verify {incident.id}` looks whether it holds.",
+        )
+
+
+# -- the journal
+
+
+def _about(plan: Plan) -> dict[str, Any]:
+    kind = plan.target.kind
+    about = {"action": ACTIONS.get(kind, STEP), "digest": plan.digest, "kind": kind}
+    return about | ({"of": plan.head.of} if plan.head.of else {})
+
+
+def _begin(incident: Incident, plan: Plan, about: dict[str, Any], *, resumed: bool) -> None:
+    if resumed:
+        incident.applying(STEP, f"Go on with plan {plan.digest[:12]}.", {**about, "resumed": True})
+        return
+    incident.approved(STEP, f"Plan {plan.digest[:12]} is approved: {plan.summary}", about)
+    if incident.state.phase != STEP:
+        incident.set_phase(STEP)
+    incident.applying(STEP, f"Apply plan {plan.digest[:12]} to s3://{plan.scope.bucket}.", about)
+
+
+def _sha256(log: Any) -> tuple[str, VmqError | None]:
+    """The log's hash; where the disk refuses the last lines, that is the error to tell."""
+    try:
+        return str(log.digest()), None
+    except StorageError as error:
+        return "", error
+
+
+def _ending(tally: Tally, error: VmqError | None) -> Ending:
+    if error is not None or (tally.failed and not tally.interrupted):
+        return "failed"
+    if tally.interrupted or tally.left:
+        return "interrupted"
+    return "changed" if tally.changed else "applied"
+
+
+def _end(
+    incident: Incident,
+    plan: Plan,
+    about: dict[str, Any],
+    tally: Tally,
+    ending: Ending,
+    sha256: str,
+    error: VmqError | None,
+) -> Applied:
+    made = Applied(
+        digest=plan.digest, kind=plan.target.kind, ending=ending, done=tally.done, found=tally.found,
+        changed=tally.changed, failed=tally.failed, left=tally.left, seconds=round(tally.seconds, 3),
+        at=incident.clock.now(), by=incident.actor().user, log=str(about["log"]), log_sha256=sha256,
+        problems=tally.problems, of=plan.head.of,
+    )  # fmt: skip
+    counts = {name: getattr(made, name) for name in ("done", "found", "changed", "failed", "left", "seconds")}
+    data = {**about, **counts, "ending": ending, "log_sha256": sha256}
+    data["problems"] = [asdict(each) for each in made.problems[:_IN_JOURNAL]]
+    if ending in {"applied", "changed"}:
+        incident.applied(STEP, made.sentence, data)
+        if plan.head.of and made.restored:
+            incident.undone(
+                STEP,
+                f"The rollback {plan.head.of[:12]} is taken back: {made.restored} objects.",
+                {"action": STEP, "digest": plan.head.of, "by_plan": plan.digest},
+            )
+        return made
+    told = error or _refusal(incident, made)
+    said = {"problem": told.message, "hint": told.hint} if told else {"problem": "It was interrupted."}
+    if isinstance(told, AwsError):
+        said |= {"operation": told.operation, "code": told.code, "error": type(told).__name__}
+    incident.failed(STEP, made.sentence, {**data, **said})
+    return made
+
+
+def _refusal(incident: Incident, made: Applied) -> AwsError | None:
+    if not made.failed:
+        return None
+    first = next((each for each in made.problems if each.result == "failed"), None)
+    why = f" The first: {first.problem}" if first else ""
+    hint = first.hint if first and first.hint else "The apply log names them."
+    return AwsError(
+        f"{made.failed} objects were refused, {made.restored} are as planned.{why}",
+        hint=f"{hint} Then `vmq rollback resume {incident.id}` tries them again.",
+        code=first.code if first else "",
+    )
+
+
+def _raise(incident: Incident, made: Applied, error: VmqError | None) -> None:
+    if error is not None:
+        error.hint = f"{error.hint} Then `vmq rollback resume {incident.id}` goes on.".strip()
+        raise error
+    if made.ending == "interrupted":
+        raise Interrupted(
+            f"Stopped: {made.restored} objects are as planned, {made.left} are left as they were.",
+            hint=f"`vmq rollback resume {incident.id}` goes on, `vmq rollback undo {incident.id}` takes it back.",
+        )
+    if (refusal := _refusal(incident, made)) is not None:
+        raise refusal
+    if made.ending == "changed":
+        names = ", ".join(repr(each.key) for each in made.problems if each.result == "changed")
+        raise WorldChanged(
+            f"{made.changed} objects were changed by somebody else after the plan was made, and were left alone: "
+            f"{names}. {made.restored} are as planned.",
+            hint=f"Agree with them, then `vmq rollback plan {incident.id}` plans with what is there now.",
+        )

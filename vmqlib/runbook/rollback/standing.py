@@ -1,0 +1,123 @@
+"""Where the rollback of an incident stands, from its journal and folder alone."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from vmqlib.errors import VmqError
+from vmqlib.runbook.rollback.items import CHANGES
+from vmqlib.runbook.rollback.results import Applied, Status, Verification
+from vmqlib.runbook.rollback.story import Planned, Story, folder, story
+
+if TYPE_CHECKING:
+    from vmqlib.record.incident import Incident
+    from vmqlib.runbook.rollback.plan import Plan
+
+__all__ = ["planned", "read_plan", "status"]
+
+
+def planned(incident: Incident) -> Plan | None:
+    """The newest plan that the journal names, read from disk; ``None`` where there is none. Works offline.
+
+    Raises
+    ------
+    CorruptRecord
+        When its file is not what it was.
+    BadInput
+        When its file is missing.
+    """
+    newest = story(incident).newest
+    return None if newest is None else read_plan(incident, newest)
+
+
+def read_plan(incident: Incident, told: Planned) -> Plan:
+    """A plan's file; its digest is checked against the journal's.
+
+    Raises
+    ------
+    CorruptRecord
+        When it is another plan's, or was edited.
+    """
+    from vmqlib.errors import CorruptRecord
+    from vmqlib.runbook.rollback import planfile
+
+    path = folder(incident) / told.file
+    read = planfile.read(path)
+    if read.digest != told.digest:
+        raise CorruptRecord(
+            f"{path} is not the plan that the journal names: its digest is {read.digest[:12]}, not {told.digest[:12]}.",
+            hint="Plan again: `vmq rollback plan`.",
+        )
+    return read
+
+
+def status(incident: Incident) -> Status:
+    """Where the rollback stands. Asks AWS nothing, changes nothing, and does not fail for a plan that is gone."""
+    told = story(incident)
+    newest, last = told.newest, told.last
+    if newest is None:
+        return Status()
+    plan, problem = None, ""
+    try:
+        plan = read_plan(incident, newest)
+    except VmqError as error:
+        problem = error.message
+    seen = None
+    if last is not None and last.digest in told.verified:
+        seen = read_verification(incident, told, last.digest)
+    state = _state(told, newest, last, seen)
+    return Status(
+        state=state,
+        plan=plan,
+        applied=last,
+        applies=tuple(told.applies.values()),
+        verification=seen,
+        problem=problem,
+        command=_command(incident, state, plan, last),
+    )
+
+
+def read_verification(incident: Incident, told: Story, digest: str) -> Verification | None:
+    """The newest look after that apply; ``None`` where its file cannot be read."""
+    from vmqlib.runbook.rollback.verifying import read
+
+    try:
+        return read(folder(incident) / told.verified[digest].file)
+    except VmqError:
+        return None
+
+
+def _state(told: Story, newest: Planned, last: Applied | None, seen: Verification | None) -> str:
+    if last is None:
+        return "planned"
+    if last.ending in {"unfinished", "interrupted"}:
+        return last.ending
+    if newest.digest not in told.applies:
+        return "planned"  # a newer plan, which waits for its approval
+    if last.ending == "failed":
+        return "failed"
+    if seen is not None and not seen.ok:
+        return "differs"
+    if last.ending == "changed":
+        return "changed"
+    if last.kind == "undo" and last.restored:
+        return "undone"
+    return "applied" if seen is None else "verified"
+
+
+def _command(incident: Incident, state: str, plan: Plan | None, last: Applied | None) -> str:
+    """What to type next in step 3; empty when nothing remains of it."""
+    if incident.state.closed_at:
+        return ""
+    identity = shlex.quote(incident.id)
+    if state == "planned":
+        if plan is None:
+            return f"vmq rollback plan {identity}"
+        changes = any(plan.head.counts.get(action) for action in CHANGES)
+        return f"vmq rollback apply {identity} --digest {plan.digest[:12]}" if changes else ""
+    if state in {"unfinished", "interrupted", "failed"}:
+        return f"vmq rollback resume {identity}"
+    if state in {"changed", "differs"}:
+        return "" if last is not None and last.kind == "undo" else f"vmq rollback plan {identity}"
+    return f"vmq rollback verify {identity}" if state == "applied" else ""
