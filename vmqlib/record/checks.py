@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,9 @@ from vmqlib.record.identity import read_identity
 from vmqlib.record.journal import Journal
 
 __all__ = ["Finding", "Report", "verify_folder"]
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+"""A name that stays within its folder."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Report:
         The journal's chain.
     evidence:
         How many evidence files were checked.
+    files:
+        How many other files were checked that the journal names with their hash: plans, logs, verifications.
     sealed:
         Whether there is a manifest (the incident is closed).
     findings:
@@ -59,9 +66,12 @@ class Report:
     evidence: int
     sealed: bool
     findings: tuple[Finding, ...]
+    files: int = 0
 
     def __str__(self) -> str:
         counts = f"{self.journal.events} events, {self.evidence} evidence files"
+        if self.files:
+            counts += f", {self.files} other file{'' if self.files == 1 else 's'}"
         head = f"{'verified' if self.ok else 'NOT as it was written'}: {counts}{', sealed' if self.sealed else ''}"
         return "\n".join([head, *(f"  {found.path}: {found.problem}" for found in self.findings)])
 
@@ -88,13 +98,15 @@ def verify_folder(folder: Path) -> Report:
         findings.append(Finding(manifests.JOURNAL, f"{place}{report.reason}"))
     refs = _refs(journal)
     findings += _evidence(EvidenceStore(folder / "evidence"), refs)
+    named = _named(journal)
+    findings += _files(folder, named)
     sealed = (folder / manifests.FILE).exists()
     if sealed:
         findings += _manifest(folder, journal)
     elif _is_closed(journal):
         findings.append(Finding(manifests.FILE, "is missing, although the incident is closed"))
     ok = not any(finding.serious for finding in findings)
-    return Report(ok, report, len(refs), sealed, tuple(findings))
+    return Report(ok, report, len(refs), sealed, tuple(findings), len(named))
 
 
 def _refs(journal: Journal) -> dict[str, EvidenceRef]:
@@ -107,6 +119,44 @@ def _refs(journal: Journal) -> dict[str, EvidenceRef]:
         except CorruptRecord:
             pass  # the chain's report says where
     return refs
+
+
+def _named(journal: Journal) -> dict[str, str]:
+    """Files of a step (in the folder of its name) that the readable part of the journal names, with their SHA-256.
+
+    An event names one as ``file`` with ``file_sha256``, or as ``log`` with ``log_sha256``. A log that is begun or gone
+    on with (``applying``) has no hash until the end of that is noted.
+    """
+    named: dict[str, str] = {}
+    if journal.path.exists():
+        try:
+            for event in journal.events():
+                data = event.data.model_dump()
+                for what in ("file", "log"):
+                    name, sha = data.get(what), data.get(f"{what}_sha256")
+                    if not isinstance(name, str) or not _PLAIN.match(name) or not _PLAIN.match(event.step):
+                        continue
+                    path = f"{event.step}/{name}"
+                    if isinstance(sha, str) and sha:
+                        named[path] = sha
+                    elif event.kind == "applying":
+                        named.pop(path, None)
+        except CorruptRecord:
+            pass  # the chain's report says where
+    return named
+
+
+def _files(folder: Path, named: dict[str, str]) -> Iterator[Finding]:
+    for name, sha in sorted(named.items()):
+        try:
+            with (folder / name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            yield Finding(name, "is missing" if missing else f"cannot be read: {error.strerror}")
+            continue
+        if found != sha:
+            yield Finding(name, "was changed: it has another SHA-256 than the journal says")
 
 
 def _is_closed(journal: Journal) -> bool:
