@@ -13,6 +13,8 @@ from vmqlib.view.findings import last_good, sync_facts
 from vmqlib.view.index_plot import index_against_bucket
 from vmqlib.view.metric_plot import metrics
 from vmqlib.view.panels import RECORD_MIME, Record, header, provenance, record
+from vmqlib.view.rollback import rollback_result, rollback_verification
+from vmqlib.view.rollback_plan import rollback_plan
 from vmqlib.view.style import Mark
 from vmqlib.view.sync_plot import sync_history
 from vmqlib.view.tables import (
@@ -45,6 +47,9 @@ __all__ = [
     "next_steps",
     "provenance",
     "record",
+    "rollback_plan",
+    "rollback_result",
+    "rollback_verification",
     "sync_facts",
     "sync_history",
     "table",
