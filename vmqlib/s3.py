@@ -55,6 +55,7 @@ class S3:
 
     def __init__(self, aws: Aws, bucket: str, *, connections: int = 32) -> None:
         self.bucket = bucket
+        self.max_attempts = aws.max_attempts
         self._aws = aws
         self._connections = connections
         self._lock = threading.Lock()
@@ -141,7 +142,7 @@ class S3:
                 error = self.refuse(answer, operation, resource)
                 again = wrong or answer.status in _AGAIN or isinstance(error, Throttled)
                 again = again or error.code == "RequestTimeout"
-            if not again or attempt >= self._aws.max_attempts:
+            if not again or attempt >= self.max_attempts:
                 raise error
             self.pause(attempt, stop)
             if stop is not None and stop.is_set():

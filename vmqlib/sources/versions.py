@@ -1,23 +1,19 @@
 """Every version of every object in a connector's scope (runbook step 3): ``s3:ListObjectVersions``.
 
-LastModified has a resolution of one second, and boto3 hands out versions and delete markers as two lists:
-what came first within a second is lost there. The XML of the answer still has it: it is read in document order.
+The rows of the evidence; :mod:`vmqlib.sources.versionlisting` asks S3 for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
-from xml.etree import ElementTree
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
-from vmqlib.awserrors import aws_errors
-from vmqlib.errors import AwsError
 from vmqlib.sources.base import COUNT, FLAG, TEXT, TIME, Column, Reading, Row, Source
-from vmqlib.times import iso, parse_iso
+from vmqlib.sources.versionlisting import list_versions
+from vmqlib.sources.versionpages import CALL, parse_page
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,10 +35,6 @@ __all__ = [
     "read",
     "state_at",
 ]
-
-_CALL = "s3:ListObjectVersions"
-_BODY = "VmqBody"
-_LAST = "\U0010ffff"  # sorts behind every character that a key can go on with
 
 _COLUMNS = {
     "key": Column(TEXT, "", "the object's key, decoded"),
@@ -73,7 +65,7 @@ def read(aws: Aws, settings: Settings, _window: Window, *, data_source_id: str =
     bucket = connector.bucket or settings.bucket_name
     return Reading(
         source="versions",
-        call=_CALL,
+        call=CALL,
         parameters={"bucket": bucket, "prefix": connector.prefix, "exclude": list(connector.exclude)},
         rows=iter_versions(aws, bucket, connector.prefix, connector.exclude),
     )
@@ -97,124 +89,22 @@ def iter_versions(aws: Aws, bucket: str, prefix: str = "", exclude: Sequence[str
     AwsError
         The bucket cannot be listed.
     """
-    excluded = tuple(one for one in exclude if one)
-    entries = (entry for page in _pages(aws, bucket, prefix, excluded) for entry in page)
-    wanted = (entry for entry in entries if not (excluded and entry["key"].startswith(excluded)))
-    for _, versions in groupby(wanted, key=itemgetter("key")):
-        yield from _newest_first(list(versions))
+    from vmqlib.s3 import S3
 
-
-def _newest_first(versions: list[dict[str, Any]]) -> list[Row]:
-    """One key's versions by time, then the current one, then as S3 lists them (newest first)."""
-    # Sorts are stable, so the last criterion is applied first.
-    versions.sort(key=itemgetter("is_latest"), reverse=True)
-    versions.sort(key=itemgetter("at"), reverse=True)
-    return [version | {"order": order} for order, version in enumerate(versions)]
-
-
-# The answers of S3
-
-
-@dataclass(frozen=True)
-class _Page:
-    """One answer: its entries in document order, and where the next one starts (``None``: the last)."""
-
-    entries: list[dict[str, Any]]
-    next_key: str | None
-    next_version: str | None
-
-
-def _pages(aws: Aws, bucket: str, prefix: str, exclude: tuple[str, ...]) -> Iterator[list[dict[str, Any]]]:
-    client = aws.own_client("s3")
-    client.meta.events.register("before-parse.s3.ListObjectVersions", _keep_body)
-    where: dict[str, str] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
-    asked: dict[str, str] = {}
-    while True:
-        with aws_errors(_CALL, f"bucket {bucket}"):
-            answer = client.list_object_versions(**where, **asked)
-        page = parse_page(answer[_BODY])
-        yield page.entries
-        if page.next_key is None:
-            return
-        inside = next((one for one in exclude if page.next_key.startswith(one)), None)
-        if inside is not None:
-            following = {"KeyMarker": inside + _LAST}
-        else:
-            following = {"KeyMarker": page.next_key, "VersionIdMarker": page.next_version or ""}
-            following = {name: value for name, value in following.items() if value}
-        if following == asked:
-            raise AwsError(
-                f"The listing of bucket {bucket} does not get beyond {page.next_key!r}.",
-                hint="The server answers the same page again: repeat later, and report it with --debug.",
-                operation=_CALL,
-            )
-        asked = following
-
-
-def _keep_body(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    """Takes the XML past boto3's parser, which is slow and loses the order; errors stay with boto3."""
-    if response_dict["status_code"] == 200:
-        customized_response_dict[_BODY] = response_dict["body"]
-        response_dict["body"] = b"<ListVersionsResult/>"
-
-
-def parse_page(body: bytes) -> _Page:
-    """One answer of ``ListObjectVersions``, keys url-encoded, entries in document order.
-
-    Raises
-    ------
-    AwsError
-        The answer is not what S3 sends.
-    """
-    try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - S3's own answer; expat refuses entity bombs
-    except ElementTree.ParseError as error:
-        raise AwsError(
-            f"The answer to {_CALL} cannot be read: {error}.",
-            hint="Repeat; it may be cut short.",
-            operation=_CALL,
-        ) from error
-    entries: list[dict[str, Any]] = []
-    page: dict[str, str] = {}
-    for child in root:
-        tag = _local(child.tag)
-        if tag in {"Version", "DeleteMarker"}:
-            entries.append(_entry(tag, {_local(field.tag): field.text or "" for field in child}))
-        elif len(child) == 0:
-            page[tag] = child.text or ""
-    decode = unquote_plus if page.get("EncodingType") == "url" else str
-    for entry in entries:
-        entry["key"] = decode(entry["key"])
-    if page.get("IsTruncated") != "true":
-        return _Page(entries, None, None)
-    # S3 always names the next key; a server that does not is asked to go on behind the last entry.
-    last = entries[-1] if entries else {"key": "", "version_id": ""}
-    next_key = decode(page["NextKeyMarker"]) if page.get("NextKeyMarker") else last["key"]
-    next_version = page.get("NextVersionIdMarker") or (last["version_id"] if next_key == last["key"] else "")
-    return _Page(entries, next_key, next_version)
-
-
-def _local(tag: str) -> str:
-    return tag.rsplit("}", 1)[-1]
-
-
-def _entry(tag: str, fields: Mapping[str, str]) -> dict[str, Any]:
-    marker = tag == "DeleteMarker"
-    return {
-        "key": fields.get("Key", ""),
-        "version_id": fields.get("VersionId", "null"),
-        "is_latest": fields.get("IsLatest") == "true",
-        "is_delete_marker": marker,
-        "at": _time(fields.get("LastModified", "")),
-        "size": None if marker else int(fields.get("Size") or 0),
-        "etag": "" if marker else fields.get("ETag", "").strip('"'),
-        "storage_class": "" if marker else fields.get("StorageClass", "STANDARD"),
-    }
-
-
-def _time(text: str) -> str:
-    """S3 writes ``2026-11-23T10:00:00.000Z``: three digits more make it our form, without parsing it."""
-    return f"{text[:-1]}000Z" if len(text) == 24 and text.endswith("Z") else iso(parse_iso(text))
+    with S3(aws, bucket) as s3:
+        for _, entries in groupby(list_versions(s3, prefix, exclude), key=attrgetter("key")):
+            for order, entry in enumerate(entries):
+                yield {
+                    "key": entry.key,
+                    "version_id": entry.version_id,
+                    "is_latest": entry.is_latest,
+                    "is_delete_marker": entry.is_delete_marker,
+                    "at": entry.at,
+                    "size": None if entry.is_delete_marker else entry.size,
+                    "etag": entry.etag,
+                    "storage_class": entry.storage_class,
+                    "order": order,
+                }
 
 
 # Questions to a frame of this source
