@@ -29,6 +29,7 @@ _COMMANDS = {
     "sim": "sim",
     "sync": "sync",
     "verify": "incidents",
+    "versions": "versions",
 }
 
 

@@ -6,7 +6,6 @@ Asked of AWS while it can be reached, else read from an incident's evidence.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -117,19 +116,17 @@ def scope(connector: Connector, prefix: str) -> tuple[str, ...]:
 
 def last_good(aws: Aws, settings: Settings, data_source_id: str, now: datetime) -> Since:
     """The start of the last sync that succeeded; seven days ago where there is none or the history cannot be seen."""
-    week = Since(now - _DEFAULT, "")
     try:
         reading = syncjobs.read(aws, settings, Window(now - _SYNCS, now), data_source_id=data_source_id)
         good = [
             row["started_at"] for row in reading.rows if row["status"] == "SUCCEEDED" and row["started_at"]
         ]
+        never = "" if good else f"no sync succeeded in the last {_SYNCS.days} days"
     except VmqError as error:
-        return replace(
-            week, why=f"seven days, since the sync history cannot be seen ({error.message.rstrip('.')})"
-        )
-    if not good:
-        return replace(week, why="seven days, since no sync succeeded in the last 90")
-    return Since(parse_iso(max(good)), "the last good sync", good=True)
+        good, never = [], f"the sync history cannot be seen ({error.message.rstrip('.')})"
+    if never:
+        return Since(now - _DEFAULT, f"{_DEFAULT.days} days, since {never}", never)
+    return Since(parse_iso(max(good)), "the last good sync")
 
 
 def _promoters(aws: Aws, settings: Settings, bucket: str, moments: Iterable[datetime]) -> Promoters:

@@ -80,7 +80,7 @@ def kept_last_good(incident: Incident) -> Since:
     )
     if good is None:
         raise BadInput("No sync succeeded before the incident was opened.", hint="Give a time: --since 2d.")
-    return Since(good["started_at"].to_pydatetime(), "the last good sync before the incident", good=True)
+    return Since(good["started_at"].to_pydatetime(), "the last good sync before the incident")
 
 
 def kept_promoters(incident: Incident, versions: pd.DataFrame) -> Promoters:

@@ -118,13 +118,13 @@ class Since:
         UTC.
     why:
         What it is, for people: ``the last good sync``.
-    good:
-        Whether it is the start of a sync that succeeded.
+    never:
+        Why it is not the start of a sync that succeeded; empty where it is, or where a time was given.
     """
 
     at: datetime
     why: str
-    good: bool = False
+    never: str = ""
 
 
 @dataclass(frozen=True)
