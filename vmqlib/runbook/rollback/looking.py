@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vmqlib.errors import AwsError
 from vmqlib.runbook.rollback.items import NOTHING, Entry, Item
-from vmqlib.sources.versions import parse_page
+from vmqlib.sources.versionpages import ObjectVersion, parse_page
 from vmqlib.times import iso
 
 if TYPE_CHECKING:
@@ -133,15 +133,8 @@ def _page(s3: S3, prefix: str, *, behind: str = "", most: int = _PAGE) -> list[t
     if behind:
         query["key-marker"] = behind
     answer = s3.ask("GET", query=query, operation=_LISTING)
-    return [(row["key"], row["is_latest"], _entry(row)) for row in parse_page(answer.body).entries]
+    return [(row.key, row.is_latest, _entry(row)) for row in parse_page(answer.body).entries]
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
-    return Entry(
-        version_id=row["version_id"],
-        at=row["at"],
-        is_delete_marker=row["is_delete_marker"],
-        size=row["size"] or 0,
-        etag=row["etag"],
-        storage_class=row["storage_class"],
-    )
+def _entry(row: ObjectVersion) -> Entry:
+    return Entry(row.version_id, row.at, row.is_delete_marker, row.size, row.etag, row.storage_class)

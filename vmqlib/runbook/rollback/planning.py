@@ -5,6 +5,7 @@ Runbook step 3. Reads only: ``s3:GetBucketVersioning``, ``s3:ListBucketVersions`
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,6 +168,7 @@ def journal_plan(incident: Incident, plan: Plan, *, brought: bool = False) -> No
         "action": ACTIONS.get(target.kind, STEP),
         "digest": plan.digest,
         "file": plan.path.name,
+        "file_sha256": _sha256(plan.path),
         "kind": target.kind,
         "at": target.at,
         "of": head.of,
@@ -177,6 +179,11 @@ def journal_plan(incident: Incident, plan: Plan, *, brought: bool = False) -> No
         "listed": head.listed,
     }
     incident.conclude(STEP, f"Planned {plan.digest[:12]}: {plan.summary}", data)
+
+
+def _sha256(path: Path) -> str:
+    with storage_errors(path, "read"), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def crawled(incident: Incident) -> CrawlScope | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from vmqlib.runbook.rollback.plan import Plan
 
-__all__ = ["DIFFERENCE_COLUMNS", "Applied", "Difference", "Ending", "Problem", "Status", "Verification"]
+__all__ = [
+    "DIFFERENCE_COLUMNS",
+    "Applied",
+    "Difference",
+    "Ending",
+    "Problem",
+    "Status",
+    "Verification",
+    "leads_forward",
+]
 
 Ending = Literal["applied", "changed", "failed", "interrupted", "unfinished"]
 """``applied``: every item was carried out. ``changed``: the same, but for those that somebody else had changed
@@ -257,15 +266,17 @@ class Status:
     @property
     def restored(self) -> bool:
         """Whether objects are restored now: something was applied and not taken back (or back, and forth again)."""
-        return any(each.restored and not each.undone and self.forward(each) for each in self.applies)
+        standing = [each for each in self.applies if each.restored and not each.undone]
+        return any(leads_forward(each, self.applies) for each in standing)
 
-    def forward(self, apply: Applied) -> bool:
-        """Whether an apply led to the rollback's target: the undo of an undo does so, too."""
-        before = {each.digest: each for each in self.applies}
-        steps, here = 0, apply
-        while here.kind == "undo" and here.of in before and steps < len(before):
-            steps, here = steps + 1, before[here.of]
-        return (steps % 2 == 0) if here.kind != "undo" else False
+
+def leads_forward(apply: Applied, applies: Iterable[Applied]) -> bool:
+    """Whether an apply led to the target of a rollback, and not back from it: the undo of an undo does, too."""
+    before = {each.digest: each for each in applies}
+    steps, here = 0, apply
+    while here.kind == "undo" and here.of in before and steps <= len(before):
+        steps, here = steps + 1, before[here.of]
+    return here.kind != "undo" and steps % 2 == 0
 
 
 def _objects(count: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmqlib.errors import VmqError
 from vmqlib.runbook.rollback.items import CHANGES
-from vmqlib.runbook.rollback.results import Applied, Status, Verification
+from vmqlib.runbook.rollback.results import Applied, Status, Verification, leads_forward
 from vmqlib.runbook.rollback.story import Planned, Story, folder, story
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _state(told: Story, newest: Planned, last: Applied | None, seen: Verificatio
         return "differs"
     if last.ending == "changed":
         return "changed"
-    if last.kind == "undo" and last.restored:
+    if last.restored and not leads_forward(last, told.applies.values()):
         return "undone"
     return "applied" if seen is None else "verified"
 

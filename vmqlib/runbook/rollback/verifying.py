@@ -194,7 +194,7 @@ def _numbered(
 
 
 def _order(key: str) -> bytes:
-    return key.encode("utf-8", "surrogatepass")
+    return key.encode("utf-8", "surrogateescape")
 
 
 def _not_current(version: ObjectVersion) -> bool:
