@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +20,7 @@ from moto.s3.responses import S3Response
 
 from vmqlib.simulator.aws_gaps.gap import replace
 from vmqlib.simulator.aws_gaps.s3.errors import invalid_argument
-from vmqlib.simulator.aws_gaps.s3.store import Version, names_of, successor, versions_of
+from vmqlib.simulator.aws_gaps.s3.store import Version, names_from, successor, versions_of
 
 __all__ = ["Request", "VersionPage", "install", "page_of_versions"]
 
@@ -88,7 +87,7 @@ def page_of_versions(bucket: FakeBucket, request: Request, version_marker: str =
     last = ("", "")
     if request.max_keys == 0:
         return page
-    for name, rolled_up in _walk(names_of(bucket), request, include_after=bool(version_marker)):
+    for name, rolled_up in _walk(bucket, request, include_after=bool(version_marker)):
         full = len(page.rows) + len(page.prefixes) >= request.max_keys
         if rolled_up:
             if full:
@@ -109,17 +108,17 @@ def page_of_versions(bucket: FakeBucket, request: Request, version_marker: str =
 
 
 def _walk(
-    names: list[str],
+    bucket: FakeBucket,
     request: Request,
     *,
     include_after: bool = False,
     alive: Callable[[str], bool] = lambda _: True,
 ) -> Iterator[tuple[str, bool]]:
     """Keys and common prefixes in order, each with whether it is a common prefix."""
-    find = bisect_left if include_after else bisect_right
-    index = max(find(names, request.after) if request.after else 0, bisect_left(names, request.prefix))
+    first = max(request.after, request.prefix)
+    behind = bool(request.after) and first == request.after and not include_after
     rolled = ""
-    for name in names[index:]:
+    for name in names_from(bucket, first, behind=behind):
         if not name.startswith(request.prefix):
             return
         if (rolled and name.startswith(rolled)) or not alive(name):
@@ -136,12 +135,13 @@ def _walk(
 
 def _skipped(bucket: FakeBucket, key: str, versions: list[Version], version_marker: str) -> int:
     """How many of the newest versions lie before the marker."""
-    newest_first = [version.version_id for version in reversed(versions)]
-    if version_marker in newest_first:
-        return newest_first.index(version_marker) + 1
+    for newer, version in enumerate(reversed(versions)):
+        if version.version_id == version_marker:
+            return newer + 1
     known, following = successor(bucket, key, version_marker)
     if not known:
         raise invalid_argument("Invalid version id specified", "version-id-marker", version_marker)
+    newest_first = [version.version_id for version in reversed(versions)]
     return newest_first.index(following) if following is not None else len(newest_first)
 
 
@@ -267,7 +267,7 @@ def _current_page(bucket: FakeBucket, request: Request) -> tuple[list[FakeKey], 
     last = ""
     if request.max_keys == 0:
         return keys, prefixes, last
-    for name, rolled_up in _walk(names_of(bucket), request, alive=lambda name: current(name) is not None):
+    for name, rolled_up in _walk(bucket, request, alive=lambda name: current(name) is not None):
         if len(keys) + len(prefixes) >= request.max_keys:
             return keys, prefixes, last
         last = name

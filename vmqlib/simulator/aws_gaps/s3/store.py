@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
 from typing import Any
 
 from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey
 from moto.s3.utils import _VersionedKeyStore
 
-__all__ = ["LOCK", "KeyStore", "Version", "names_of", "successor", "versions_of"]
+__all__ = ["LOCK", "KeyStore", "Version", "names_from", "successor", "versions_of"]
 
 
 Version = FakeKey | FakeDeleteMarker
+
+_AT_ONCE = 256
 
 #: Held by every write to S3, so that a condition and what it guards are one step. moto's own writes race.
 LOCK = threading.RLock()
@@ -36,8 +39,19 @@ class KeyStore(_VersionedKeyStore):
         super().__setitem__(key, value)
 
     def setlist(self, key: Any, list_: Any) -> None:
+        """Sets a key's versions; the bodies of those that are not kept are let go.
+
+        moto looks each old version up in the list of the new ones: a key with thousands would take minutes to write.
+        """
         self._learn(key)
-        super().setlist(key, list_)
+        versions = list(list_) if isinstance(list_, (list, tuple)) else [list_]
+        before = self.getlist(key, [])
+        if versions[: len(before)] != before:
+            kept = {id(version) for version in versions}
+            for version in before:
+                if id(version) not in kept and hasattr(version, "dispose"):
+                    version.dispose()
+        dict.__setitem__(self, key, versions)
 
     def pop(self, key: str) -> None:  # type: ignore[override]
         """Removes a key with all its versions.
@@ -59,10 +73,21 @@ class KeyStore(_VersionedKeyStore):
             insort(self.names, key)
 
 
-def names_of(bucket: FakeBucket) -> list[str]:
-    """The bucket's keys in listing order: a snapshot, safe to walk while others write."""
-    with LOCK:
-        return list(bucket.keys.names) if isinstance(bucket.keys, KeyStore) else sorted(bucket.keys)
+def names_from(bucket: FakeBucket, first: str, *, behind: bool = False) -> Iterator[str]:
+    """The bucket's keys in listing order, from ``first`` on (``behind``: without it).
+
+    Taken a few at a time, so that a page costs what is on it, however many keys there are, and others may write
+    meanwhile.
+    """
+    while True:
+        with LOCK:
+            names = bucket.keys.names if isinstance(bucket.keys, KeyStore) else sorted(bucket.keys)
+            start = (bisect_right if behind else bisect_left)(names, first)
+            some = names[start : start + _AT_ONCE]
+        if not some:
+            return
+        yield from some
+        first, behind = some[-1], True
 
 
 def versions_of(bucket: FakeBucket, key: str) -> list[Version]:
