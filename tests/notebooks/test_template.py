@@ -16,7 +16,7 @@ from vmqlib.record import notebook
 
 SECTIONS = [
     "title", "parameters", "begin", "glance", "trigger", "syncs", "users", "failing", "logs", "versions", "index",
-    "actions", "next", "timeline", "provenance", "record",
+    "plan", "rollback", "verification", "actions", "next", "timeline", "provenance", "record",
 ]  # fmt: skip
 
 
@@ -46,6 +46,7 @@ def test_every_parameter_is_explained(template):
     parameters = notebook.parameters_of(template)
     assert [p.name for p in parameters] == [
         "incident_id", "trigger", "severity", "title", "data_source_id", "since", "logs_since", "incidents", "offline",
+        "approve",
     ]  # fmt: skip
     assert all(p.help for p in parameters)
     help_text = subprocess.run(
@@ -69,6 +70,8 @@ def test_begin_takes_what_the_parameters_offer(template):
 
     offered = {p.name: p.default for p in notebook.parameters_of(template)}
     taken = {name: p.default for name, p in inspect.signature(begin).parameters.items() if name != "clock"}
+    assert taken.pop("approve") == ()
+    assert offered["approve"] == [], "JSON knows no tuples"
     assert {name: offered[name] for name in taken} == taken
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmqlib.runbook.nextsteps import Facts, plan_next
+from vmqlib.runbook.nextsteps import Facts, Rollback, plan_next
 
 AT = datetime(2026, 11, 23, 3, 11, tzinfo=UTC)
 KNOWN = Facts(
@@ -32,16 +33,59 @@ def test_a_failed_sync_goes_through_the_runbook_in_its_order() -> None:
     assert [step[0] for step in steps(KNOWN)] == ["2", "3", "4", "5"]
     restore = plan_next(KNOWN)[1]
     assert "97 of the 99 failing documents" in restore.why
-    assert restore.command.endswith("INC-20261123-001")
+    assert restore.command == "vmq rollback plan INC-20261123-001"
 
 
-def test_after_the_restore_comes_the_resync() -> None:
-    assert "3 Rollback via S3 versioning" not in steps(replace(KNOWN, restored=True))
-    assert "4 Force resync" in steps(replace(KNOWN, restored=True))
+def rolled(state: str, **more: object) -> Facts:
+    command = {
+        "planned": "apply ID --digest 0f", "applied": "verify ID", "verified": "", "undone": "", "none": "",
+        "changed": "plan ID", "differs": "plan ID",
+    }.get(state, "resume ID")  # fmt: skip
+    made = {"changes": 5, "restored": state not in ("none", "planned", "undone"), **more}
+    return replace(
+        KNOWN, rollback=Rollback(state=state, command=command and f"vmq rollback {command}", **made)
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "verb"),
+    [
+        ("none", "plan"),
+        ("planned", "apply"),
+        ("interrupted", "resume"),
+        ("unfinished", "resume"),
+        ("failed", "resume"),
+        ("changed", "plan"),
+        ("applied", "verify"),
+        ("differs", "plan"),
+    ],
+)
+def test_the_rollback_goes_on_from_where_it_is(state: str, verb: str) -> None:
+    (found,) = [step for step in plan_next(rolled(state)) if step.step.startswith("3")]
+    assert found.command.startswith(f"vmq rollback {verb}")
+    assert found.why.strip(" .")
+
+
+def test_a_plan_that_changes_nothing_asks_for_nothing() -> None:
+    assert "3 Rollback via S3 versioning" not in steps(rolled("planned", changes=0))
+
+
+def test_after_the_rollback_comes_the_resync() -> None:
+    assert "3 Rollback via S3 versioning" not in steps(rolled("verified"))
+    (resync,) = [step for step in plan_next(rolled("verified")) if step.step == "4 Force resync"]
+    assert "restored" in resync.why
+
+
+def test_a_rollback_that_did_not_help_can_be_taken_back() -> None:
+    (undo,) = [step for step in plan_next(rolled("verified", synced=True)) if step.step.startswith("3")]
+    assert undo.command == "vmq rollback undo INC-20261123-001"
+    assert "3 Rollback via S3 versioning" not in steps(rolled("undone", synced=True))
 
 
 def test_after_recovery_comes_the_close() -> None:
-    found = plan_next(replace(KNOWN, last_status="SUCCEEDED", recovered=True, restored=True, failing=0))
+    found = plan_next(
+        replace(KNOWN, last_status="SUCCEEDED", recovered=True, rollback=Rollback("verified"), failing=0)
+    )
     assert [step.step[0] for step in found] == ["5", "6", "6"]
     assert "QBusinessSyncFailed" in found[1].why
     assert found[-1].command.startswith("vmq close INC-20261123-001")
@@ -62,15 +106,15 @@ def test_what_is_missing_is_named_first() -> None:
     failing=st.none() | st.integers(0, 5),
     changed=st.none() | st.integers(0, 5),
     good=st.sampled_from([None, AT]),
-    restored=st.booleans(),
+    state=st.sampled_from(["none", "verified", "undone"]),
     recovered=st.booleans(),
 )
-def test_a_restore_is_never_proposed_without_a_good_state_and_a_change(
+def test_a_rollback_is_never_proposed_without_a_good_state_and_a_change(
     last_status: str | None,
     failing: int | None,
     changed: int | None,
     good: datetime | None,
-    restored: bool,
+    state: str,
     recovered: bool,
 ) -> None:
     known = replace(
@@ -79,7 +123,7 @@ def test_a_restore_is_never_proposed_without_a_good_state_and_a_change(
         failing=failing,
         changed=changed,
         last_good_at=good,
-        restored=restored,
+        rollback=Rollback(state),
         recovered=recovered,
     )
     found = steps(known)
@@ -87,7 +131,7 @@ def test_a_restore_is_never_proposed_without_a_good_state_and_a_change(
     if "3 Rollback via S3 versioning" in found:
         assert good
         assert changed
-        assert not restored
+        assert state == "none"
         assert not recovered
         assert last_status != "SUCCEEDED"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from vmqlib.record.kernel import start_kernel
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
+    from vmqlib.runbook.approvals import Remedy
     from vmqlib.runbook.opening import Record
 
 __all__ = ["open_command", "render_command"]
@@ -31,17 +32,30 @@ _SEVERITIES = ("SEV1", "SEV2", "SEV3")
 )
 @click.option("--since", default="21d", show_default=True, help="How far back to look: an age or a UTC time.")
 @click.option("--logs-since", default="48h", show_default=True, help="How far back to read logs.")
+@click.option(
+    "--approve", multiple=True, metavar="STEP",
+    help="Carry this step out, too; may be given again. Today: rollback (to the last good sync).",
+)  # fmt: skip
 @json_option
 def open_command(
-    trigger: str, severity: str, title: str, data_source_id: str, since: str, logs_since: str, as_json: bool
+    trigger: str,
+    severity: str,
+    title: str,
+    data_source_id: str,
+    since: str,
+    logs_since: str,
+    approve: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """From a page to a record: open an incident, look at everything, run the notebook, write the page.
 
-    Looks only; changes nothing in AWS. What cannot be had is said in its place in the record.
+    Looks only; changes nothing in AWS unless --approve names a step. A rollback to the last good sync is planned and
+    shown. What cannot be had is said in its place in the record.
 
     \b
     Examples:
       vmq open --trigger sync-failed
+      vmq open --trigger sync-failed --approve rollback
       vmq open --trigger no-sync --severity SEV1 --title "Nothing indexed since Friday"
       vmq open --trigger sync-failed --json | jq -r .html
     """
@@ -60,10 +74,13 @@ def open_command(
             data_source_id=data_source_id,
             since=since,
             logs_since=logs_since,
+            approve=approve,
             progress=lambda words: bar.update(task, description=words),
         )
     _others_open(record)
-    _show(record, as_json=as_json, looked=True)
+    _show(record, as_json=as_json, looked=True, opened=True)
+    if record.remedy.stopped is not None:
+        raise record.remedy.stopped
 
 
 @click.command("render")
@@ -85,6 +102,7 @@ def render_command(incident_id: str, refresh: bool, since: str, logs_since: str,
     with start_kernel(offline=True) as kernel, progress_bar(transient=True) as bar:
         task = bar.add_task(f"Rendering {incident_id}", total=None)
         from vmqlib.record.incident import Incident
+        from vmqlib.runbook.approvals import remedy
         from vmqlib.runbook.opening import look, write_record
         from vmqlib.settings import Settings
 
@@ -103,11 +121,13 @@ def render_command(incident_id: str, refresh: bool, since: str, logs_since: str,
                 refresh=True,
                 progress=lambda name: bar.update(task, description=f"observed {name}"),
             )
+            if not incident.state.closed_at:
+                remedy(incident, again=False)  # where none could be planned before
         record = write_record(incident, kernel=kernel)
     _show(record, as_json=as_json, looked=refresh)
 
 
-def _show(record: Record, *, as_json: bool, looked: bool) -> None:
+def _show(record: Record, *, as_json: bool, looked: bool, opened: bool = False) -> None:
     """Says where the record is and what is not in it. Exit code 3 where AWS was asked and nothing could be seen."""
     incident = record.incident
     seen = incident.observations()
@@ -124,12 +144,14 @@ def _show(record: Record, *, as_json: bool, looked: bool) -> None:
                 "severity": incident.state.severity,
                 "unavailable": [each.name for each in missing],
                 "seconds": round(record.run.seconds, 2),
+                **({"rollback": _remedy(record.remedy)} if opened else {}),
             }
         )
     else:
         click.echo(f"{incident.id}  {incident.state.severity}  {incident.identity.title}")
         click.echo(f"  {record.html}")
         click.echo(f"  {record.run.path}")
+        _tell(record.remedy, incident.id)
     for each in missing:
         then = (
             f" The record shows what was seen at {show_time(each.at)}." if each.available and each.at else ""
@@ -139,6 +161,34 @@ def _show(record: Record, *, as_json: bool, looked: bool) -> None:
         notice("Nothing could be seen. The record says so; when AWS can be reached again:")
         notice(f"  vmq render {incident.id} --refresh")
         click.get_current_context().exit(3)
+
+
+def _remedy(done: Remedy) -> dict[str, Any]:
+    """What came of the rollback, for programs."""
+    plan, seen, problem = done.plan, done.verification, done.problem
+    return {
+        "digest": plan.digest if plan else None,
+        "plan": plan.path.resolve() if plan else None,
+        "counts": dict(plan.head.counts) if plan else {},
+        "outcome": done.outcome,
+        "verified": seen.ok if seen else None,
+        "problem": problem.message if problem else "",
+        "hint": problem.hint if problem else "",
+    }
+
+
+def _tell(done: Remedy, incident_id: str) -> None:
+    """The same in a few lines, for people."""
+    if done.plan is not None:
+        click.echo(f"  rollback {done.plan.digest[:12]}: {done.plan.summary}")
+    if done.applied is not None:
+        click.echo(f"  {done.applied.sentence}")
+    elif done.plan is not None and done.plan.changes:
+        click.echo(f"  not applied: vmq rollback apply {incident_id} --digest {done.plan.digest[:12]}")
+    if done.verification is not None:
+        click.echo(f"  {done.verification.sentence}")
+    if done.problem is not None and done.stopped is None:
+        notice(f"  no rollback was planned: {done.problem.message} {done.problem.hint}")
 
 
 def _others_open(record: Record) -> None:

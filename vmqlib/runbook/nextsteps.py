@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from vmqlib.sources.syncjobs import last_good
+from vmqlib.sources.syncjobs import TERMINAL, last_good
 from vmqlib.sources.versions import changed_since
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
 
-__all__ = ["Facts", "NextStep", "facts", "next_steps", "plan_next"]
+__all__ = ["Facts", "NextStep", "Rollback", "facts", "next_steps", "plan_next"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,37 @@ class NextStep:
     step: str
     why: str
     command: str
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """How far the rollback of an incident is (:class:`vmqlib.runbook.rollback.results.Status`).
+
+    Parameters
+    ----------
+    state, command:
+        As there.
+    plan:
+        What the newest plan does, in a sentence; empty where there is none.
+    changes:
+        Objects that it changes.
+    left, failed, others:
+        Of the newest apply: objects not come to, refused by AWS, left alone since somebody else had changed them.
+    restored:
+        Whether objects are restored now.
+    synced:
+        Whether a sync began since, and ended.
+    """
+
+    state: str = "none"
+    command: str = ""
+    plan: str = ""
+    changes: int = 0
+    left: int = 0
+    failed: int = 0
+    others: int = 0
+    restored: bool = False
+    synced: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,8 +90,8 @@ class Facts:
         Keys in scope that changed since ``last_good_at`` and are still changed.
     failing_and_changed:
         How many of ``failing`` are among ``changed``.
-    restored:
-        Whether objects were restored within this incident.
+    rollback:
+        How far the rollback is.
     recovered:
         Whether the newest sync succeeded and began after the incident was opened.
     alarms:
@@ -81,7 +112,7 @@ class Facts:
     failing: int | None = None
     changed: int | None = None
     failing_and_changed: int | None = None
-    restored: bool = False
+    rollback: Rollback = Rollback()
     recovered: bool = False
     alarms: tuple[str, ...] = ()
     update_due: datetime | None = None
@@ -115,7 +146,7 @@ def plan_next(known: Facts) -> tuple[NextStep, ...]:
     return (
         *steps,
         *_stabilize(known),
-        *_restore(known, identity),
+        *_rollback(known, identity),
         *_resync(known, identity),
         _communicate(known),
     )
@@ -133,16 +164,43 @@ def _stabilize(known: Facts) -> list[NextStep]:
     ]
 
 
-def _restore(known: Facts, identity: str) -> list[NextStep]:
-    if known.restored or not known.changed or known.last_good_at is None or known.last_status == "SUCCEEDED":
+def _rollback(known: Facts, identity: str) -> list[NextStep]:
+    """Runbook step 3, from the state it is in: plan, apply, resume, verify, undo."""
+    made = known.rollback
+    if made.state == "none":
+        return _plan_rollback(known, identity)
+    why = {
+        "planned": f"{made.plan} Read the plan, then apply it." if made.changes else "",
+        "interrupted": f"The rollback was interrupted: {_objects(made.left)} to go.",
+        "unfinished": "A rollback was begun and has not ended: it is under way, or it was killed.",
+        "failed": f"AWS refused {_objects(made.failed)}: mend the cause, then go on.",
+        "changed": f"{_objects(made.others)} changed by somebody else meanwhile, and left alone: agree with them.",
+        "applied": "The rollback was applied: look whether it holds.",
+        "differs": "The bucket is not as planned: read the differences, and agree with whoever made them.",
+    }.get(made.state, "")
+    steps = [_step3(why, made.command)] if why and made.command else []
+    if made.restored and made.synced:
+        why = "A sync has ended since the rollback and did not succeed. If the rollback was wrong, take it back."
+        steps.append(_step3(why, f"vmq rollback undo {identity}"))
+    return steps
+
+
+def _plan_rollback(known: Facts, identity: str) -> list[NextStep]:
+    if not known.changed or known.last_good_at is None or known.last_status == "SUCCEEDED":
         return []
     share = ""
     if known.failing:
         share = f"; {known.failing_and_changed or 0} of the {known.failing} failing documents are among them"
-    why = (
-        f"{known.changed} objects changed since the last good sync of {show_time(known.last_good_at)}{share}."
-    )
-    return [NextStep("3 Rollback via S3 versioning", why, f"python -m vmqlib.cli.restore {identity}")]
+    why = f"{_objects(known.changed)} changed since the last good sync of {show_time(known.last_good_at)}{share}."
+    return [_step3(why, f"vmq rollback plan {identity}")]
+
+
+def _step3(why: str, command: str) -> NextStep:
+    return NextStep("3 Rollback via S3 versioning", why, command)
+
+
+def _objects(number: int) -> str:
+    return f"{number:,} object{'' if number == 1 else 's'}"
 
 
 def _resync(known: Facts, identity: str) -> list[NextStep]:
@@ -151,7 +209,11 @@ def _resync(known: Facts, identity: str) -> list[NextStep]:
     source = shlex.quote(known.data_source_id or "ID")
     about = f"--data-source {source} --incident {identity}"
     command = f"vmq sync start {about} && vmq sync wait {about}"
-    why = "The objects are restored: index them." if known.restored else "Once the cause is gone, sync again."
+    why = (
+        "The objects are restored: index them."
+        if known.rollback.restored
+        else "Once the cause is gone, sync again."
+    )
     return [NextStep("4 Force resync", why, command)]
 
 
@@ -179,9 +241,7 @@ def facts(incident: Incident) -> Facts:
         bucket=incident.settings.connector(identity.data_source_id).bucket or incident.settings.bucket_name,
         closed=state.closed_at is not None,
         missing=tuple(seen.title for seen in incident.observations().values() if not seen.available),
-        restored=any(
-            event.step == "rollback" and event.kind == "applied" for event in incident.journal.events()
-        ),
+        rollback=_how_far(incident),
         update_due=state.next_update_due,
         channel=incident.settings.slack_channel,
     )
@@ -194,13 +254,33 @@ def facts(incident: Incident) -> Facts:
         return known
     newest = jobs.frame.sort_values("started_at").iloc[-1]
     good = last_good(jobs.frame, state.opened_at)
+    applied = [each.at for each in state.applied if each.step == "rollback"]
+    over = applied and newest["started_at"] > applied[-1] and newest["status"] in TERMINAL
     known = replace(
         known,
+        rollback=replace(known.rollback, synced=bool(over)),
         last_status=newest["status"],
         last_good_at=None if good is None else good["started_at"].to_pydatetime(),
         recovered=newest["status"] == "SUCCEEDED" and newest["started_at"] > state.opened_at,
     )
     return _with_documents(incident, known, newest["execution_id"])
+
+
+def _how_far(incident: Incident) -> Rollback:
+    from vmqlib.runbook import rollback
+
+    now = rollback.status(incident)
+    plan, last = now.plan, now.applied
+    return Rollback(
+        state=now.state,
+        command=now.command,
+        plan=plan.summary if plan else "",
+        changes=plan.changes if plan else 0,
+        left=last.left if last else 0,
+        failed=last.failed if last else 0,
+        others=last.changed if last else 0,
+        restored=now.restored,
+    )
 
 
 def _with_documents(incident: Incident, known: Facts, execution_id: str) -> Facts:

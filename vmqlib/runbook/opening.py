@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import BadInput, Interrupted
 from vmqlib.record.incident import Incident
+from vmqlib.runbook.approvals import Remedy, approved_steps, remedy
 from vmqlib.settings import Settings
 from vmqlib.times import Clock, SystemClock, Window, parse_when
 
@@ -53,11 +54,14 @@ class Record:
         How the notebook's run ended.
     html:
         The self-contained page.
+    remedy:
+        What came of the rollback that was planned and perhaps approved when the incident was opened.
     """
 
     incident: Incident
     run: RunResult
     html: Path
+    remedy: Remedy = field(default_factory=Remedy)
 
 
 def begin(
@@ -71,9 +75,11 @@ def begin(
     logs_since: str = LOGS_SINCE,
     incidents: str = "",
     offline: bool = False,
+    approve: str | Iterable[str] = (),
     clock: Clock | None = None,
 ) -> Incident:
-    """The incident that a notebook is about: loaded by its id, or opened now. Looks at AWS if nobody has yet.
+    """The incident that a notebook is about: loaded by its id, or opened now. Looks at AWS if nobody has yet, and plans
+    the rollback; changes nothing there unless told to.
 
     Parameters
     ----------
@@ -87,6 +93,10 @@ def begin(
         The incidents folder; empty: from the settings.
     offline:
         True renders from evidence alone; AWS is not asked, and credentials are not needed.
+    approve:
+        Steps that may be carried out, as a list or with commas between: see
+        :data:`~vmqlib.runbook.approvals.APPROVABLE`. Each is carried out once in an incident: running a cell again
+        does not do it again. What came of it stands in the journal, and the sections of the record show it.
 
     Raises
     ------
@@ -96,6 +106,12 @@ def begin(
         When there is no such incident.
     """
     clock = clock or SystemClock()
+    approved = approved_steps(approve)
+    if offline and approved:
+        raise BadInput(
+            f"Offline, nothing can be carried out: {', '.join(approved)}.",
+            hint="Leave `approve` empty, or `offline` False.",
+        )
     settings = Settings.load(incidents=Path(incidents) if incidents else None)
     aws = None if offline else _aws(settings, clock)
     if incident_id:
@@ -114,8 +130,12 @@ def begin(
             data_source_id=data_source_id,
             clock=clock,
         )
-    if aws is not None and not incident.was_observed:
-        look(incident, since=since, logs_since=logs_since)
+    if aws is not None:
+        fresh = not incident.was_observed
+        if fresh:
+            look(incident, since=since, logs_since=logs_since)
+        if fresh or approved:
+            remedy(incident, approved)
     return incident
 
 
@@ -192,16 +212,20 @@ def page_to_record(
     data_source_id: str = "",
     since: str = SINCE,
     logs_since: str = LOGS_SINCE,
+    approve: str | Iterable[str] = (),
     progress: Callable[[str], None] = lambda _: None,
     clock: Clock | None = None,
 ) -> Record:
-    """Opens an incident, observes, runs the notebook and writes the page. See :func:`begin` for the parameters.
+    """Opens an incident, observes, plans the rollback (and carries it out where it is approved), runs the notebook and
+    writes the page. See :func:`begin` for the parameters.
 
-    ``kernel`` is one that was started before; ``progress`` is told, in words, what is being done.
+    ``kernel`` is one that was started before; ``progress`` is told, in words, what is being done. The record is
+    written although the rollback was stopped: by what, its ``remedy`` says.
     """
     from vmqlib.record.kernel import start_kernel
 
     clock = clock or SystemClock()
+    approved = approved_steps(approve)
     aws = _aws(settings, clock)
     # Here, and not by two threads at once: papermill imports it, too.
     import boto3.session  # noqa: F401
@@ -224,9 +248,10 @@ def page_to_record(
                 logs_since=logs_since,
                 progress=lambda name: progress(f"observed {name}"),
             )
+            done = remedy(incident, approved, progress=progress)
             ready()
             progress("writing the record")
-            return write_record(incident, kernel=started)
+            return replace(write_record(incident, kernel=started), remedy=done)
         except (KeyboardInterrupt, Interrupted) as error:
             raise Interrupted(
                 f"Interrupted; {incident.id} is open, and what was seen is kept.",

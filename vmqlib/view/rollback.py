@@ -171,7 +171,7 @@ def rollback_verification(status: Status | Callable[[], Status]) -> View:
         Column("detail"),
     ]
     shown = seen.first[:MOST_PROBLEMS]
-    rows = [[one.key, one.problem, one.planned, one.found, one.since, one.detail] for one in shown]
+    rows = [[one.key, one.problem, one.planned, one.found, one.since or None, one.detail] for one in shown]
     lines = [line([row[0], row[1], row[2], row[3], when(row[4]), row[5]]) for row in rows]
     parts = [table(columns, rows)] if rows else []
     total = sum(seen.counts.values())

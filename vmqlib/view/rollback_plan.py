@@ -179,7 +179,7 @@ def _blocked(plan: Plan, picked: _Picked) -> tuple[Html, list[str]]:
         Column("what to do"),
         Column("keys", lambda keys: join([tag("div", name(key)) for key in keys])),
     ]
-    rows = []
+    rows: list[list[Any]] = []
     for reason, number in sorted(plan.head.blocked.items(), key=lambda pair: -pair[1]):
         known = picked.blocked.get(reason, [])
         first = known[0] if known else None
@@ -206,8 +206,16 @@ def _items(items: list[Item]) -> tuple[Html, list[str]]:
         Column("as of (UTC)", short),
         Column("in the index", lambda there: "" if there else "no effect"),
     ]
-    rows = [
-        [item.key, item.action, item.current, item.current.at, item.target, item.target.at, item.document]
+    rows: list[list[Any]] = [
+        [
+            item.key,
+            item.action,
+            item.current,
+            item.current.at or None,
+            item.target,
+            item.target.at or None,
+            item.document,
+        ]
         for item in items
     ]
     lines = [
