@@ -25,6 +25,7 @@ _COMMANDS = {
     "note": "incidents",
     "open": "opening",
     "render": "opening",
+    "rollback": "rollback",
     "show": "incidents",
     "sim": "sim",
     "sync": "sync",
@@ -70,6 +71,7 @@ def vmq() -> None:
     Examples:
       vmq open --trigger sync-failed        gather everything, write the record
       vmq logs --data-source ID --since 2h  capture the connector's logs
+      vmq rollback plan INC-20261123-001    what going back to the last good sync would do
       vmq sync start && vmq sync wait       force a resync and wait for its end
       vmq sim serve                         a local AWS to try all this on
 

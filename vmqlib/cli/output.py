@@ -48,7 +48,9 @@ def as_json(value: Any) -> Any:
 
 def print_json(document: Any) -> None:
     """Writes the one JSON document of a ``--json`` call."""
-    click.echo(json.dumps(document, default=as_json, ensure_ascii=False, indent=2))
+    text = json.dumps(document, default=as_json, ensure_ascii=False, indent=2)
+    # A key that is not UTF-8 has lone surrogates, which no encoding holds: they are written as JSON's own escapes.
+    click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def notice(text: str) -> None:

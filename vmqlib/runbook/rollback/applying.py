@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vmqlib.runbook.rollback.progress import Progress
     from vmqlib.runbook.rollback.thawing import Thaw
 
-__all__ = ["SHORTEST_DIGEST", "WORKERS", "apply", "check_digest", "resume"]
+__all__ = ["SHORTEST_DIGEST", "WORKERS", "apply", "check_applicable", "check_digest", "resume"]
 
 WORKERS = 16
 SHORTEST_DIGEST = 8
@@ -74,10 +74,7 @@ def apply(
     Interrupted
         It was stopped.
     """
-    aws = may_change(incident)
-    check_digest(plan, digest)
-    belongs(incident, aws, plan)
-    _not_applied(incident, story(incident), plan)
+    aws = check_applicable(incident, plan, digest)
     return _carry_out(
         incident, aws, plan, rate=rate, workers=workers, thaw=thaw, progress=progress, stop=stop
     )
@@ -127,6 +124,21 @@ def resume(
     return _carry_out(
         incident, aws, plan, rate=rate, workers=workers, thaw=thaw, progress=progress, stop=stop, before=last
     )
+
+
+def check_applicable(incident: Incident, plan: Plan, digest: str) -> Aws:
+    """Whether a plan can be applied in this incident with that approval. Asks AWS only who the caller is.
+
+    Raises
+    ------
+    BadInput, WorldChanged, LockHeld
+        As :func:`apply`.
+    """
+    aws = may_change(incident)
+    check_digest(plan, digest)
+    belongs(incident, aws, plan)
+    _not_applied(incident, story(incident), plan)
+    return aws
 
 
 def check_digest(plan: Plan, digest: str) -> None:
@@ -197,7 +209,7 @@ def _carry_out(
     if workers < 1 or (rate is not None and rate <= 0):
         raise BadInput("Workers and rate must be above 0.", hint="Leave them out for the defaults.")
     total = sum(plan.head.counts.get(action, 0) for action in CHANGES)
-    with S3(aws, plan.scope.bucket) as s3:
+    with S3(aws, plan.scope.bucket, connections=max(32, workers)) as s3:
         _still_versioned(s3, plan)
         head = Head(plan=plan.digest, incident=incident.id, actor=str(incident.actor()))
         path = private(folder(incident)) / log_name(plan.digest)

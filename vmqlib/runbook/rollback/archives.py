@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.rollback.plan import Plan
 
-__all__ = ["ARCHIVED", "Thawing", "thaw_archived"]
+__all__ = ["ARCHIVED", "Estimate", "Thawing", "estimate", "thaw_archived"]
 
 ARCHIVED = "archived"
 _PROBLEMS = 20
@@ -47,6 +47,42 @@ class Thawing:
     problems: tuple[Problem, ...] = ()
     classes: dict[str, int] = field(default_factory=dict)
     wait: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What asking for readable copies would come to.
+
+    Parameters
+    ----------
+    versions:
+        Archived versions that the plan holds back.
+    size:
+        Of all of them, for people.
+    cost:
+        One sentence on what S3 charges.
+    """
+
+    versions: int
+    size: str
+    cost: str
+
+
+def estimate(plan: Plan, how: Thaw) -> Estimate:
+    """How many versions a plan holds back since they are archived, how big they are, and what S3 charges for them."""
+    from vmqlib.runbook.rollback.preview import size_text
+    from vmqlib.runbook.rollback.prices import PRICES
+
+    versions = size = 0
+    usd = 0.0
+    for item in plan.iter_items() if plan.head.blocked.get(ARCHIVED) else ():
+        if item.code == ARCHIVED:
+            price = PRICES.of(item.target.storage_class)
+            versions, size = versions + 1, size + item.target.size
+            month = PRICES.of("STANDARD").month
+            usd += item.target.size / 1e9 * (price.retrieval + month * how.days / 30) + price.write / 1000
+    cost = f"About {usd:,.2f} USD ({PRICES.source}; faster tiers cost more)."
+    return Estimate(versions, size_text(size), cost)
 
 
 def thaw_archived(
