@@ -75,7 +75,7 @@ def still_planned(s3: S3, items: Sequence[Item]) -> set[str]:
             continue
         settled = _WORTH
         while settled >= _WORTH and at < len(keys):
-            current, last = _currents(s3, prefix, keys[at - 1])
+            current, last = _currents(s3, prefix, keys[at - 1], _page_for(len(keys) - at))
             begun = at
             while at < len(keys) and (keys[at] in current or last is None or keys[at] < last):
                 entry = current.get(keys[at]) or _current(s3, keys[at])
@@ -93,11 +93,16 @@ def _common(one: str, other: str) -> str:
     return one[:length] if length is not None else min(one, other, key=len)
 
 
-def _currents(s3: S3, prefix: str, behind: str) -> tuple[Mapping[str, Entry], str | None]:
+def _page_for(items: int) -> int:
+    """Entries of a page for so many items: a few versions of each, and not many more, since each one costs."""
+    return min(_PAGE, 3 * items + 4 * _WORTH)
+
+
+def _currents(s3: S3, prefix: str, behind: str, most: int) -> tuple[Mapping[str, Entry], str | None]:
     """The current entries of the keys on one page behind a key, and its last key (``None``: there are no more)."""
-    rows = _page(s3, prefix, behind=behind)
+    rows = _page(s3, prefix, behind=behind, most=most)
     current = {key: entry for key, latest, entry in rows if latest}
-    return current, (rows[-1][0] if len(rows) >= _PAGE else None)
+    return current, (rows[-1][0] if len(rows) >= most else None)
 
 
 def _current(s3: S3, key: str) -> Entry:
