@@ -25,7 +25,7 @@ PLANNED_FOR = frozenset({"sync-failed", "content"})
 """Triggers for which a rollback is planned: what is in the bucket may be the cause. A sync that never started, or a
 guardrail that blocks too much, is not mended by other objects."""
 
-_PLANNING = "plan rollback"
+_NOT_PLANNED = "not planned"
 
 
 @dataclass(frozen=True)
@@ -111,22 +111,28 @@ def remedy(
 
     approved = "rollback" in approve
     # Approved by name, it is planned whatever set the incident off; that it cannot be is then worth an error.
-    if not approved and not (incident.identity.trigger in PLANNED_FOR and _has_last_good(incident)):
+    if not approved and incident.identity.trigger not in PLANNED_FOR:
         return Remedy()
     try:
         before = rollback.status(incident)
         if before.applied is not None or (before.plan is not None and not again and not approved):
             return Remedy(before.plan, before.applied, before.verification)
+        _known(incident)
         progress("planning the rollback")
         plan = rollback.plan(
-            incident, progress=lambda what, done, _: progress(f"planning the rollback: {what} {done:,}")
+            # Each version that would be copied costs a request: they are made where the copies are made, too.
+            incident,
+            inspect=approved,
+            progress=lambda what, done, _: progress(f"planning the rollback: {what} {done:,}"),
         )
     except VmqError as error:
-        incident.failed("rollback", f"No rollback was planned: {error.message}", _why(error))
+        incident.conclude("rollback", f"No rollback was planned: {error.message}", _why(error))
         return Remedy(problem=error, approved=approved)
     if not approved or not plan.changes:
         return Remedy(plan)
     problem = _carry_out(incident, plan, progress)
+    progress("looking at the bucket again")
+    incident.observe(["versions"], refresh=True)  # the record is to show what is there now
     after = rollback.status(incident)
     return Remedy(plan, after.applied, after.verification, problem, approved=True)
 
@@ -166,24 +172,25 @@ def why_not_planned(incident: Incident) -> str:
     """Why the rollback could not be planned the last time that it was tried; empty when it could, or nobody tried."""
     told = ""
     for event in incident.journal.events():
-        if event.step == "rollback" and event.kind == "failed" and event.data.action == _PLANNING:
-            told = f"{event.data.problem} {event.data.hint}".strip()
-        elif event.step == "rollback" and event.kind == "concluded":
-            told = ""
+        if event.step == "rollback" and event.kind == "concluded":
+            data = event.data.model_dump()
+            failed = data.get("verdict") == _NOT_PLANNED
+            told = f"{data.get('problem', '')} {data.get('hint', '')}".strip() if failed else ""
     return told
 
 
-def _has_last_good(incident: Incident) -> bool:
-    """Whether a sync succeeded before the incident; without one there is nothing to go back to."""
-    from vmqlib.sources.syncjobs import last_good
-
+def _known(incident: Incident) -> None:
+    """What tells the last good sync was looked at before: where that failed, it is not asked for once more."""
     jobs = incident.observed("sync-jobs")
-    opened = incident.state.opened_at
-    return jobs.available and last_good(jobs.frame, opened) is not None
+    if not jobs.available:
+        raise BadInput(
+            f"The last good sync is not known: {jobs.problem}",
+            hint=f"{jobs.hint} Or give a time: vmq rollback plan {incident.id} --to 6h.".strip(),
+        )
 
 
 def _why(error: VmqError) -> dict[str, str]:
     found = {
-        "action": _PLANNING, "problem": error.message, "hint": error.hint, "error": type(error).__name__,
+        "verdict": _NOT_PLANNED, "problem": error.message, "hint": error.hint, "error": type(error).__name__,
     }  # fmt: skip
     return found | {name: getattr(error, name) for name in ("operation", "code") if hasattr(error, name)}

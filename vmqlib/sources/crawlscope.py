@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
@@ -90,16 +90,15 @@ def _any(patterns: Iterable[str]) -> str:
     return "|".join(map(translate, patterns))
 
 
-def crawl_scope(resources: pd.DataFrame, data_source_id: str = "") -> CrawlScope:
-    """The scope that a frame of the source ``resources`` gives for a data source, or for its first one.
+def crawl_scope(
+    resources: pd.DataFrame | Sequence[Mapping[str, Any]], data_source_id: str = ""
+) -> CrawlScope:
+    """The scope that the source ``resources``, as a frame or as rows, gives for a data source, or for its first one.
 
     What the configuration does not say (another template, another kind of connector) restricts nothing.
     """
-    sources = resources[resources["kind"] == "data-source"]
-    if data_source_id:
-        sources = sources[sources["id"] == data_source_id]
-    configs = sources["config"].dropna()
-    whole = _read(configs.iloc[0]) if len(configs) else {}
+    configs = _configs(resources, data_source_id)
+    whole = _read(configs[0]) if configs else {}
     more = whole.get("additionalProperties")
     if not isinstance(more, dict):
         return CrawlScope()
@@ -110,6 +109,18 @@ def crawl_scope(resources: pd.DataFrame, data_source_id: str = "") -> CrawlScope
         acl_key=acl.split("/", 3)[3] if acl.startswith("s3://") and acl.count("/") > 2 else acl,
         safeguard=_safeguard({**whole, **more}),
     )
+
+
+def _configs(resources: pd.DataFrame | Sequence[Mapping[str, Any]], data_source_id: str) -> list[str]:
+    if isinstance(resources, Sequence):
+        sources = [one for one in resources if one.get("kind") == "data-source"]
+        return [
+            one["config"] for one in sources if one.get("config") and data_source_id in ("", one.get("id"))
+        ]
+    frame = resources[resources["kind"] == "data-source"]
+    if data_source_id:
+        frame = frame[frame["id"] == data_source_id]
+    return list(frame["config"].dropna())
 
 
 def _read(config: str) -> Mapping[str, Any]:

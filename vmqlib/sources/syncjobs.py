@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from vmqlib.sources.base import (
     gather,
     moment,
 )
+from vmqlib.times import iso
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from vmqlib.settings import Settings
     from vmqlib.times import Window
 
-__all__ = ["RUNNING", "SOURCE", "TERMINAL", "last_good", "read", "row"]
+__all__ = ["RUNNING", "SOURCE", "TERMINAL", "last_good", "last_good_row", "read", "row"]
 
 #: The statuses a job ends in, and the ones it has while it runs. There are no others (botocore's model).
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "INCOMPLETE", "ABORTED"})
@@ -140,3 +141,34 @@ def last_good(
         good = good[good["started_at"] < before]
     good = good.dropna(subset=["started_at"]).sort_values("started_at", kind="stable")
     return None if good.empty else good.iloc[-1]
+
+
+def last_good_row(
+    rows: Iterable[Mapping[str, Any]],
+    before: datetime,
+    *,
+    data_source_id: str = "",
+    ended: bool = False,
+) -> Row | None:
+    """The same from an evidence file's rows, without a frame: who only asks this need not wait for pandas.
+
+    Parameters
+    ----------
+    rows:
+        Rows as :func:`row` gives them.
+    before, data_source_id:
+        As for :func:`last_good`.
+    ended:
+        Only jobs that had ended by ``before``, too.
+    """
+    moment = iso(before)
+    good = [
+        one
+        for one in rows
+        if one.get("status") == "SUCCEEDED"
+        and one.get("started_at")
+        and one["started_at"] < moment
+        and data_source_id in ("", one.get("data_source_id"))
+        and not (ended and one.get("ended_at") and one["ended_at"] > moment)
+    ]
+    return dict(max(good, key=lambda one: one["started_at"])) if good else None

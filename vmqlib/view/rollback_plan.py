@@ -72,7 +72,7 @@ def rollback_plan(status: Status | Callable[[], Status], why_not: str | Callable
         words = f"A newer plan could not be made: {told}"
         parts.append(notice(words, "#E69F00"))
         lines.append(words)
-    parts += [_counts(plan), *(notice(one, "#E69F00") for one in warnings)]
+    parts += [_counts(plan), facts(_goal(plan)), *(notice(one, "#E69F00") for one in warnings)]
     if head.blocked:
         shown, words_ = _blocked(plan, picked)
         parts.append(shown)
@@ -88,7 +88,7 @@ def rollback_plan(status: Status | Callable[[], Status], why_not: str | Callable
         lines += words_
         if plan.changes > len(picked.items):
             parts.append(_small(f"… {plan.changes - len(picked.items):,} more in rollback/{plan.path.name}"))
-    parts.append(facts(_facts(plan)))
+    parts.append(facts(_origin(plan)))
     lines += [f"target: {plain(head.target.why, 300)}", f"digest: {plan.digest}"]
     todo = _todo(now)
     if todo:
@@ -148,9 +148,20 @@ def _pick(plan: Plan) -> _Picked:
                 known.append(item)
         elif item.action in by_action and len(by_action[item.action]) < MOST_ITEMS:
             by_action[item.action].append(item)
-    ordered = list(itertools.chain.from_iterable(by_action[action] for action in _ORDER))
-    picked.items = ordered[:MOST_ITEMS]
+    picked.items = _shared(by_action)
     return picked
+
+
+def _shared(by_action: dict[str, list[Item]]) -> list[Item]:
+    """Some of each action: deletions first, and none crowds the others out."""
+    each = MOST_ITEMS // len(_ORDER)
+    free = MOST_ITEMS - sum(min(len(items), each) for items in by_action.values())
+    chosen: list[Item] = []
+    for action in _ORDER:
+        more = min(max(len(by_action[action]) - each, 0), free)
+        free -= more
+        chosen += by_action[action][: each + more]
+    return chosen
 
 
 def _counts(plan: Plan) -> Html:
@@ -200,26 +211,15 @@ def _items(items: list[Item]) -> tuple[Html, list[str]]:
     columns = [
         Column("key", name),
         Column("action", chip),
-        Column("now", _entry),
-        Column("changed (UTC)", short),
-        Column("will be", _entry),
-        Column("as of (UTC)", short),
-        Column("in the index", lambda there: "" if there else "no effect"),
+        Column("now (UTC)", _entry),
+        Column("will be, as of (UTC)", _entry),
     ]
-    rows: list[list[Any]] = [
-        [
-            item.key,
-            item.action,
-            item.current,
-            item.current.at or None,
-            item.target,
-            item.target.at or None,
-            item.document,
-        ]
-        for item in items
-    ]
+    rows: list[list[Any]] = [[item.key, item.action, item.current, item.target] for item in items]
+    if any(not item.document for item in items):
+        columns.append(Column("index", lambda there: "" if there else "not a document"))
+        rows = [[*row, item.document] for row, item in zip(rows, items, strict=True)]
     lines = [
-        line([row[0], row[1], _words(row[2]), when(row[3]), "becomes", _words(row[4]), when(row[5])])
+        line([row[0], row[1], _words(row[2]), _dated(row[2]), "becomes", _words(row[3]), _dated(row[3])])
         for row in rows
     ]
     return table(columns, rows), lines
@@ -232,27 +232,38 @@ def _words(entry: Entry) -> str:
     return "deleted" if entry.is_delete_marker else size(entry.size)
 
 
+def _dated(entry: Entry) -> str:
+    return when(entry.at or None)
+
+
 def _entry(value: Any) -> Html:
-    """An entry by its size; the whole version id shows on pointing."""
-    return tag("span", _words(value), title=plain(value.version_id, 1024) or None, style="white-space:nowrap")
+    """An entry by its size and time; the whole version id shows on pointing."""
+    shown = [_words(value), *([" · ", short(value.at)] if value.at else [])]
+    return tag("span", *shown, title=plain(value.version_id, 1024) or None, style="white-space:nowrap")
 
 
-def _facts(plan: Plan) -> list[tuple[str, object]]:
+def _goal(plan: Plan) -> list[tuple[str, object]]:
+    """Where it goes back to, and in which keys."""
     head = plan.head
     scope = head.scope
-    where = join([code(f"s3://{scope.bucket}/{scope.prefix}")])
     without = f", without {', '.join(plain(one, 80) for one in scope.exclude)}" if scope.exclude else ""
     named = f", {many(len(scope.keys), 'named key')}" if scope.keys else ""
     return [
         ("back to", plain(head.target.why, 400)),
         ("as of", when(head.target.at) if head.target.at else ""),
-        ("scope", join([where, without, named])),
+        ("scope", join([code(f"s3://{scope.bucket}/{scope.prefix}"), without, named])),
         (
             "seen",
             f"{head.listed:,} versions and markers of {many(head.keys, 'key')}; {head.unchanged:,} need no change",
         ),
-        ("planned", f"{when(head.made_at)} by {plain(head.caller, 200) or 'somebody'}"),
         ("takes back", code(head.of[:12]) if head.of else ""),
+    ]
+
+
+def _origin(plan: Plan) -> list[tuple[str, object]]:
+    """Who made it, when, and what an approval names."""
+    return [
+        ("planned", f"{when(plan.head.made_at)} by {plain(plan.head.caller, 200) or 'somebody'}"),
         ("file", code(f"rollback/{plan.path.name}")),
         ("digest", tag("code", plan.digest, style="font-size:80%;word-break:break-all")),
     ]

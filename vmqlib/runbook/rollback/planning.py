@@ -17,9 +17,8 @@ from vmqlib.runbook.rollback.items import Ambiguous, Scope, Target
 from vmqlib.runbook.rollback.story import ACTIONS, PLANNED, STEP, folder
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from vmqlib.record.incident import Incident
+    from vmqlib.record.observation import Observation
     from vmqlib.runbook.rollback.plan import Plan, PlanHead
     from vmqlib.sources.crawlscope import CrawlScope
 
@@ -193,10 +192,10 @@ def crawled(incident: Incident) -> CrawlScope | None:
     seen = incident.observed("resources")
     if not seen.available:
         return None
-    return crawl_scope(seen.frame, incident.identity.data_source_id)
+    return crawl_scope(_rows(incident, seen), incident.identity.data_source_id)
 
 
-def _jobs(incident: Incident) -> pd.DataFrame:
+def _jobs(incident: Incident) -> list[dict[str, Any]]:
     """The sync jobs that were observed; where there is no evidence of them, they are looked at now."""
     seen = incident.observed("sync-jobs")
     if not seen.available:
@@ -206,4 +205,9 @@ def _jobs(incident: Incident) -> pd.DataFrame:
             f"The last good sync is not known: {seen.problem}",
             hint=f"{seen.hint} Or give a time: --to 2026-11-20T10:00Z, or an age such as --to 6h.".strip(),
         )
-    return seen.frame
+    return _rows(incident, seen)
+
+
+def _rows(incident: Incident, seen: Observation) -> list[dict[str, Any]]:
+    """The rows of an evidence file. Not a frame: pandas takes longer to import than a bucket to be planned."""
+    return list(incident.evidence.open(seen.evidence).rows()) if seen.evidence is not None else []

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmqlib.errors import BadInput
 from vmqlib.runbook.rollback.items import Target
 from vmqlib.sources import syncjobs
-from vmqlib.times import parse_when, show_time
+from vmqlib.times import parse_iso, parse_when, show_time
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    Jobs = pd.DataFrame | Sequence[Mapping[str, Any]]
 
 __all__ = ["as_of", "last_good", "parse_to", "previous"]
 
@@ -45,7 +47,7 @@ def as_of(at: datetime, why: str = "", *, now: datetime | None = None) -> Target
     return Target("as-of", at, why or f"As it was at {show_time(at)}.")
 
 
-def last_good(jobs: pd.DataFrame, before: datetime, *, data_source_id: str = "") -> Target:
+def last_good(jobs: Jobs, before: datetime, *, data_source_id: str = "") -> Target:
     """As it was when the last sync that SUCCEEDED before the incident began.
 
     Its start, not its end: what changed while it ran may or may not have been crawled.
@@ -53,7 +55,7 @@ def last_good(jobs: pd.DataFrame, before: datetime, *, data_source_id: str = "")
     Parameters
     ----------
     jobs:
-        A frame of the source ``sync-jobs``.
+        The source ``sync-jobs``, as a frame or as its rows.
     before:
         When the incident was opened. A job that ended later has not succeeded before it.
     data_source_id:
@@ -64,20 +66,22 @@ def last_good(jobs: pd.DataFrame, before: datetime, *, data_source_id: str = "")
     BadInput
         No sync succeeded before then, so there is no last good state: a person has to give a time.
     """
-    ended = jobs["ended_at"]
-    good = syncjobs.last_good(
-        jobs[ended.isna() | (ended <= before)], before=before, data_source_id=data_source_id
-    )
+    if isinstance(jobs, Sequence):
+        row = syncjobs.last_good_row(jobs, before, data_source_id=data_source_id, ended=True)
+        good = (str(row["execution_id"]), parse_iso(row["started_at"])) if row else None
+    else:
+        ended = jobs["ended_at"]
+        known = jobs[ended.isna() | (ended <= before)]
+        found = syncjobs.last_good(known, before=before, data_source_id=data_source_id)
+        good = None if found is None else (found["execution_id"], found["started_at"].to_pydatetime())
     if good is None:
         whose = f" of data source {data_source_id}" if data_source_id else ""
         raise BadInput(
             f"No sync{whose} ever succeeded before {show_time(before)}, so there is no last good state.",
             hint=_ASK,
         )
-    at = good["started_at"].to_pydatetime()
-    return Target(
-        "last-good", at, f"As it was when the last good sync {good['execution_id']} began, {show_time(at)}."
-    )
+    job, at = good
+    return Target("last-good", at, f"As it was when the last good sync {job} began, {show_time(at)}.")
 
 
 def previous(since: datetime | None = None, *, now: datetime | None = None) -> Target:
@@ -103,7 +107,7 @@ def parse_to(
     text: str,
     *,
     now: datetime,
-    jobs: Callable[[], pd.DataFrame],
+    jobs: Callable[[], Jobs],
     before: datetime,
     since: str = "",
     data_source_id: str = "",
@@ -117,7 +121,7 @@ def parse_to(
     now:
         The present; targets must not be later.
     jobs:
-        Gives a frame of the source ``sync-jobs``; only called for ``last-good``.
+        Gives the source ``sync-jobs``, as a frame or as its rows; only called for ``last-good``.
     before:
         When the incident was opened.
     since:
