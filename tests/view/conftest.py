@@ -16,6 +16,12 @@ from vmqlib import sources
 from vmqlib.record.events import EvidenceRef
 from vmqlib.record.incident import Summary
 from vmqlib.record.observation import Observation
+from vmqlib.runbook.contents import Content
+from vmqlib.runbook.keychanges import KeyChange, Since
+from vmqlib.runbook.keyhistory import KeyHistory, Version
+from vmqlib.runbook.promoters import Promoted, Promotion
+from vmqlib.runbook.suspects import Suspect, Suspects
+from vmqlib.runbook.versiondiff import VersionDiff, compare_contents
 from vmqlib.times import iso
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -324,6 +330,32 @@ def looked_at(**rows: list[dict[str, Any]]) -> dict[str, Observation]:
     return {name: seen(name, given.get(name, made())) for name, made in ROWS.items()}
 
 
+def history_of(text: str) -> KeyHistory:
+    """A key's history in which every text is ``text``."""
+    promotion = Promotion(PROMOTED, PROMOTED, text, text, text, text, text)
+    first = Version(text, day(1), size=7, etag=text, storage_class=text)
+    now = Version(text + "2", PROMOTED, False, True, 9, text, text, Promoted("during", (promotion,)), text)
+    return KeyHistory(text, text, (now, first), NOW, text, text, text)
+
+
+def suspects_of(text: str) -> Suspects:
+    """An incident's suspects in which every text is ``text``."""
+    known = history_of(text)
+    change = KeyChange(text, "rewritten", PROMOTED, 1, 2, 0, known.versions[1], known.versions[0], doubt=text)
+    one = Suspect(change, known, text, text)
+    return Suspects((one,), Since(day(1), text), NOW, 1, 1, text, incomplete=text)
+
+
+def diff_of(text: str) -> VersionDiff:
+    """Two texts compared, in which every text is ``text``."""
+    known = history_of(text)
+    before, after = (
+        Content("text", text, version, text, text, f"same\n{text}{end}\n{text}\n", "LF", end, problem=text)
+        for version, end in zip(known.versions, ("one", "two"), strict=True)
+    )
+    return compare_contents(text, text, before, after, notes=[text])
+
+
 MARKS = [{"at": PROMOTED, "label": "promotion 9c1f2ab4", "kind": "promotion"}]
 
 
@@ -349,4 +381,7 @@ def story() -> SimpleNamespace:
         summary=summary,
         timeline=timeline,
         looked_at=looked_at,
+        history_of=history_of,
+        suspects_of=suspects_of,
+        diff_of=diff_of,
     )

@@ -36,9 +36,10 @@ class Tags(html.parser.HTMLParser):
 
 
 ELEMENTS = {
-    "code", "div", "em", "img", "li", "ol", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "code", "col", "colgroup", "del", "div", "em", "img", "ins", "li", "ol", "span", "strong", "table", "tbody", "td",
+    "th", "thead", "tr", "ul",
 }  # fmt: skip
-ATTRIBUTES = {"alt", "scope", "src", "style", "title"}
+ATTRIBUTES = {"alt", "colspan", "scope", "src", "style", "title"}
 
 
 def poisoned(story: Any, text: str) -> dict[str, Any]:
@@ -101,7 +102,10 @@ def every_view(story: Any, text: str) -> dict[str, Any]:
         "timeline": view.timeline(
             events, story.timeline(story.events).assign(label=text)[["at", "label", "kind"]]
         ),
+        "suspect_versions": view.suspect_versions(story.suspects_of(text)),
         "unavailable": view.unavailable(lost),
+        "version_diff": view.version_diff(story.diff_of(text)),
+        "version_history": view.version_history(story.history_of(text)),
     }
 
 

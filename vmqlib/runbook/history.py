@@ -5,22 +5,27 @@ Asked of AWS while it can be reached, else read from an incident's evidence.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from vmqlib.errors import AwsError, VmqError
+from vmqlib.errors import AwsError, BadInput, VmqError
+from vmqlib.runbook.contents import LARGEST
 from vmqlib.runbook.keptversions import bucket_of, kept_changes, kept_history, kept_last_good
 from vmqlib.runbook.keychanges import Changes, KeyChange, Since, changed_keys
 from vmqlib.runbook.keyhistory import KeyHistory, Version, alike, bare_key, unknown_key, versions_of
 from vmqlib.runbook.promoters import Promoters
+from vmqlib.runbook.suspects import Suspect, Suspects, suspects
 from vmqlib.sources import promotions, syncjobs
+from vmqlib.sources.versionlisting import list_versions
 from vmqlib.sources.versions import iter_versions
 from vmqlib.times import Window, parse_iso
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
     from vmqlib.record.incident import Incident
+    from vmqlib.runbook.versiondiff import VersionDiff
     from vmqlib.settings import Connector, Settings
 
 __all__ = [
@@ -28,9 +33,12 @@ __all__ = [
     "KeyChange",
     "KeyHistory",
     "Since",
+    "Suspect",
+    "Suspects",
     "Version",
     "bare_key",
     "changes",
+    "diff",
     "kept_changes",
     "kept_history",
     "kept_last_good",
@@ -38,6 +46,7 @@ __all__ = [
     "last_good",
     "read_history",
     "scope",
+    "suspects",
 ]
 
 _DEFAULT = timedelta(days=7)
@@ -55,11 +64,10 @@ def read_history(aws: Aws, settings: Settings, bucket: str, key: str) -> KeyHist
     AwsError
         The bucket cannot be listed. Audit records that cannot be read are no error: the history says so.
     """
-    rows = []
-    for row in iter_versions(aws, bucket, key):  # a key comes before all that begin with it
-        if row["key"] != key:
-            break
-        rows.append(row)
+    from vmqlib.s3 import S3
+
+    with S3(aws, bucket) as s3:
+        rows = [entry._asdict() for entry in list_versions(s3, keys=[key])]
     if not rows:
         raise unknown_key(bucket, key, _alike_on_aws(aws, bucket, key))
     history = KeyHistory(bucket, key, versions_of(rows), aws.clock.now(), "s3:ListObjectVersions")
@@ -107,6 +115,37 @@ def changes(
     return Changes(
         bucket, prefix, exclude, since, until, keys, listed, seen, "s3:ListObjectVersions", problem
     )
+
+
+def diff(
+    incident: Incident, key: str, before: str = "previous", after: str = "current", *, largest: int = LARGEST
+) -> VersionDiff:
+    """Two versions of a key compared, for a notebook. Contents are no evidence: AWS is asked for them.
+
+    Parameters
+    ----------
+    before, after:
+        ``current``, ``previous``, ``last-good``, ``@`` and a time, a version id, or the beginning of one.
+    largest:
+        Bytes; larger ones are compared by size and ETag.
+
+    Raises
+    ------
+    BadInput
+        When the incident is offline, there is no such key, or a name means no version.
+    AwsError
+        AWS cannot be reached.
+    """
+    from vmqlib.runbook.versiondiff import compare
+
+    if incident.aws is None:
+        raise BadInput(
+            "Offline, contents cannot be read: evidence holds none.",
+            hint=f"Compare them where AWS can be reached: vmq versions --key {shlex.quote(key)} --diff.",
+        )
+    good = kept_last_good(incident).at if "last-good" in (before, after) else None
+    known = key_history(incident, key)
+    return compare(incident.aws, known, incident.redactor, before, after, last_good=good, largest=largest)
 
 
 def scope(connector: Connector, prefix: str) -> tuple[str, ...]:

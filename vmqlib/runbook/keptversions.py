@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.errors import BadInput
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.record.observation import Observation
 
-__all__ = ["bucket_of", "kept_changes", "kept_history", "kept_last_good", "kept_promoters"]
+__all__ = ["bucket_of", "histories_of", "kept_changes", "kept_history", "kept_last_good", "kept_promoters"]
 
 
 def kept_history(incident: Incident, key: str) -> KeyHistory:
@@ -33,10 +35,35 @@ def kept_history(incident: Incident, key: str) -> KeyHistory:
     key = bare_key(key, bucket)
     listed = _listed(incident)
     frame = listed.frame
-    mine = frame[frame["key"] == key]
-    if mine.empty:
+    if not frame["key"].eq(key).any():
         raise unknown_key(bucket, key, alike(key, frame["key"].drop_duplicates().tolist()))
-    return _of_frame(incident, listed, bucket, key, mine, kept_promoters(incident, frame))
+    return histories_of(incident, [key])[key]
+
+
+def histories_of(incident: Incident, keys: Sequence[str]) -> dict[str, KeyHistory]:
+    """The histories of these keys from the evidence; a key that is not in it is left out.
+
+    Raises
+    ------
+    BadInput
+        When there is no evidence.
+    """
+    listed = _listed(incident)
+    bucket, frame = bucket_of(incident), listed.frame
+    promoters = kept_promoters(incident, frame)
+    mine = frame[frame["key"].isin(keys)].sort_values(["key", "order"], kind="stable")
+    made = {
+        key: KeyHistory(
+            bucket,
+            key,
+            versions_of(rows),
+            incident.as_of,
+            listed.evidence.file if listed.evidence else "",
+            incomplete=_incomplete(listed),
+        ).promoted_by(promoters)
+        for key, rows in groupby(_rows(mine), key=itemgetter("key"))
+    }
+    return {key: made[key] for key in keys if key in made}
 
 
 def kept_changes(
@@ -49,18 +76,19 @@ def kept_changes(
     BadInput
         When there is no evidence.
     """
+    connector = incident.settings.connector(incident.identity.data_source_id)
+    if any(one and prefix.startswith(one) for one in connector.exclude):
+        raise BadInput(f"The evidence leaves out {prefix!r}.", hint="Leave out --incident, to ask AWS.")
     listed = _listed(incident)
     frame = listed.frame
     if prefix:
         frame = frame[frame["key"].str.startswith(prefix)]
     promoters = kept_promoters(incident, listed.frame)
     keys, number, seen = changed_keys(_rows(frame), since.at, until, promoters, every=every)
-    connector = incident.settings.connector(incident.identity.data_source_id)
     file = listed.evidence.file if listed.evidence else ""
-    problem = "" if listed.complete else listed.stopped or "stopped early"
     return Changes(
         bucket_of(incident), prefix, tuple(connector.exclude), since, until, keys, number, seen, file,
-        promoters.problem, problem,
+        promoters.problem, _incomplete(listed),
     )  # fmt: skip
 
 
@@ -100,19 +128,8 @@ def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     return (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
-def _of_frame(
-    incident: Incident, listed: Observation, bucket: str, key: str, mine: pd.DataFrame, promoters: Promoters
-) -> KeyHistory:
-    ordered = mine.sort_values("order", kind="stable")
-    history = KeyHistory(
-        bucket,
-        key,
-        versions_of(_rows(ordered)),
-        incident.as_of,
-        listed.evidence.file if listed.evidence else "",
-        incomplete="" if listed.complete else listed.stopped or "stopped early",
-    )
-    return history.promoted_by(promoters)
+def _incomplete(listed: Observation) -> str:
+    return "" if listed.complete else listed.stopped or "it stopped early"
 
 
 def _listed(incident: Incident) -> Observation:

@@ -186,7 +186,7 @@ class KeyHistory:
                     "No sync ever succeeded, so there is no last good version.",
                     hint="Give a time: @2026-11-20T10:00Z.",
                 )
-            return self._as_of(last_good, f"as of the last good sync ({show_time(last_good)})")
+            return self._as_of(last_good, f"as of the last good sync, {show_time(last_good)}")
         if name.startswith("@"):
             at = parse_when(name[1:], self.as_of)
             return self._as_of(at, f"as of {show_time(at)}")

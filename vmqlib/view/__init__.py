@@ -26,6 +26,8 @@ from vmqlib.view.tables import (
     table,
     timeline,
 )
+from vmqlib.view.version_diff import version_diff
+from vmqlib.view.version_history import suspect_versions, version_history
 
 __all__ = [
     "RECORD_MIME",
@@ -50,9 +52,12 @@ __all__ = [
     "rollback_plan",
     "rollback_result",
     "rollback_verification",
+    "suspect_versions",
     "sync_facts",
     "sync_history",
     "table",
     "timeline",
     "unavailable",
+    "version_diff",
+    "version_history",
 ]
