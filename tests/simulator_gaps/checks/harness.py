@@ -89,6 +89,15 @@ class Peer:
             return error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
         return 200, ""
 
+    def denied(self, call: Callable[..., Any], **parameters: Any) -> str:
+        """The action of S3 that a 403 says is missing, empty if it went well."""
+        try:
+            call(**parameters)
+        except ClientError as error:
+            same(error.response["ResponseMetadata"]["HTTPStatusCode"], 403)
+            return error.response["Error"]["Message"].partition("perform: s3:")[2].partition(" ")[0]
+        return ""
+
     def set_time(self, moment: datetime) -> None:
         """moto's clock stands at ``moment`` (aware)."""
         import moto.core.utils

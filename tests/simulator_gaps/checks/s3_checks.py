@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import time
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote_plus
+from uuid import uuid4
 
 from harness import ACCOUNT, Peer, check, same
 
@@ -180,9 +185,8 @@ def _(peer: Peer) -> None:
     old = put(peer, bucket, "k", b"1", StorageClass="GLACIER")["VersionId"]
     put(peer, bucket, "k", b"2")
     peer.s3.restore_object(Bucket=bucket, Key="k", VersionId=old, RestoreRequest={"Days": 1})
-    source = {"Bucket": bucket, "Key": "k", "VersionId": old}
-    peer.s3.copy_object(Bucket=bucket, Key="k", CopySource=source)
-    same(peer.s3.get_object(Bucket=bucket, Key="k")["Body"].read(), b"1")
+    assert "true" in peer.s3.head_object(Bucket=bucket, Key="k", VersionId=old)["Restore"]
+    assert "Restore" not in peer.s3.head_object(Bucket=bucket, Key="k")
 
 
 @check("s3-conditional-copy")
@@ -294,3 +298,188 @@ def _(peer: Peer) -> None:
     by_key = {"CopySourceSSECustomerAlgorithm": "AES256", "CopySourceSSECustomerKey": key}
     peer.s3.copy_object(Bucket=bucket, Key="c", CopySource=source, **by_key)
     same(peer.s3.get_object(Bucket=bucket, Key="c")["Body"].read(), b"1")
+
+
+KMS_KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+PART = 5 * 1024**2
+
+
+@check("s3-restore-takes-time")
+def _(peer: Peer) -> None:
+    begin = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+    peer.set_time(begin)
+    bucket = peer.bucket()
+    version = put(peer, bucket, "k", b"1", StorageClass="DEEP_ARCHIVE")["VersionId"]
+    source = {"Bucket": bucket, "Key": "k", "VersionId": version}
+
+    def restore(days: int = 2, tier: str = "Standard") -> tuple[int, str]:
+        request = {"Days": days, "GlacierJobParameters": {"Tier": tier}}
+        return peer.error(peer.s3.restore_object, Bucket=bucket, Key="k", RestoreRequest=request)
+
+    def copy() -> tuple[int, str]:
+        return peer.error(peer.s3.copy_object, Bucket=bucket, Key="copy", CopySource=source)
+
+    invalid = (403, "InvalidObjectState")
+    same(copy(), invalid)
+    same(restore(tier="Expedited")[0], 400)
+    same(restore(), (200, ""))
+    same(restore(), (409, "RestoreAlreadyInProgress"))
+    same(copy(), invalid)
+    peer.set_time(begin + timedelta(hours=13))
+    same(copy(), (200, ""))
+    assert 'ongoing-request="false"' in peer.s3.head_object(Bucket=bucket, Key="k")["Restore"]
+    peer.set_time(begin + timedelta(hours=61))
+    assert "Restore" not in peer.s3.head_object(Bucket=bucket, Key="k")
+    same(copy(), invalid)
+
+
+@check("s3-intelligent-tiering-archives")
+def _(peer: Peer) -> None:
+    from moto.s3.models import s3_backends
+
+    begin = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+    peer.set_time(begin)
+    bucket = peer.bucket()
+    put(peer, bucket, "k", b"1", StorageClass="INTELLIGENT_TIERING")
+    key = s3_backends[ACCOUNT]["aws"].get_object(bucket, "k")
+    key.vmq_archive_status = "ARCHIVE_ACCESS"  # what 90 days without a reader do
+    same(peer.s3.head_object(Bucket=bucket, Key="k").get("ArchiveStatus"), "ARCHIVE_ACCESS")
+    source = {"Bucket": bucket, "Key": "k"}
+    invalid = (403, "InvalidObjectState")
+    same(peer.error(peer.s3.get_object, Bucket=bucket, Key="k"), invalid)
+    same(peer.error(peer.s3.copy_object, Bucket=bucket, Key="c", CopySource=source), invalid)
+    ask = peer.s3.restore_object
+    same(peer.error(ask, Bucket=bucket, Key="k", RestoreRequest={"Days": 1}), (400, "MalformedXML"))
+    bulk = {"GlacierJobParameters": {"Tier": "Bulk"}}
+    same(peer.error(ask, Bucket=bucket, Key="k", RestoreRequest=bulk), (200, ""))
+    peer.set_time(begin + timedelta(hours=12))
+    assert "ArchiveStatus" not in peer.s3.head_object(Bucket=bucket, Key="k")
+    same(peer.s3.get_object(Bucket=bucket, Key="k")["Body"].read(), b"1")
+
+
+@check("s3-kms-etag")
+def _(peer: Peer) -> None:
+    bucket = peer.bucket()
+    kms = {"ServerSideEncryption": "aws:kms:dsse", "SSEKMSKeyId": KMS_KEY}
+    plain, one, other = put(peer, bucket, "p"), put(peer, bucket, "k", **kms), put(peer, bucket, "k", **kms)
+    same(len({plain["ETag"], one["ETag"], other["ETag"]}), 3)
+    head = peer.s3.head_object(Bucket=bucket, Key="k")
+    same((head["ETag"], head.get("SSEKMSKeyId")), (other["ETag"], KMS_KEY))
+
+
+@check("s3-redirect-of-a-copy")
+def _(peer: Peer) -> None:
+    bucket = peer.bucket()
+    put(peer, bucket, "k", WebsiteRedirectLocation="/there")
+    same(peer.s3.head_object(Bucket=bucket, Key="k")["WebsiteRedirectLocation"], "/there")
+    source = {"Bucket": bucket, "Key": "k"}
+    peer.s3.copy_object(Bucket=bucket, Key="c", CopySource=source)
+    assert "WebsiteRedirectLocation" not in peer.s3.head_object(Bucket=bucket, Key="c")
+    peer.s3.copy_object(Bucket=bucket, Key="c", CopySource=source, WebsiteRedirectLocation="/else")
+    same(peer.s3.head_object(Bucket=bucket, Key="c")["WebsiteRedirectLocation"], "/else")
+
+
+def in_parts(peer: Peer, bucket: str, key: str, source: str, **create: object) -> tuple[str, dict, dict]:
+    """An upload of one part that is copied: its id, what the part's copy answered, and the list of parts."""
+    upload = peer.s3.create_multipart_upload(Bucket=bucket, Key=key, **create)["UploadId"]
+    part = peer.s3.upload_part_copy(
+        Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, CopySource={"Bucket": bucket, "Key": source}
+    )["CopyPartResult"]
+    return upload, part, {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+
+
+@check("s3-checksum-type")
+def _(peer: Peer) -> None:
+    bucket = peer.bucket()
+    put(peer, bucket, "k", b"1", ChecksumAlgorithm="SHA256")
+
+    def head(key: str) -> tuple[str, str]:
+        found = peer.s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        return found.get("ChecksumType"), found["ChecksumSHA256"]
+
+    kind, whole = head("k")
+    same(kind, "FULL_OBJECT")
+    upload, _, parts = in_parts(peer, bucket, "m", "k", ChecksumAlgorithm="SHA256")
+    peer.s3.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload, MultipartUpload=parts)
+    kind, composite = head("m")
+    same((kind, composite[-2:]), ("COMPOSITE", "-1"))
+    peer.s3.copy_object(Bucket=bucket, Key="c", CopySource={"Bucket": bucket, "Key": "m"})
+    same(head("c"), ("FULL_OBJECT", whole))
+
+
+@check("s3-multipart-properties")
+def _(peer: Peer) -> None:
+    bucket = peer.bucket()
+    put(peer, bucket, "k", b"1")
+    more = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KMS_KEY, "BucketKeyEnabled": True}
+    upload, part, parts = in_parts(
+        peer, bucket, "m", "k", ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT", **more
+    )
+    assert part.get("ChecksumCRC32"), part
+    complete = peer.s3.complete_multipart_upload
+    wanted = {"Bucket": bucket, "Key": "m", "UploadId": upload, "MultipartUpload": parts}
+    same(peer.error(complete, **wanted, MpuObjectSize=2), (400, "InvalidRequest"))
+    wrong = {"ChecksumType": "FULL_OBJECT", "ChecksumCRC32": "AAAAAA=="}
+    same(peer.error(complete, **wanted, **wrong), (400, "BadDigest"))
+    right = wrong | {"ChecksumCRC32": part["ChecksumCRC32"]}
+    same(peer.error(complete, **wanted, **right, MpuObjectSize=1), (200, ""))
+    same(peer.s3.head_object(Bucket=bucket, Key="m").get("BucketKeyEnabled"), True)
+
+
+@check("s3-copy-under-default-retention")
+def _(peer: Peer) -> None:
+    bucket = f"b{uuid4().hex[:12]}"
+    where = {"LocationConstraint": "eu-west-1"}
+    peer.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=where, ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    peer.s3.put_object_lock_configuration(
+        Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    md5 = b64encode(hashlib.md5(b"1").digest()).decode()
+    old = put(peer, bucket, "k", b"1", ContentMD5=md5)["VersionId"]
+    source = {"Bucket": bucket, "Key": "k", "VersionId": old}
+    peer.s3.copy_object(Bucket=bucket, Key="k", CopySource=source)
+    head = peer.s3.head_object(Bucket=bucket, Key="k")
+    same((head["ContentLength"], head["ObjectLockMode"]), (1, "GOVERNANCE"))
+
+
+@check("s3-permissions")
+def _(peer: Peer) -> None:
+    import boto3
+    from moto.core import enable_iam_authentication
+
+    bucket = peer.bucket()
+    version = put(peer, bucket, "k", b"1", Tagging="a=1")["VersionId"]
+    etag = put(peer, bucket, "k", b"2")["ETag"]
+    iam = peer.client("iam")
+    iam.create_user(UserName="someone")
+    made = iam.create_access_key(UserName="someone")["AccessKey"]
+    theirs = boto3.client(
+        "s3",
+        endpoint_url=peer.url,
+        region_name="eu-west-1",
+        aws_access_key_id=made["AccessKeyId"],
+        aws_secret_access_key=made["SecretAccessKey"],
+    )
+    source = {"Bucket": bucket, "Key": "k", "VersionId": version}
+    allowed: list[str] = []
+    resource = f"arn:aws:s3:::{bucket}/*"
+    # With each permission more, what is missing is another one.
+    for missing in (
+        "PutObject",
+        "GetObject",
+        "GetObjectVersion",
+        "GetObjectVersionTagging",
+        "PutObjectTagging",
+        "",
+    ):
+        statement = {"Effect": "Allow", "Action": allowed or ["s3:ListBucket"], "Resource": resource}
+        iam.put_user_policy(
+            UserName="someone",
+            PolicyName="p",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+        )
+        with enable_iam_authentication():
+            found = peer.denied(theirs.copy_object, Bucket=bucket, Key="k", CopySource=source, IfMatch=etag)
+        same(found, missing)
+        allowed.append(f"s3:{missing}")

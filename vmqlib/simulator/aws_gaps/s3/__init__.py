@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from vmqlib.simulator.aws_gaps.gap import Gap
-from vmqlib.simulator.aws_gaps.s3 import conditions, customer_keys, listing, writing
+from vmqlib.simulator.aws_gaps.s3 import (
+    archives,
+    conditions,
+    customer_keys,
+    keeping,
+    listing,
+    permissions,
+    writing,
+)
 
 __all__ = ["GAPS"]
 
@@ -76,7 +84,7 @@ GAPS: tuple[Gap, ...] = (
         "s3",
         "RestoreObject ignores the version id.",
         "Restores the version that is named.",
-        writing.install,
+        archives.install,
     ),
     Gap(
         "s3-conditional-copy",
@@ -126,5 +134,61 @@ GAPS: tuple[Gap, ...] = (
         "SSE-C keys are ignored.",
         "Reading and copying demand the key.",
         customer_keys.install,
+    ),
+    Gap(
+        "s3-restore-takes-time",
+        "s3",
+        "A restored archive can be read at once, and for ever; a tier that there is not is taken.",
+        "It takes hours by the clock, and a second request meanwhile is a 409; the copy is gone after its days.",
+        archives.install,
+    ),
+    Gap(
+        "s3-intelligent-tiering-archives",
+        "s3",
+        "Knows no archive tiers of Intelligent-Tiering.",
+        "HEAD names x-amz-archive-status; reading and copying are 403 until it was restored.",
+        archives.install,
+    ),
+    Gap(
+        "s3-kms-etag",
+        "s3",
+        "The ETag of an object encrypted with KMS is the MD5 of its content; double encryption forgets its key.",
+        "Equal content has different ETags; HEAD names the key.",
+        keeping.install,
+    ),
+    Gap(
+        "s3-redirect-of-a-copy",
+        "s3",
+        "A copy inherits the website redirect.",
+        "It has one when the request gives it one.",
+        keeping.install,
+    ),
+    Gap(
+        "s3-checksum-type",
+        "s3",
+        "HEAD gives no checksum type; a copy keeps the checksum of an upload in parts.",
+        "FULL_OBJECT or COMPOSITE; a copy has one of all its bytes.",
+        keeping.install,
+    ),
+    Gap(
+        "s3-multipart-properties",
+        "s3",
+        "An upload in parts forgets the bucket key, checks neither size nor checksum, tells none of copied parts.",
+        "Keeps it; 400 where they are not so; UploadPartCopy answers the part's checksum.",
+        keeping.install,
+    ),
+    Gap(
+        "s3-copy-under-default-retention",
+        "s3",
+        "Copying into a bucket with a default retention needs a Content-MD5.",
+        "Only uploads need one: a copy has no body.",
+        keeping.install,
+    ),
+    Gap(
+        "s3-permissions",
+        "s3",
+        "With IAM enforced, a copy needs s3:PutObject alone, HEAD of a version s3:GetObject.",
+        "Each also needs what it reads, its tags, its KMS key; the error names what is missing.",
+        permissions.install,
     ),
 )

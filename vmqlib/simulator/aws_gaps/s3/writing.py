@@ -140,31 +140,10 @@ def _get_key(original: Callable[..., Any]) -> Callable[..., Any]:
     return get_key
 
 
-def _restore_version(self: S3Response, key_name: str) -> TYPE_RESPONSE:
-    """RestoreObject, of the version that is named (moto always takes the current one)."""
-    import xmltodict  # type: ignore[import-untyped]
-    from moto.s3.exceptions import InvalidObjectState
-    from moto.s3.utils import ARCHIVE_STORAGE_CLASSES
-
-    version_id = self.querystring.get("versionId", [None])[0]
-    key = self.backend.get_object(self.bucket_name, key_name, version_id=version_id)
-    if key is None:
-        raise MissingKey(key=key_name)
-    if key.storage_class not in ARCHIVE_STORAGE_CLASSES:
-        raise InvalidObjectState(storage_class=key.storage_class)
-    restored_before = key.expiry_date is not None
-    days = xmltodict.parse(self.body)["RestoreRequest"].get("Days")
-    if days:
-        key.restore(int(days))
-    return (200 if restored_before else 202), {}, ""
-
-
 def _key_response_post(original: Callable[..., TYPE_RESPONSE]) -> Callable[..., TYPE_RESPONSE]:
     def post(self: S3Response, request: Any, body: bytes, bucket_name: str, query: Any, key_name: str) -> Any:
         from vmqlib.simulator.aws_gaps.s3.conditions import check_destination
 
-        if "restore" in query:
-            return _restore_version(self, key_name)
         if upload_id := query.get("uploadId", [""])[0]:
             current = self.backend.get_object(bucket_name, key_name)
             done = current is not None and current.multipart and current.multipart.id == upload_id
