@@ -26,7 +26,7 @@ from vmqlib.runbook.rollback.itemlines import item_line, read_item
 from vmqlib.runbook.rollback.items import Item
 from vmqlib.runbook.rollback.plan import VERSION, Plan, PlanHead
 from vmqlib.runbook.rollback.planner import Seen
-from vmqlib.runbook.rollback.preview import Survey
+from vmqlib.runbook.rollback.survey import Survey
 from vmqlib.sources.crawlscope import CrawlScope
 
 __all__ = ["copy", "read", "write"]
