@@ -80,7 +80,7 @@ def status(incident: Incident) -> Status:
 
 def read_verification(incident: Incident, told: Story, digest: str) -> Verification | None:
     """The newest look after that apply; ``None`` where its file cannot be read."""
-    from vmqlib.runbook.rollback.verifying import read
+    from vmqlib.runbook.rollback.differences import read
 
     try:
         return read(folder(incident) / told.verified[digest].file)

@@ -18,16 +18,16 @@ from vmqlib.runbook.rollback.keyplan import switch_on
 from vmqlib.runbook.rollback.planner import Seen
 from vmqlib.runbook.rollback.planning import Watch, crawled, journal_plan, new_head, private, quiet
 from vmqlib.runbook.rollback.results import Applied
+from vmqlib.runbook.rollback.sidebyside import Place, joined, log_of
 from vmqlib.runbook.rollback.standing import read_plan
 from vmqlib.runbook.rollback.story import Story, folder, story
-from vmqlib.runbook.rollback.verifying import Place, joined, log_of
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vmqlib.record.incident import Incident
-    from vmqlib.runbook.rollback.applylog import Logged
+    from vmqlib.runbook.rollback.logreading import Logged
     from vmqlib.runbook.rollback.plan import Plan
     from vmqlib.sources.versionlisting import ObjectVersion
 

@@ -6,38 +6,30 @@ written as they are found.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, field
-from itertools import groupby
-from operator import attrgetter
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from vmqlib.errors import BadInput, CorruptRecord
-from vmqlib.record.storage import storage_errors, sync_file, sync_folder, temporary
+from vmqlib.errors import BadInput
 from vmqlib.runbook.rollback.comparing import compare, outside
+from vmqlib.runbook.rollback.differences import Draft
 from vmqlib.runbook.rollback.ground import belongs, connected
-from vmqlib.runbook.rollback.items import Entry, Item
-from vmqlib.runbook.rollback.planning import Watch, quiet
+from vmqlib.runbook.rollback.planning import Watch, private, quiet
 from vmqlib.runbook.rollback.results import Difference, Verification
+from vmqlib.runbook.rollback.sidebyside import joined, log_of
 from vmqlib.runbook.rollback.standing import read_plan
-from vmqlib.runbook.rollback.story import ACTIONS, STEP, folder, log_name, story
-from vmqlib.times import iso, parse_iso
+from vmqlib.runbook.rollback.story import ACTIONS, STEP, folder, story
+from vmqlib.times import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from vmqlib.record.incident import Incident
-    from vmqlib.runbook.rollback.applylog import Logged
-    from vmqlib.runbook.rollback.objects import Outcome
+    from vmqlib.runbook.rollback.logreading import Logged
     from vmqlib.runbook.rollback.plan import Plan
     from vmqlib.sources.versionlisting import ObjectVersion
 
-__all__ = ["Place", "joined", "log_of", "read", "verify"]
+__all__ = ["verify"]
 
 _FIRST = 100
 _SOME = 10
@@ -88,8 +80,11 @@ def verify(incident: Incident, plan: Plan | None = None, *, progress: Watch = qu
     belongs(incident, aws, plan)
     scope, at = plan.scope, incident.clock.now()
     tally = _Tally()
-    path = folder(incident) / f"verify-{plan.digest[:12]}-{at:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}.json"
-    with S3(aws, scope.bucket) as s3, _Draft(path) as draft:
+    path = (
+        private(folder(incident))
+        / f"verify-{plan.digest[:12]}-{at:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}.json"
+    )
+    with S3(aws, scope.bucket) as s3, Draft(path) as draft:
         versions = list_versions(
             s3,
             scope.prefix,
@@ -120,97 +115,6 @@ def _default(incident: Incident) -> Plan:
             hint=f"`vmq rollback plan {incident.id}` plans a rollback.",
         )
     return read_plan(incident, which)
-
-
-def log_of(incident: Incident, plan: Plan) -> Logged | None:
-    """The apply log of a plan; ``None`` when nobody has begun to apply it."""
-    from vmqlib.runbook.rollback import applylog
-
-    path = folder(incident) / log_name(plan.digest)
-    return applylog.read(path) if path.exists() else None
-
-
-# -- comparing
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One key of plan and bucket side by side.
-
-    Parameters
-    ----------
-    key:
-        The key.
-    number, item:
-        Its item and the item's number in the plan; ``-1`` and ``None`` for a key that is not in the plan.
-    outcome:
-        What came of the item; ``None`` when nothing was tried, or nobody knows.
-    versions:
-        The key's versions and markers now, the current one first, then by age; empty where there are none.
-    """
-
-    key: str
-    number: int
-    item: Item | None
-    outcome: Outcome | None
-    versions: Sequence[ObjectVersion]
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """The versions, as far as a rollback needs them."""
-        return tuple(map(entry_of, self.versions))
-
-
-def joined(plan: Plan, log: Logged | None, versions: Iterable[ObjectVersion]) -> Iterator[Place]:
-    """Plan, apply log and listing side by side, in the order of keys. Streams: one key's versions at a time."""
-    outcomes = iter(log.outcomes()) if log is not None else iter(())
-    items = _numbered(plan, outcomes)
-    with closing(items):
-        ahead = next(items, None)
-        for key, group in groupby(versions, key=attrgetter("key")):
-            # The current one may be dated earlier than another (a multipart upload, by its start): sorts are stable.
-            entries = sorted(group, key=_not_current)
-            while ahead is not None and _order(ahead[1].key) < _order(key):
-                yield Place(ahead[1].key, ahead[0], ahead[1], ahead[2], ())
-                ahead = next(items, None)
-            if ahead is not None and ahead[1].key == key:
-                yield Place(key, ahead[0], ahead[1], ahead[2], entries)
-                ahead = next(items, None)
-            else:
-                yield Place(key, -1, None, None, entries)
-        while ahead is not None:
-            yield Place(ahead[1].key, ahead[0], ahead[1], ahead[2], ())
-            ahead = next(items, None)
-
-
-def _numbered(
-    plan: Plan, outcomes: Iterator[tuple[int, Outcome]]
-) -> Generator[tuple[int, Item, Outcome | None], None, None]:
-    known = next(outcomes, None)
-    for number, item in enumerate(plan.iter_items()):
-        while known is not None and known[0] < number:
-            known = next(outcomes, None)
-        yield number, item, known[1] if known is not None and known[0] == number else None
-
-
-def _order(key: str) -> bytes:
-    return key.encode("utf-8", "surrogateescape")
-
-
-def _not_current(version: ObjectVersion) -> bool:
-    return not version.is_latest
-
-
-def entry_of(version: ObjectVersion) -> Entry:
-    """A row of the listing as an entry."""
-    return Entry(
-        version.version_id,
-        version.at,
-        version.is_delete_marker,
-        version.size,
-        version.etag,
-        version.storage_class,
-    )
 
 
 def _differences(
@@ -264,92 +168,6 @@ def _changed_since(plan: Plan) -> Callable[[Sequence[ObjectVersion]], bool]:
         return bool(item is not None and item.action != "SKIP" and item.code != "ambiguous")
 
     return differs
-
-
-# -- the file
-
-
-class _Draft:
-    """The file of a verification while it is made: one JSON document, of which the first line, the head, can be read
-    alone; then a line for each difference."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._rows = temporary(path)
-        self._draft = temporary(path)
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> _Draft:
-        import os
-
-        with storage_errors(self._path):
-            descriptor = os.open(self._rows, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            self._file = os.fdopen(descriptor, "w+b")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._rows.unlink(missing_ok=True)
-        self._draft.unlink(missing_ok=True)
-
-    def add(self, difference: Difference) -> None:
-        """One more row."""
-        assert self._file is not None
-        with storage_errors(self._path):
-            self._file.write(b",\n" if self._file.tell() else b"")
-            self._file.write(_json(list(asdict(difference).values())))
-
-    def finish(self, made: Verification) -> str:
-        """Writes the head and then the rows, and gives the file its name; its SHA-256."""
-        import hashlib
-        import os
-        import shutil
-
-        assert self._file is not None
-        head = {name: value for name, value in asdict(made).items() if name != "path"}
-        head["at"] = iso(made.at)
-        with storage_errors(self._path):
-            descriptor = os.open(self._draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w+b") as whole:
-                whole.write(b'{"verification":' + _json(head) + b',\n"differences":[\n')
-                self._file.seek(0)
-                shutil.copyfileobj(self._file, whole)
-                whole.write(b"]}\n")
-                whole.flush()
-                sync_file(whole.fileno())
-                whole.seek(0)
-                sha256 = hashlib.file_digest(whole, "sha256").hexdigest()
-            self._draft.replace(self._path)
-            sync_folder(self._path.parent)
-        return sha256
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
-
-
-def read(path: Path) -> Verification:
-    """A verification from its file. Reads its head alone, however many differences there are.
-
-    Raises
-    ------
-    StorageError
-        It cannot be read.
-    CorruptRecord
-        It is no verification.
-    """
-    try:
-        with storage_errors(path, "read"), path.open("rb") as file:
-            head: Any = json.loads(file.readline().rstrip(b",\n") + b"}")["verification"]
-        for name in ("first", "outside_first"):
-            head[name] = tuple(Difference(**row) for row in head[name])
-        head |= {"at": parse_iso(head["at"]), "held_first": tuple(head["held_first"]), "path": path}
-        return Verification(**head)
-    except (ValueError, KeyError, TypeError) as error:
-        raise CorruptRecord(
-            f"{path} is not a verification.", hint="Verify again: `vmq rollback verify`."
-        ) from error
 
 
 def _journal(incident: Incident, plan: Plan, made: Verification, sha256: str) -> None:
