@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,9 +25,8 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 if TYPE_CHECKING:
-    from vmqlib.s3 import S3
-
     from vmqlib.aws import Aws
+    from vmqlib.s3 import S3
 
 __all__ = [
     "NoServer",
@@ -48,6 +48,7 @@ _SETTINGS = (
     *("REGION", "ACCOUNT_ID", "BUCKET_NAME", "APP_ID", "INDEX_ID", "RETRIEVER_ID", "DS_ID"),
     *("WEB_EXPERIENCE_ID", "KMS_KEY_ID"),
 )
+_ENVIRONMENT = threading.RLock()
 _READY_S = 60.0
 _LOOK_EVERY_S = 0.05
 _TRIES = 4
@@ -112,25 +113,39 @@ class S3Server:
 def aws_of(server: S3Server, **settings: Any) -> Aws:
     """The kit's own connection to that server; ``settings`` override the kit's defaults.
 
-    Credentials and endpoint are read from the environment when a client is made, so the clients are made here, and two
-    servers can be used side by side.
+    Two servers can be used side by side: the environment, which boto3 reads whenever it makes a client, is the server's
+    for just as long.
     """
     from vmqlib.aws import Aws
     from vmqlib.settings import Settings
 
-    with patch.dict(os.environ, server.env):
-        aws = Aws(Settings.load(**settings))
-        aws.client("s3")
-        aws.client("sts")
-    return aws
+    @contextmanager
+    def there() -> Iterator[None]:
+        with _ENVIRONMENT, patch.dict(os.environ, server.env):
+            yield
+
+    class AwsThere(Aws):
+        def client(self, *args: Any, **kwargs: Any) -> Any:
+            with there():
+                return super().client(*args, **kwargs)
+
+        def own_client(self, *args: Any, **kwargs: Any) -> Any:
+            with there():
+                return super().own_client(*args, **kwargs)
+
+        def credentials(self) -> Any:
+            with there():
+                return super().credentials()
+
+    with there():
+        return AwsThere(Settings.load(**settings))
 
 
 def s3_of(server: S3Server, bucket: str, **options: Any) -> S3:
     """A bucket of that server as the kit talks to it; ``options`` are those of :class:`vmqlib.s3.S3`."""
     from vmqlib.s3 import S3
 
-    with patch.dict(os.environ, server.env):
-        return S3(aws_of(server), bucket, **options)
+    return S3(aws_of(server), bucket, **options)
 
 
 def weed_command() -> Path | None:
