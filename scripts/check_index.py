@@ -2,16 +2,20 @@
 
     scripts/check_index.py INC-20261123-001
 
-Compares three things from the incident's newest evidence: what the bucket held then, what it holds now (key, size,
-ETag), and which documents the index has. Documents are matched by their ids as ListDocuments gives them.
+Compares three things from the incident's newest evidence: what the bucket held then, what it holds now, and which
+documents the index has. Two versions of equal size whose ETags differ are read and compared: where KMS encrypts, a copy
+has another ETag than its original. Documents are matched by their ids as ListDocuments gives them.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import NamedTuple
 
 import click
 
+from vmqlib.aws import Aws
 from vmqlib.cli.main import run
 from vmqlib.errors import CheckFailed
 from vmqlib.record.incident import Incident
@@ -22,6 +26,14 @@ from vmqlib.times import show_time
 
 # Document statuses that a question can be answered from (API: DocumentStatus).
 SEARCHABLE = ["INDEXED", "UPDATED"]
+
+
+class Held(NamedTuple):
+    """A version: its size in bytes, ETag and id."""
+
+    size: int
+    etag: str
+    version_id: str
 
 
 @click.command()
@@ -40,8 +52,9 @@ def main(incident_id: str) -> None:
         raise CheckFailed("Cannot tell: no sync succeeded before the incident.")
     then = contents(versions.state_at(listed.frame, good["started_at"]))
     now = contents(versions.state_at(listed.frame, incident.as_of))
-    if differing := sorted(set(then.items()) ^ set(now.items())):
-        keys = sorted({key for key, _ in differing})
+    same = same_content(incident.settings)
+    keys = sorted(key for key in then.keys() | now.keys() if not same(key, then.get(key), now.get(key)))
+    if keys:
         raise CheckFailed(f"The bucket differs in {len(keys)} objects: {', '.join(keys[:5])}.")
     held = versions.state_at(listed.frame, good["started_at"])["key"]
     documents = set(held[crawl_scope(resources.frame).documents(held)])
@@ -56,9 +69,26 @@ def main(incident_id: str) -> None:
     click.echo(f"The index holds all {len(documents)} documents that the bucket held at {at}, and no other.")
 
 
-def contents(frame) -> dict[str, tuple[int, str]]:  # type: ignore[no-untyped-def]  # a frame of the source `versions`
-    """What each key holds: size in bytes and ETag (objects put in one part: equal ETag, equal content)."""
-    return dict(zip(frame["key"], zip(frame["size"], frame["etag"], strict=True), strict=True))
+def contents(frame) -> dict[str, Held]:  # type: ignore[no-untyped-def]  # a frame of the source `versions`
+    """What each key holds."""
+    columns = (frame[name] for name in ("size", "etag", "version_id"))
+    return {key: Held(*held) for key, *held in zip(frame["key"], *columns, strict=True)}
+
+
+def same_content(settings: Settings) -> Callable[[str, Held | None, Held | None], bool]:
+    """Whether a key held the same content; bytes are fetched only where size and ETag do not tell."""
+    client = Aws(settings).client("s3")
+
+    def read(key: str, held: Held) -> bytes:
+        answer = client.get_object(Bucket=settings.bucket_name, Key=key, VersionId=held.version_id)
+        return answer["Body"].read()
+
+    def same(key: str, one: Held | None, other: Held | None) -> bool:
+        if one is None or other is None or one.size != other.size:
+            return False
+        return one.etag == other.etag or read(key, one) == read(key, other)
+
+    return same
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parent
 VMQ = [sys.executable, "-m", "vmqlib.cli"]
 
+SUSPECT = "phases-mirage.md"
+
 BOLD, DIM, PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 
 
@@ -36,8 +38,16 @@ def main() -> int:
         identity, folder = incident["id"], Path(incident["dir"])
         print(f"  {identity}: {incident['html']}")
 
-        say("Step 3 of the runbook", "copy back the object versions that were current at the last good sync:")
-        run(env, identity, "--yes", module="vmqlib.cli.restore")
+        say(
+            "A suspect", "one of the objects that the promotion rewrote, and how it differs from what it was:"
+        )
+        run(env, "versions", "--key", SUSPECT, "--diff")
+
+        say("Step 3 of the runbook", "plan the rollback to the last good sync; nothing changes yet:")
+        run(env, "rollback", "plan", identity)
+        say("Approved", "each object is put back only if it is still what was planned for:")
+        run(env, "rollback", "apply", identity, "--yes")
+        run(env, "rollback", "verify", identity)
 
         say("Step 4", "force a resync and wait for its end:")
         run(env, "sync", "start", "--incident", identity, "--yes")
@@ -72,14 +82,10 @@ def say(title: str, text: str) -> None:
     print(f"\n{BOLD}{title}{PLAIN} — {text}", flush=True)
 
 
-def run(
-    env: Mapping[str, str], *arguments: str, script: str = "", module: str = "", capture: bool = False
-) -> str:
+def run(env: Mapping[str, str], *arguments: str, script: str = "", capture: bool = False) -> str:
     """One command, shown as a person would type it. The demo ends where one fails."""
     if script:
         command, shown = [sys.executable, str(HERE / script)], [f"scripts/{script}"]
-    elif module:
-        command, shown = [sys.executable, "-m", module], ["python", "-m", module]
     else:
         command, shown = VMQ, ["vmq"]
     words = shlex.join([*shown, *arguments])

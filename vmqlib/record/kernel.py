@@ -33,6 +33,7 @@ WARM_MODULES = (
     "vmqlib.view",
     "vmqlib.runbook.opening",
     "vmqlib.runbook.nextsteps",
+    "vmqlib.runbook.rollback",
 )
 """What the cells of a record import: loaded by the kernel as soon as it listens."""
 

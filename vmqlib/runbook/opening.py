@@ -289,13 +289,19 @@ def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> R
 
 @contextmanager
 def _preparing() -> Iterator[Callable[[], None]]:
-    """Gets ready what runs the notebook while AWS is being asked; gives what waits until it is.
+    """Gets ready what plans the rollback and runs the notebook while AWS is being asked; gives what waits until it is.
 
     What exports it is imported later, by the run itself, while its cells run and this process only waits.
     """
     from vmqlib.record.notebook import prepare
 
-    thread = threading.Thread(target=prepare, name="vmq-prepare", daemon=True)
+    def load() -> None:
+        import vmqlib.runbook.rollback.planfile
+        import vmqlib.runbook.rollback.planner  # noqa: F401 - what plans comes first: it is needed first
+
+        prepare()
+
+    thread = threading.Thread(target=load, name="vmq-prepare", daemon=True)
     thread.start()
     try:
         yield thread.join
