@@ -12,6 +12,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import AwsError, Unreachable
+from vmqlib.sources.keyspace import LAST, Keyspace, in_bytes
+from vmqlib.sources.sharding import Ring, in_order, sharded
 from vmqlib.sources.versionpages import CALL, ObjectVersion, Page, PageReader
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ObjectVersion", "list_versions"]
 
-_LAST = "\U0010ffff"  # sorts behind every character that a key can go on with
+_THREADS = 16
 _FEW = 50  # entries asked for when only one key is wanted
 
 
@@ -50,7 +52,8 @@ def list_versions(
     keys:
         Only these keys: one small listing for each.
     shards:
-        How many ranges of keys are read at the same time; 1: one page after the other.
+        How many ranges of keys are read at the same time; 1: one page after the other; 0: by itself, one after the
+        other until a third page is needed, then 16.
     progress:
         Called with how many entries were read since it was last called.
 
@@ -64,13 +67,8 @@ def list_versions(
         wanted = sorted({key for key in keys if listing.wants(key)}, key=in_bytes)
         pages: Iterator[list[ObjectVersion]] = (page for key in wanted for page in _of_key(listing, key))
     else:
-        pages = listing.pages()
+        pages = listing.pages(shards or _THREADS, alone=1 if shards else 2)
     yield from _newest_first(_counted(pages, progress))
-
-
-def in_bytes(key: str) -> bytes:
-    """What S3 sorts keys by."""
-    return key.encode("utf-8", "surrogateescape")
 
 
 def _of_key(listing: Listing, key: str) -> Iterator[list[ObjectVersion]]:
@@ -144,7 +142,7 @@ class Listing:
         kept = [entry for entry in entries if not entry.key.startswith(self.exclude)]
         inside = next((one for one in self.exclude if next_key and next_key.startswith(one)), None)
         if inside is not None:
-            next_key, next_version = inside + _LAST, ""
+            next_key, next_version = inside + LAST, ""
         return Page(kept, next_key, next_version)
 
     def _asked(self, query: dict[str, str], stop: threading.Event | None) -> Page:
@@ -160,28 +158,34 @@ class Listing:
                 self.s3.pause(attempt, stop)
                 attempt += 1
 
-    def pages(self) -> Iterator[list[ObjectVersion]]:
-        """One page after the other."""
-        asked = saved = ("", "")
-        count = until = 1
+    def pages(self, threads: int = 1, *, alone: int = 1) -> Iterator[list[ObjectVersion]]:
+        """Page by page; behind the first ``alone`` of them, that many threads read at several places."""
+        asked = ("", "")
+        ring = Ring()
+        known = Keyspace(self.prefix)
+        count = 0
         while True:
             page = self.page(*asked)
             yield page.entries
             if page.next_key is None:
                 return
             following = page.next_key, page.next_version
-            if following in (asked, saved):
-                raise stuck(self.s3.bucket, page.next_key)
-            if count == until:  # finds longer rings, too, without keeping every marker
-                saved, until = following, 2 * until
+            if following == asked or ring.closed(following):
+                raise self.stuck(page.next_key)
             asked = following
             count += 1
+            if threads > 1 and page.entries:
+                known.learn([entry.key for entry in page.entries])
+                threads = threads if in_order(page) else 1
+                if threads > 1 and count >= alone:
+                    seen = page.entries[0].key, page.entries[-1].key
+                    yield from sharded(self.page, asked, known, seen, threads, self.stuck)
+                    return
 
-
-def stuck(bucket: str, key: str) -> AwsError:
-    """The listing goes in a circle."""
-    return AwsError(
-        f"The listing of bucket {bucket} does not get beyond {key!r}.",
-        hint="The server answers the same page again: repeat later, and report it with --debug.",
-        operation=CALL,
-    )
+    def stuck(self, key: str) -> AwsError:
+        """The listing goes in a circle."""
+        return AwsError(
+            f"The listing of bucket {self.s3.bucket} does not get beyond {key!r}.",
+            hint="The server answers the same page again: repeat later, and report it with --debug.",
+            operation=CALL,
+        )
