@@ -220,7 +220,7 @@ def test_previous_is_the_newest_version_below_the_current_one(
 
 
 def test_the_model_itself() -> None:
-    """A day in a bucket, told step by step, so that what the planner is held against is itself held against something."""
+    """A day in a bucket, told step by step: what the planner is held against is held against something, too."""
     model = S3Model()
     first = model.put("k", "one")
     morning = model.now

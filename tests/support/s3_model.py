@@ -1,7 +1,7 @@
 """S3 with versions, in plain Python: what a bucket does, and what it held at any moment.
 
-The model keeps what S3 does not tell: the moment of every change, to the microsecond. What it lists is dated to the second,
-newest first, as :func:`vmqlib.sources.versionlisting.list_versions` gives it.
+The model keeps what S3 does not tell: the moment of every change, to the microsecond. What it lists is dated to the
+second, newest first, as :func:`vmqlib.sources.versionlisting.list_versions` gives it.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ when its second is the target's: it may have been made before or after. Where a 
 has one, they decide.
 
 What cannot be known is not guessed: such keys are BLOCKED with the reason (the codes ``ambiguous`` and ``unknown``).
-What leaves no trace cannot be noticed: a version or marker that somebody destroyed, or an object that was deleted before
-versioning was on, counts as never made. A bucket that was listed while others wrote is as the listing says; each
+What leaves no trace cannot be noticed: a version or marker that somebody destroyed, or an object that was deleted
+before versioning was on, counts as never made. A bucket that was listed while others wrote is as the listing says; each
 change is checked again when it is applied.
 """
 
