@@ -206,7 +206,8 @@ def _is_error(body: bytes) -> bool:
 def _fault(body: bytes) -> dict[str, str]:
     """Code, Message and whatever else an error body of S3's says; nothing for any other body (HTML of a proxy)."""
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - expat refuses entity bombs
+        # S3 sends spaces to keep a long copy's connection open before it knows how it went.
+        root = ElementTree.fromstring(body.strip())  # noqa: S314 - expat refuses entity bombs
     except ElementTree.ParseError:
         return {}
     if root.tag.rpartition("}")[2] != "Error":
