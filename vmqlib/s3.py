@@ -136,7 +136,8 @@ class S3:
             except NoAnswer as lost:
                 error, again = self._renamed(lost, operation), True
             else:
-                wrong = not key and _is_error(answer.body)  # an object's own content may look like an error
+                # An error inside a 200; an object's own content may look like one.
+                wrong = answer.status < 300 and not key and _is_error(answer.body)
                 if answer.status < 300 and not wrong:
                     return answer
                 error = self.refuse(answer, operation, resource)
