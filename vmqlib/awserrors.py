@@ -35,7 +35,7 @@ _PERMISSIONS = {
 }
 _DENIED = re.compile(
     r"User: (?P<user>\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
-    r"(?: on resource: (?P<resource>\S+))?"
+    r"(?: on resource: \"?(?P<resource>[^\s\"]+))?"  # S3 puts it in quotes
 )
 _REGION = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-\d")
 

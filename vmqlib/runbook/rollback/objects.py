@@ -269,6 +269,9 @@ class Objects:
                 return Outcome("failed", code="missing", problem=problem, hint="Plan again.")
         if error.code in _ARCHIVED:
             return self._archived(item)
+        if error.operation == _READ:  # a copy in parts looks at the version first
+            held = self._unreadable(item, error)
+            return Outcome("failed", code=held.code, problem=held.reason, hint=held.remedy)
         code = "no-permission" if isinstance(error, AccessDenied) else error.code
         return Outcome("failed", code=code, problem=error.message, hint=error.hint)
 

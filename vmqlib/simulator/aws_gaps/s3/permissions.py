@@ -52,6 +52,9 @@ def _reading(self: S3Response, query: dict[str, Any], key_name: str) -> Iterator
         yield "ListMultipartUploadParts"
         return
     yield f"GetObject{version}"
+    if _object(self, self.bucket_name, key_name, query.get("versionId", [None])[0]) is None:
+        # who may not list is not told that something is not there
+        yield "s3:ListBucket", f"arn:aws:s3:::{self.bucket_name}"
     if self.method == "GET" or self.headers.get("x-amz-checksum-mode") == "ENABLED":
         yield from _opening(self, self.bucket_name, key_name, query.get("versionId", [None])[0])
 
