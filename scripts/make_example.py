@@ -38,18 +38,18 @@ def main() -> int:
 
 
 def observe() -> None:
-    """Opens an incident on the local AWS, and does what an engineer does first."""
+    """Opens an incident on the local AWS, has the objects rolled back, and notes what an engineer notes first."""
     from vmqlib.simulator.process import served
 
     with tempfile.TemporaryDirectory() as scratch, served("sync-failed") as environment:
         environment |= {"VMQ_INCIDENTS": scratch, "LOGNAME": "on-call"}
-        vmq(environment, "open", "--trigger", "sync-failed")
+        vmq(environment, "open", "--trigger", "sync-failed", "--approve", "rollback")
         made = next(Path(scratch).glob("INC-*"))
         vmq(environment, "note", made.name, "Paged by #ops-escalations; users ask why answers are missing.")
         for old in FOLDER.glob("INC-*"):
             shutil.rmtree(old) if old.is_dir() else old.unlink()
         FOLDER.mkdir(parents=True, exist_ok=True)
-        for name in ("incident.json", "journal.jsonl", "evidence"):
+        for name in ("incident.json", "journal.jsonl", "evidence", "rollback"):
             source, target = made / name, FOLDER / made.name / name
             target.parent.mkdir(exist_ok=True)
             shutil.copytree(source, target) if source.is_dir() else shutil.copy2(source, target)
