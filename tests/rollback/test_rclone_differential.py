@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from support.bucket_histories import History, in_seconds_of_their_own, incident_on, invented
-from support.s3_servers import S3Server
+from support.s3_servers import S3Server, aws_of
 
+from vmqlib.aws import Aws
 from vmqlib.runbook import rollback
 
 HISTORIES = 50
@@ -42,8 +43,9 @@ def test_after_a_rollback_the_bucket_holds_what_rclone_says_it_held(server: S3Se
         # rclone does not make it up, either.
         assert {key: size for key, (size, _) in held.items()} == sizes(history)
         wanted |= held
+    aws = aws_of(server)
     changed = sum(
-        rolled_back(server, bucket, history, moments[history.target], tmp_path) for history in histories
+        rolled_back(aws, bucket, history, moments[history.target], tmp_path) for history in histories
     )
     assert rclone_lists(server, bucket) == wanted
     assert changed > 2 * HISTORIES, "there was something to do"
@@ -53,9 +55,9 @@ def sizes(history: History) -> dict[str, int]:
     return {key: len(body) for key, body in history.state(history.target).items()}
 
 
-def rolled_back(server: S3Server, bucket: str, history: History, at: datetime, folder: Path) -> int:
+def rolled_back(aws: Aws, bucket: str, history: History, at: datetime, folder: Path) -> int:
     """Rolls one history back; how many keys were changed for that."""
-    incident = incident_on(server, bucket, folder / "incidents")
+    incident = incident_on(aws, bucket, folder / "incidents")
     plan = rollback.plan(incident, to=at.isoformat(), prefix=history.prefix)
     assert not plan.head.blocked, (history.seed, plan.head.blocked)
     changes = sum(plan.head.counts.get(action, 0) for action in rollback.CHANGES)

@@ -11,9 +11,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from support.s3_servers import S3Server, aws_of
+from support.s3_servers import S3Server
 
+from vmqlib.aws import Aws
 from vmqlib.record.incident import Incident
+from vmqlib.settings import Settings
 
 __all__ = ["KEYS", "Change", "History", "in_seconds_of_their_own", "incident_on", "invented"]
 
@@ -121,7 +123,7 @@ def quiet_second() -> datetime:
     return second
 
 
-def incident_on(server: S3Server, bucket: str, folder: Path) -> Incident:
+def incident_on(aws: Aws, bucket: str, folder: Path) -> Incident:
     """A new incident whose connector reads that bucket."""
-    aws = aws_of(server, bucket_name=bucket, incidents=folder)
-    return Incident.open(aws.settings, aws, trigger="content")
+    settings = Settings.load(bucket_name=bucket, incidents=folder, region=aws.region)
+    return Incident.open(settings, aws, trigger="content")

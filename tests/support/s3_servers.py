@@ -20,11 +20,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 if TYPE_CHECKING:
+    from boto3.session import Session
+
     from vmqlib.aws import Aws
     from vmqlib.s3 import S3
 
@@ -48,7 +51,7 @@ _SETTINGS = (
     *("REGION", "ACCOUNT_ID", "BUCKET_NAME", "APP_ID", "INDEX_ID", "RETRIEVER_ID", "DS_ID"),
     *("WEB_EXPERIENCE_ID", "KMS_KEY_ID"),
 )
-_ENVIRONMENT = threading.RLock()
+_ENVIRONMENT, _SESSION = threading.RLock(), threading.RLock()
 _READY_S = 60.0
 _LOOK_EVERY_S = 0.05
 _TRIES = 4
@@ -84,20 +87,20 @@ class S3Server:
 
     def client(self, service: str = "s3", **config: Any) -> Any:
         """A boto3 client that talks to it; ``config`` is for botocore's ``Config``."""
-        import boto3.session
         from botocore.config import Config
 
         given: dict[str, Any] = {"max_pool_connections": 64, **config}
         if service == "s3":
             given.setdefault("s3", {"addressing_style": "path"})
-        return boto3.session.Session().client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self.url,
-            region_name=self.env["AWS_DEFAULT_REGION"],
-            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
-            config=Config(**given),
-        )
+        with _SESSION:
+            return _session().client(
+                service,  # type: ignore[call-overload]
+                endpoint_url=self.url,
+                region_name=self.env["AWS_DEFAULT_REGION"],
+                aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
+                config=Config(**given),
+            )
 
     def bucket(self, versioning: str = "Enabled") -> str:
         """The name of a new, empty bucket; ``versioning``: ``Enabled``, ``Suspended``, or empty for never on."""
@@ -108,6 +111,14 @@ class S3Server:
             client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": versioning})
         client.close()
         return name
+
+
+@lru_cache(maxsize=1)
+def _session() -> Session:
+    """One for all clients: each session reads AWS's service models anew."""
+    import boto3.session
+
+    return boto3.session.Session()
 
 
 def aws_of(server: S3Server, **settings: Any) -> Aws:
@@ -141,11 +152,11 @@ def aws_of(server: S3Server, **settings: Any) -> Aws:
         return AwsThere(Settings.load(**settings))
 
 
-def s3_of(server: S3Server, bucket: str, **options: Any) -> S3:
+def s3_of(server: S3Server, bucket: str, *, aws: Aws | None = None, **options: Any) -> S3:
     """A bucket of that server as the kit talks to it; ``options`` are those of :class:`vmqlib.s3.S3`."""
     from vmqlib.s3 import S3
 
-    return S3(aws_of(server), bucket, **options)
+    return S3(aws or aws_of(server), bucket, **options)
 
 
 def weed_command() -> Path | None:
