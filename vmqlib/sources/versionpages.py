@@ -105,18 +105,18 @@ class PageReader:
 
 # The quick reader. Whatever it is not sure of, it leaves to the parser.
 
-_DIGITS = "[0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
-_OWNER = r"(?:<Owner>\s*(?:<ID>[^<]*</ID>)?\s*(?:<DisplayName>[^<]*</DisplayName>)?\s*</Owner>)?"
+# Possessive throughout: what was matched is never given back, since the next thing is always a "<".
+_OWNER = r"(?:<Owner>\s*+(?:<ID>[^<]*+</ID>)?+\s*+(?:<DisplayName>[^<]*+</DisplayName>)?+\s*+</Owner>)?+"
 _ELEMENTS = {
-    "key": "<Key>(?P<key>[^<&]*)</Key>",
-    "version": "(?:<VersionId>(?P<version>[^<&]*)</VersionId>)?",
-    "latest": "(?:<IsLatest>(?P<latest>true|false)</IsLatest>)?",
-    "at": rf"<LastModified>(?P<at>{_DIGITS})(?P<fraction>\.[0-9]{{1,6}})?Z</LastModified>",
-    "etag": '(?:<ETag>(?:&quot;|&#34;|")?(?P<etag>[^<&"]*)(?:&quot;|&#34;|")?</ETag>)?',
-    "checksum": r"(?P<checksum>(?:<ChecksumAlgorithm>[A-Z0-9]+</ChecksumAlgorithm>\s*)*)"
-    "(?:<ChecksumType>[^<]*</ChecksumType>)?",
-    "size": "(?:<Size>(?P<size>[0-9]+)</Size>)?",
-    "class": "(?:<StorageClass>(?P<class>[^<&]*)</StorageClass>)?",
+    "key": "<Key>(?P<key>[^<&]*+)</Key>",
+    "version": "(?:<VersionId>(?P<version>[^<&]*+)</VersionId>)?+",
+    "latest": "(?:<IsLatest>(?P<latest>true|false)</IsLatest>)?+",
+    "at": r"<LastModified>(?P<at>[0-9-]{10}T[0-9:]{8})(?P<fraction>\.[0-9]{1,6})?+Z</LastModified>",
+    "etag": '(?:<ETag>(?:&quot;|&#34;|")?+(?P<etag>[^<&"]*+)(?:&quot;|&#34;|")?+</ETag>)?+',
+    "checksum": r"(?P<checksum>(?:<ChecksumAlgorithm>[A-Z0-9]++</ChecksumAlgorithm>\s*+)*+)"
+    "(?:<ChecksumType>[^<]*+</ChecksumType>)?+",
+    "size": "(?:<Size>(?P<size>[0-9]++)</Size>)?+",
+    "class": "(?:<StorageClass>(?P<class>[^<&]*+)</StorageClass>)?+",
     "owner": _OWNER,
 }
 _ORDERS = (
@@ -129,24 +129,26 @@ _ALGORITHM = re.compile("[A-Z0-9]+(?=<)")
 
 @cache
 def _pattern(order: int) -> re.Pattern[str]:
-    inside = r"\s*".join(["", *(_ELEMENTS[name] for name in _ORDERS[order]), ""])
+    inside = r"\s*+".join(["", *(_ELEMENTS[name] for name in _ORDERS[order]), ""])
     return re.compile(rf"<(?P<kind>Version|DeleteMarker)>{inside}</(?P=kind)>")
 
 
 def _plain(body: bytes) -> str | None:
-    """The text, if reading it needs nothing of a parser's: comments, sections, other encodings, line ends."""
+    """The text, if it is one that needs no parser to be read: UTF-8, and line ends that a parser would leave."""
+    declared = re.match(rb"""<\?xml[^>]*encoding=["']([^"']*)""", body)
+    if b"\r" in body or (declared and declared[1].lower() != b"utf-8"):
+        return None
     try:
-        text = body.decode()
+        return body.decode()
     except UnicodeDecodeError:
         return None
-    declared = re.match(r"""<\?xml[^>]*encoding=["']([^"']*)""", text)
-    if declared and declared[1].lower() != "utf-8":
-        return None
-    return None if "<!" in text or "\r" in text or text.find("<?", 1) >= 0 else text
 
 
 def _matched(text: str, pattern: re.Pattern[str]) -> Page | None:
-    """The page, if every entry is matched and nothing but blanks stands between them."""
+    """The page, if every entry is matched and nothing but blanks stands between them.
+
+    So comments, sections and the like are left to the parser: wherever they may be, something else is left over.
+    """
     parts = pattern.split(text)
     if len(parts) == 1:
         return None
@@ -168,9 +170,9 @@ def _matched(text: str, pattern: re.Pattern[str]) -> Page | None:
         f"{second}.000000Z" if part is None or part == ".000" else f"{second}{part:0<7}Z"
         for second, part in zip(at, fraction, strict=True)
     ]
-    checksum = [",".join(_ALGORITHM.findall(one)) if one else "" for one in checksum]
+    sums = {one: ",".join(_ALGORITHM.findall(one)) for one in set(checksum)}
     entries = [
-        ObjectVersion(a, b or "null", c == "true", False, d, int(e or 0), f or "", g or "STANDARD", h)
+        ObjectVersion(a, b or "null", c == "true", False, d, int(e or 0), f or "", g or "STANDARD", sums[h])
         if k == "Version"
         else ObjectVersion(a, b or "null", c == "true", True, d)
         for k, a, b, c, d, e, f, g, h in zip(
