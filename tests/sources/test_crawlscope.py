@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmqlib.sources.crawlscope import CrawlScope, crawl_scope
+from vmqlib.sources.crawlscope import CrawlScope, DeletionSafeguard, crawl_scope
 
 keys = st.lists(st.text("ab./*?[]\n", min_size=1, max_size=8), max_size=6)
 patterns = st.lists(st.sampled_from(["*.md", "a/*", "b?", "[ab]*", "*", "a.b"]), max_size=3).map(tuple)
@@ -29,6 +29,53 @@ def test_exclusion_wins_and_no_inclusion_means_every_key(
     for name, is_document in zip(names, found, strict=True):
         wanted = not include or any(fnmatchcase(name, pattern) for pattern in include)
         assert is_document == (wanted and not any(fnmatchcase(name, pattern) for pattern in exclude))
+
+
+@given(
+    keys, patterns, patterns, st.sampled_from([(), ("a/",), ("b", "*")]), st.sampled_from([(), ("a/b", "[")])
+)
+def test_one_key_is_judged_as_many_are(
+    names: list[str],
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    include_prefixes: tuple[str, ...],
+    exclude_prefixes: tuple[str, ...],
+) -> None:
+    scope = CrawlScope(
+        include, exclude, "a.b", include_prefixes=include_prefixes, exclude_prefixes=exclude_prefixes
+    )
+    names = [*names, "a.b", "a/b.md.metadata.json"]
+    found = list(scope.documents(pd.Series(names, dtype="str")))
+    assert found == [scope.is_document(name) for name in names]
+
+
+def test_prefixes() -> None:
+    scope = crawl_scope(resources(inclusionPrefixes=["docs/", ""], exclusionPrefixes=["docs/ci/"]))
+    names = ["docs/a.md", "docs/ci/a.md", "a.md", "doc"]
+    assert [name for name in names if scope.is_document(name)] == ["docs/a.md"]
+
+
+@pytest.mark.parametrize(
+    ("config", "safeguard"),
+    [
+        ({}, DeletionSafeguard(on=False, threshold=15)),
+        ({"enableDeletionProtection": "true"}, DeletionSafeguard(on=True, threshold=15)),
+        ({"enableDeletionProtection": True, "deletionProtectionThreshold": 7}, DeletionSafeguard(True, 7)),
+        (
+            {"enableDeletionProtection": "false", "deletionProtectionThreshold": "30"},
+            DeletionSafeguard(False, 30),
+        ),
+        ({"enableDeletionProtection": "true", "deletionProtectionThreshold": "many"}, None),
+    ],
+)
+def test_the_deletion_safeguard(config: dict[str, object], safeguard: DeletionSafeguard | None) -> None:
+    assert crawl_scope(resources(**config)).safeguard == safeguard
+
+
+def test_the_deletion_safeguard_beside_the_additional_properties() -> None:
+    text = json.dumps({"enableDeletionProtection": "true", "additionalProperties": {}})
+    frame = pd.DataFrame({"kind": ["data-source"], "id": ["d"], "config": [text]})
+    assert crawl_scope(frame).safeguard == DeletionSafeguard(on=True)
 
 
 def test_acl_and_metadata_files_are_no_documents() -> None:

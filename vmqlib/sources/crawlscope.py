@@ -44,7 +44,7 @@ class DeletionSafeguard:
 
 @dataclass(frozen=True)
 class CrawlScope:
-    """What an S3 connector crawls (Q Business user guide, S3 connector: patterns; exclusion wins).
+    """What an S3 connector crawls (Q Business user guide, S3 connector: patterns and prefixes; exclusion wins).
 
     Parameters
     ----------
@@ -54,16 +54,23 @@ class CrawlScope:
         The access control file, which is no document; empty where there is none.
     safeguard:
         What the configuration says of deletions; ``None`` where there is none that could be read.
+    include_prefixes, exclude_prefixes:
+        Beginnings of keys; no inclusion prefix means every key.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     acl_key: str = ""
     safeguard: DeletionSafeguard | None = None
+    include_prefixes: tuple[str, ...] = ()
+    exclude_prefixes: tuple[str, ...] = ()
 
     def documents(self, keys: pd.Series[str]) -> pd.Series[bool]:
         """Which of these keys are documents: not the ACL file, not a metadata file, and as the patterns say."""
         there = keys.ne(self.acl_key) & ~keys.str.endswith(METADATA_SUFFIX)
+        there &= ~keys.str.startswith(self.exclude_prefixes)
+        if self.include_prefixes:
+            there &= keys.str.startswith(self.include_prefixes)
         if self.include:
             there &= keys.str.match(_any(self.include))
         if self.exclude:
@@ -72,7 +79,9 @@ class CrawlScope:
 
     def is_document(self, key: str) -> bool:
         """:meth:`documents` for one key: quick, for streams of them."""
-        if key == self.acl_key or key.endswith(METADATA_SUFFIX):
+        if key == self.acl_key or key.endswith(METADATA_SUFFIX) or key.startswith(self.exclude_prefixes):
+            return False
+        if self.include_prefixes and not key.startswith(self.include_prefixes):
             return False
         included, excluded = self._patterns
         return (included is None or included(key) is not None) and (excluded is None or excluded(key) is None)
@@ -108,6 +117,8 @@ def crawl_scope(
         exclude=tuple(more.get("exclusionPatterns") or ()),
         acl_key=acl.split("/", 3)[3] if acl.startswith("s3://") and acl.count("/") > 2 else acl,
         safeguard=_safeguard({**whole, **more}),
+        include_prefixes=tuple(filter(None, more.get("inclusionPrefixes") or ())),
+        exclude_prefixes=tuple(filter(None, more.get("exclusionPrefixes") or ())),
     )
 
 

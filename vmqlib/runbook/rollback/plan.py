@@ -231,13 +231,15 @@ class Plan:
         return f"Plan {self.digest[:12]}: {self.summary}"
 
     def _repr_html_(self) -> str:
-        """Everything in it is data: keys may hold markup."""
+        """Everything in it is data: keys may hold markup, and what a notebook may not keep."""
+        from vmqlib.record.redaction import Redactor
+
         lines = [f"<p><b>Plan {_text(self.digest[:12])}</b>: {_text(self.summary)}</p>"]
         if self.warnings:
             lines.append(f"<ul>{''.join(f'<li><b>{_text(one)}</b></li>' for one in self.warnings)}</ul>")
         rows = "".join(
             f"<tr><th style='text-align:left'>{_text(name)}</th><td style='text-align:left'>{_text(value)}</td></tr>"
-            for name, value in self.head.preview.rows()
+            for name, value in self.head.preview.rows(mask=Redactor().text)
         )
         return "\n".join([*lines, f"<table>{rows}</table>"])
 
@@ -253,7 +255,8 @@ def summary(head: PlanHead) -> str:
     }.get(head.target.kind, head.target.kind)
     if head.target.kind in {"as-of", "last-good"} and head.target.at is not None:
         when += f" {show_time(head.target.at)}"
-    return f"{shown(where)}, {when}: {what}; {head.unchanged:,} of {head.keys:,} keys unchanged."
+    rest = f"; {head.unchanged:,} of {head.keys:,} keys unchanged" if head.keys else ""
+    return f"{shown(where)}, {when}: {what}{rest}."
 
 
 def _text(value: str) -> str:

@@ -68,7 +68,7 @@ def write(
     StorageError
         When the disk refuses.
     """
-    survey = Survey(crawl)
+    survey = Survey(crawl, head.scope)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     draft, whole = temporary(folder / "plan-items"), temporary(folder / "plan")

@@ -69,7 +69,7 @@ class Safeguard:
     deletions:
         Documents that the rollback deletes.
     scanned:
-        Documents that the next sync finds; ``None``: not known.
+        Documents that the next sync finds; ``None``: not known, as when the plan is for a part of what it crawls.
     percent:
         As above; ``None``: not known.
     threshold:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 
-from vmqlib.runbook.rollback.items import ACTIONS, CHANGES, Item
+from vmqlib.runbook.rollback.items import ACTIONS, CHANGES, Item, Scope
 from vmqlib.runbook.rollback.planner import Seen
 from vmqlib.runbook.rollback.preview import Cost, Example, Preview, Safeguard
 from vmqlib.runbook.rollback.prices import PRICES
@@ -30,10 +30,13 @@ class Survey:
     ----------
     crawl:
         What the connector crawls; ``None``: not known.
+    scope:
+        The plan's; ``None``: all that the connector crawls.
     """
 
-    def __init__(self, crawl: CrawlScope | None = None) -> None:
+    def __init__(self, crawl: CrawlScope | None = None, scope: Scope | None = None) -> None:
         self._crawl = crawl or CrawlScope()
+        self._scope = scope or Scope("")
         self._tally: dict[tuple[str, str], list[int]] = {}
         self._largest: list[tuple[int, int, Example]] = []
         self._oldest: list[tuple[str, int, Example]] = []
@@ -148,7 +151,16 @@ class Survey:
         scanned = max(0, seen.documents - self._kinds["fewer"] + self._kinds["more"])
         percent = 100 * deletions / (scanned + deletions) if deletions else 0.0
         holds_back = None if rule is None else rule.holds_back(deletions, scanned)
+        if not self._whole:
+            # The next sync compares more than this scope: its percentage is at most ours.
+            return Safeguard(deletions, None, None, threshold, on, None if holds_back else holds_back)
         return Safeguard(deletions, scanned, percent, threshold, on, holds_back)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the scope holds all that the connector crawls."""
+        prefix = self._scope.prefix
+        return not self._scope.keys and (not prefix or self._crawl.include_prefixes == (prefix,))
 
     def _cost(self, seen: Seen | None) -> Cost:
         pages = (
@@ -173,7 +185,7 @@ class Survey:
         found: list[str] = []
         if seen is not None and not seen.keys:
             found.append("No key was found in this scope: is the bucket, the prefix, the key right?")
-        if deletions and seen is not None:
+        if deletions and seen is not None and not self._scope.keys:
             share = deletions / max(seen.there, 1)
             if deletions >= seen.there:
                 found.append(
