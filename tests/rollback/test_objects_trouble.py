@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import groupby
 from typing import Any
 from unittest.mock import patch
 
@@ -17,10 +18,11 @@ from support.one_key import Shelf, shelf_in
 
 from vmqlib.errors import AccessDenied, AwsError, CredentialsExpired, Throttled, Unreachable
 from vmqlib.runbook.rollback import looking
-from vmqlib.runbook.rollback.items import Item
+from vmqlib.runbook.rollback.items import Entry, Item
 from vmqlib.runbook.rollback.objects import Objects
 from vmqlib.runbook.rollback.thawing import Thaw
 from vmqlib.s3 import Answer, NoAnswer
+from vmqlib.sources.versionlisting import ObjectVersion, list_versions
 
 PART = 5 * 1024**2
 LARGE = b"0123456789abcdef" * (PART // 16) + b"tail"
@@ -185,6 +187,28 @@ def test_a_like_version_of_somebody_else_is_not_taken_for_ours(shelf: Shelf, the
     item = copyable(shelf, **KMS, ChecksumAlgorithm="SHA256")
     shelf.client.put_object(Bucket=shelf.name, Key="k", **KMS, **theirs)
     assert shelf.objects.apply(item, in_doubt=True).result == "changed"
+
+
+def test_a_version_under_a_key_of_somebody_elses_is_not_ours(shelf: Shelf) -> None:
+    item = copyable(shelf)
+    shelf.put("k", b"six", SSECustomerAlgorithm="AES256", SSECustomerKey=b"0" * 32)
+    assert shelf.objects.apply(item).result == "changed"
+
+
+def test_a_refusal_without_a_reason_in_sight_is_reported(shelf: Shelf) -> None:
+    item = copyable(shelf)
+    shelf.local.faults.add(service="s3", operation="CopyObject", code="PreconditionFailed", times=1)
+    outcome = shelf.objects.apply(item)
+    assert (outcome.result, outcome.code) == ("failed", "PreconditionFailed")
+    assert shelf.get("k") == b"two"
+
+
+def test_who_may_not_look_leaves_the_item_in_doubt(shelf: Shelf) -> None:
+    item = copyable(shelf)
+    shelf.local.faults.add(service="s3", operation="ListObjectVersions", code="AccessDenied")
+    with pytest.raises(AccessDenied):
+        shelf.objects.apply(item, in_doubt=True)
+    assert shelf.get("k") == b"two"
 
 
 def test_equal_size_and_other_content_is_not_ours(shelf: Shelf) -> None:
@@ -446,7 +470,13 @@ def filled(shelf: Shelf, keys: list[str], *, filler: int = 0) -> list[Item]:
         backend.put_object(shelf.name, key, b"2")
         for number in range(filler):
             backend.put_object(shelf.name, f"{key}-{number:03d}", b"f")
-    return [Item(key, "COPY", *shelf.objects.look(key)[:2]) for key in keys]
+    listed = groupby(list_versions(shelf.s3, shards=1), key=lambda entry: entry.key)
+    entries = {key: [_entry(entry) for entry in versions] for key, versions in listed}
+    return [Item(key, "COPY", *entries[key][:2]) for key in keys]
+
+
+def _entry(row: ObjectVersion) -> Entry:
+    return Entry(row.version_id, row.at, row.is_delete_marker, row.size, row.etag, row.storage_class)
 
 
 def test_dense_keys_are_looked_at_by_the_page(shelf: Shelf) -> None:

@@ -19,7 +19,7 @@ from vmqlib.s3 import encoded
 if TYPE_CHECKING:
     from vmqlib.s3 import S3, Answer
 
-__all__ = ["MOST_PARTS", "PART", "copy_in_parts", "fields", "source_header"]
+__all__ = ["MOST_PARTS", "PART", "copy_in_parts", "fields", "head_of", "source_header"]
 
 #: Bytes of a part unless the version was made of others.
 PART = 512 * 1024**2
@@ -31,6 +31,20 @@ _PART_ATTEMPTS = 3
 def source_header(bucket: str, key: str, version_id: str) -> str:
     """``x-amz-copy-source``: percent-encoded, every byte but the unreserved ones and the slash."""
     return f"{encoded(f'{bucket}/{key}')}?versionId={encoded(version_id, safe='')}"
+
+
+def head_of(s3: S3, key: str, version_id: str) -> Mapping[str, str]:
+    """What a version has besides its bytes, its checksum included (s3:HeadObject).
+
+    Raises
+    ------
+    ResourceMissing
+        There is no such version.
+    AwsError
+        It may not be read, or cannot be without its writer's key.
+    """
+    query, headers = {"versionId": version_id}, {"x-amz-checksum-mode": "ENABLED"}
+    return s3.ask("HEAD", key, query=query, headers=headers, operation="s3:GetObjectVersion").headers
 
 
 def fields(body: bytes) -> dict[str, str]:
@@ -69,13 +83,7 @@ def copy_in_parts(
         Perhaps the last request was carried out.
     """
     version = {"versionId": version_id}
-    head = s3.ask(
-        "HEAD",
-        key,
-        query=version,
-        headers={"x-amz-checksum-mode": "ENABLED"},
-        operation="s3:GetObjectVersion",
-    ).headers
+    head = head_of(s3, key, version_id)
     size = int(head.get("content-length", 0))
     headers = upload_headers(head, _tags(s3, key, version))
     part_size = _part_size(s3, key, version, head, size, part_size)

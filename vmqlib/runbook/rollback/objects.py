@@ -7,8 +7,8 @@ is put on top, and only while the key's current entry is the planned one (If-Mat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vmqlib.errors import (
     AccessDenied,
@@ -20,8 +20,8 @@ from vmqlib.errors import (
     Unreachable,
 )
 from vmqlib.runbook.rollback import looking, multipart, properties, thawing
-from vmqlib.runbook.rollback.items import CHANGES, NOTHING, Entry, Item
-from vmqlib.times import parse_iso, show_time
+from vmqlib.runbook.rollback.items import CHANGES, Entry, Item
+from vmqlib.runbook.rollback.outcome import Outcome, Result, became
 
 if TYPE_CHECKING:
     from vmqlib.runbook.rollback.thawing import Thaw
@@ -32,39 +32,10 @@ __all__ = ["MULTIPART_ABOVE", "Objects", "Outcome", "Result"]
 #: Bytes that CopyObject can copy.
 MULTIPART_ABOVE = 5 * 1024**3
 
-Result = Literal["done", "found", "changed", "failed"]
-
-_WITH_CHECKSUM = {"x-amz-checksum-mode": "ENABLED"}
 _BUSY = frozenset({"ConditionalRequestConflict", "OperationAborted", "409"})
 _UNMET = _BUSY | {"PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404"}
 _ARCHIVED = frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"})
 _READ, _COPY, _DELETE = "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one item.
-
-    Parameters
-    ----------
-    result:
-        ``done``: our request was answered. ``found``: it had been carried out already (a lost answer, a killed run).
-        ``changed``: the key is not what was planned for; somebody else's change was left alone. ``failed``: refused for
-        good.
-    version_id, etag:
-        Of the version or marker that is now on top; empty where that is not known.
-    code:
-        For ``failed``, for programs: ``archived``, ``sse-c``, ``no-permission``, ``missing``, else S3's own code.
-    problem, hint:
-        For people: what happened, what to do.
-    """
-
-    result: Result
-    version_id: str = ""
-    etag: str = ""
-    code: str = ""
-    problem: str = ""
-    hint: str = ""
 
 
 class Objects:
@@ -114,7 +85,7 @@ class Objects:
             return item
         target = item.target
         try:
-            head = self._head(item.key, target.version_id)
+            head = multipart.head_of(self.s3, item.key, target.version_id)
         except ResourceMissing:
             return _blocked(
                 item,
@@ -135,11 +106,6 @@ class Objects:
         return replace(
             item, properties=properties.copy_headers(head), reason=item.reason or _worth_knowing(head)
         )
-
-    def _head(self, key: str, version_id: str) -> Mapping[str, str]:
-        return self.s3.ask(
-            "HEAD", key, query={"versionId": version_id}, headers=_WITH_CHECKSUM, operation=_READ
-        ).headers
 
     def _unreadable(self, item: Item, error: AwsError) -> Item:
         """Why HEAD was refused: a GET of the first byte is refused for the same reason, and says it."""
@@ -210,7 +176,7 @@ class Objects:
         """
         if item.action not in CHANGES:
             raise ValueError(f"{item.action} is nothing to apply")
-        if in_doubt and (outcome := self._became(item)):
+        if in_doubt and (outcome := became(self.s3, item)):
             return outcome
         if item.action != "DELETE" and item.properties is None:
             item = self.inspect(item)
@@ -236,10 +202,10 @@ class Objects:
 
     def _request(self, item: Item) -> Answer:
         """The one request that changes something, under its condition."""
-        if_current = {"if-match": f'"{item.current.etag}"'}
+        current = item.current
+        condition = {"if-match": f'"{current.etag}"'} if current.there else {"if-none-match": "*"}
         if item.action == "DELETE":
-            return self.s3.send("DELETE", item.key, headers=if_current)
-        condition = {"if-none-match": "*"} if item.action == "UNDELETE" else if_current
+            return self.s3.send("DELETE", item.key, headers=condition)
         target = item.target
         if target.size > self._multipart_above:
             return multipart.copy_in_parts(
@@ -260,10 +226,13 @@ class Objects:
         if "Throttl" in error.code or error.code == "RequestTimeout":  # KMS's own, among others
             raise Throttled(error.message, hint=error.hint, operation=error.operation, code=error.code)
         if error.code in _UNMET:
-            if outcome := self._became(item):
+            if outcome := became(self.s3, item):
                 return outcome
             if error.code in _BUSY:
                 raise Throttled(error.message, hint=error.hint, operation=error.operation, code=error.code)
+            if item.target.version_id == "null" and not isinstance(error, ResourceMissing):
+                problem = "The null version to restore was overwritten meanwhile."
+                return Outcome("failed", code="missing", problem=problem, hint="Plan again.")
             if isinstance(error, ResourceMissing):
                 problem = "The version to restore is no longer there: it expired or was deleted meanwhile."
                 return Outcome("failed", code="missing", problem=problem, hint="Plan again.")
@@ -311,37 +280,6 @@ class Objects:
         """
         return looking.still_planned(self.s3, items)
 
-    def _became(self, item: Item) -> Outcome | None:
-        """What the bucket says: carried out already, changed by somebody else, or (``None``) still as planned."""
-        entries = self.look(item.key)
-        top = entries[0] if entries else NOTHING
-        if looking.is_same(top, item.current):
-            return None
-        below = entries[1] if len(entries) > 1 else NOTHING
-        if looking.is_same(below, item.current) and self._is_ours(item, top):
-            return Outcome("found", top.version_id, top.etag)
-        return _changed(top)
-
-    def _is_ours(self, item: Item, top: Entry) -> bool:
-        if item.action == "DELETE" or top.is_delete_marker:
-            return item.action == "DELETE" and top.is_delete_marker
-        if top.size != item.target.size:
-            return False
-        if top.etag == item.target.etag:
-            return True
-        # Their ETags differ all the same where they are no MD5 of the content; then the rest decides.
-        try:
-            ours, theirs = (self._head(item.key, one.version_id) for one in (item.target, top))
-        except ResourceMissing:
-            return False
-        by_content = (
-            properties.etag_tells(item.target.etag)
-            and properties.etag_tells(top.etag)
-            and not properties.under_key(ours)
-            and not properties.under_key(theirs)
-        )
-        return not by_content and properties.same_properties(ours, theirs)
-
     def _arn(self, key: str) -> str:
         return f"arn:aws:s3:::{self.s3.bucket}/{key}"
 
@@ -369,19 +307,3 @@ def _worth_knowing(head: Mapping[str, str]) -> str:
             "to every new object."
         )
     return ""
-
-
-def _changed(top: Entry) -> Outcome:
-    if not top.version_id:
-        problem, hint = "Every version of it was deleted for good meanwhile.", "Nothing of it is left."
-        return Outcome("changed", problem=problem, hint=hint)
-    done = "deleted" if top.is_delete_marker else "overwritten"
-    when = f" at {show_time(parse_iso(top.at))}" if top.at else ""
-    what = f"version {top.version_id}" + ("" if top.is_delete_marker else f", {top.size} bytes")
-    return Outcome(
-        "changed",
-        top.version_id,
-        top.etag,
-        problem=f"It was {done} by somebody else{when} ({what}) and was left alone.",
-        hint="Look at it (vmq versions), then plan again.",
-    )

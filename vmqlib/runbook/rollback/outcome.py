@@ -1,0 +1,105 @@
+"""What became of an item, and how to find out when nobody said: from the bucket's real state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from vmqlib.awserrors import InvalidRequest
+from vmqlib.errors import ResourceMissing
+from vmqlib.runbook.rollback import looking, properties
+from vmqlib.runbook.rollback.items import NOTHING, Entry, Item
+from vmqlib.runbook.rollback.multipart import head_of
+from vmqlib.times import parse_iso, show_time
+
+if TYPE_CHECKING:
+    from vmqlib.s3 import S3
+
+__all__ = ["Outcome", "Result", "became"]
+
+Result = Literal["done", "found", "changed", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one item.
+
+    Parameters
+    ----------
+    result:
+        ``done``: our request was answered. ``found``: it had been carried out already (a lost answer, a killed run).
+        ``changed``: the key is not what was planned for; somebody else's change was left alone. ``failed``: refused for
+        good.
+    version_id, etag:
+        Of the version or marker that is now on top; empty where that is not known.
+    code:
+        For ``failed``, for programs: ``archived``, ``sse-c``, ``no-permission``, ``missing``, else S3's own code.
+    problem, hint:
+        For people: what happened, what to do.
+    """
+
+    result: Result
+    version_id: str = ""
+    etag: str = ""
+    code: str = ""
+    problem: str = ""
+    hint: str = ""
+
+
+def became(s3: S3, item: Item) -> Outcome | None:
+    """What the bucket says of an item: carried out already, changed by somebody else, or (``None``) as planned.
+
+    Its own change is known by where it stands, directly on the planned current entry, and by the target's content:
+    ETag and size. Where ETags are no MD5 of the content (KMS, uploads in parts), metadata and checksum stand in. A
+    delete marker of somebody else's in that place counts as ours: what was planned is there.
+
+    Raises
+    ------
+    AwsError
+        The bucket cannot be read: so nothing is known of the item, and it stays in doubt.
+    """
+    entries = looking.newest(s3, item.key)
+    top = entries[0] if entries else NOTHING
+    if looking.is_same(top, item.current):
+        return None
+    below = entries[1] if len(entries) > 1 else NOTHING
+    if looking.is_same(below, item.current) and _is_ours(s3, item, top):
+        return Outcome("found", top.version_id, top.etag)
+    return _changed(top)
+
+
+def _is_ours(s3: S3, item: Item, top: Entry) -> bool:
+    if item.action == "DELETE" or top.is_delete_marker:
+        return item.action == "DELETE" and top.is_delete_marker
+    if top.size != item.target.size:
+        return False
+    if top.etag == item.target.etag:
+        return True
+    # Their ETags differ all the same where they are no MD5 of the content; then the rest decides.
+    try:
+        ours, theirs = (head_of(s3, item.key, one.version_id) for one in (item.target, top))
+    except (InvalidRequest, ResourceMissing):  # a key of its writer's own (SSE-C); gone again
+        return False
+    by_content = (
+        properties.etag_tells(item.target.etag)
+        and properties.etag_tells(top.etag)
+        and not properties.under_key(ours)
+        and not properties.under_key(theirs)
+    )
+    return not by_content and properties.same_properties(ours, theirs)
+
+
+def _changed(top: Entry) -> Outcome:
+    if not top.version_id:
+        problem, hint = "Every version of it was deleted for good meanwhile.", "Nothing of it is left."
+        return Outcome("changed", problem=problem, hint=hint)
+    done = "deleted" if top.is_delete_marker else "overwritten"
+    when = f" at {show_time(parse_iso(top.at))}" if top.at else ""
+    what = f"version {top.version_id}" + ("" if top.is_delete_marker else f", {top.size} bytes")
+    return Outcome(
+        "changed",
+        top.version_id,
+        top.etag,
+        problem=f"It was {done} by somebody else{when} ({what}) and was left alone.",
+        hint="Look at it (vmq versions), then plan again.",
+    )
