@@ -247,3 +247,31 @@ def test_what_a_key_says_stays_data(made):
             assert "\x1b" not in text
             assert "\u202e" not in text
         assert "<script" not in panel.html.markup
+
+
+def test_a_copy_with_another_etag_is_known_for_a_copy(story):
+    """Where KMS encrypts, only the apply log tells that an object is back."""
+    rows = story.rows["versions"]()
+    then = {row["key"]: row for row in rows if row["order"] == 1}
+    made = {}
+    for row in [row for row in rows if row["is_latest"] and row["at"] >= story.promoted]:
+        for one in rows:
+            if one["key"] == row["key"]:
+                one["order"], one["is_latest"] = one["order"] + 1, False
+        old = then[row["key"]]
+        rows.append(
+            old
+            | {
+                "version_id": f"copy of {old['version_id']}",
+                "etag": f"other {old['etag']}",
+                "order": 0,
+                "is_latest": True,
+                "at": story.day(20, 9, 20),
+            }
+        )
+        made[f"copy of {old['version_id']}"] = old["version_id"]
+    versions = story.seen("versions", rows)
+    blind = view.changed_versions(versions, story.day(15), story.day(20, 9, 10)).text
+    assert "148 are other content of the same size as before" in blind
+    text = view.changed_versions(versions, story.day(15), story.day(20, 9, 10), copies=lambda: made).text
+    assert "148 are back, 0 are still changed." in text

@@ -5,7 +5,7 @@ The rows of the evidence; :mod:`vmqlib.sources.versionlisting` asks S3 for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -178,7 +178,9 @@ def changed_since(versions: pd.DataFrame, at: datetime) -> pd.DataFrame:
     return table.sort_values(["current_at", "key"], ascending=[False, True], kind="stable", ignore_index=True)
 
 
-def changed_between(versions: pd.DataFrame, since: datetime, until: datetime) -> pd.DataFrame:
+def changed_between(
+    versions: pd.DataFrame, since: datetime, until: datetime, copies: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """The keys whose version at ``until`` was not the one of ``since``, and what has become of each by now.
 
     Parameters
@@ -187,6 +189,9 @@ def changed_between(versions: pd.DataFrame, since: datetime, until: datetime) ->
         A frame of this source.
     since, until:
         Most often the start of the last good sync, and the opening of the incident.
+    copies:
+        Ids of versions that are known to be copies, with the ids of their originals: a copy has another ETag where KMS
+        encrypts.
 
     Returns
     -------
@@ -221,6 +226,9 @@ def changed_between(versions: pd.DataFrame, since: datetime, until: datetime) ->
     table.loc[same("then", "size") & ~gone, "now"] = "same size"
     table.loc[same("current", "etag", "size"), "now"] = "still changed"
     table.loc[same("then", "etag", "size"), "now"] = "back"
+    if copies:
+        original = current["version_id"].map(copies).astype("str")
+        table.loc[original.eq(table["then_version_id"]).fillna(False) & ~gone, "now"] = "back"
     return table
 
 

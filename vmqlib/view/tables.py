@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -211,7 +211,12 @@ def log_summary(log: Observation) -> View:
 
 
 @guarded
-def changed_versions(versions: Observation, since: datetime | None, until: datetime | None = None) -> View:
+def changed_versions(
+    versions: Observation,
+    since: datetime | None,
+    until: datetime | None = None,
+    copies: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
+) -> View:
     """Objects that had changed between the last good sync and the opening of the incident, and whether they are back.
 
     Parameters
@@ -223,13 +228,16 @@ def changed_versions(versions: Observation, since: datetime | None, until: datet
     until:
         When the incident was opened, UTC: what was changed after it, by a restore perhaps, does not hide what had
         broken. Up to now where it is not given.
+    copies:
+        Versions that a rollback made, with the versions that they are copies of; or a function that gives them.
     """
     if not versions.available:
         return unavailable(versions, "Object versions")
     if since is None:
         return nothing("Object versions", "no sync succeeded, so there is nothing to compare with", versions)
     frame = versions.frame
-    changed = changed_between(frame, since, until or max(frame["at"].max(), since))
+    known = copies() if callable(copies) else copies
+    changed = changed_between(frame, since, until or max(frame["at"].max(), since), known)
     if changed.empty:
         calm = (
             f"nothing had changed between {_between(since)}"
@@ -248,9 +256,8 @@ def changed_versions(versions: Observation, since: datetime | None, until: datet
         Column("key", name),
         Column("what happened", chip),
         Column("when (UTC)", short),
-        Column("size before", size, right=True),
-        Column("size after", size, right=True),
-        Column("version before, version after", lambda pair: join([_version(one) for one in pair], " ")),
+        Column("size before", _sized, right=True),
+        Column("size after", _sized, right=True),
         Column("changes", count, right=True),
         Column("now", chip),
     ]
@@ -265,9 +272,9 @@ def changed_versions(versions: Observation, since: datetime | None, until: datet
         "changes",
         "now",
     ]
-    rows = [[*row[:5], row[5:7], *row[7:]] for row in records(shown, names)]
+    rows = [[*row[:3], (row[3], row[5]), (row[4], row[6]), *row[7:]] for row in records(shown, names)]
     notes = [tag("div", note) for note in _version_notes(changed)]
-    lines = [line([row[0], row[1], when(row[2]), size(row[3]), size(row[4]), row[7]]) for row in rows]
+    lines = [line([row[0], row[1], when(row[2]), size(row[3][0]), size(row[4][0]), row[6]]) for row in rows]
     return panel(
         _version_lead(ordered, since, until),
         *notes,
@@ -315,9 +322,10 @@ def _version_notes(changed: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _version(value: Any) -> Html:
-    text = plain(value, 1024)
-    return tag("code", (text if len(text) <= 12 else text[:10] + "…") or "none", title=text or None)
+def _sized(pair: Any) -> Html:
+    """A version by its size; its id shows on pointing."""
+    number, version_id = pair
+    return tag("span", size(number), title=plain(version_id, 1024) or None, style="white-space:nowrap")
 
 
 _DONE = (

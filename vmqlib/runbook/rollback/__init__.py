@@ -15,6 +15,7 @@ from __future__ import annotations
 from vmqlib.runbook.rollback.plan import Plan, PlanHead  # isort: skip
 from vmqlib.runbook.rollback.applying import apply, resume
 from vmqlib.runbook.rollback.archives import Thawing, thaw_archived
+from vmqlib.runbook.rollback.copied import copies
 from vmqlib.runbook.rollback.items import CHANGES, Action, Ambiguous, Entry, Item, Scope, Target
 from vmqlib.runbook.rollback.planning import plan
 from vmqlib.runbook.rollback.results import Applied, Difference, Problem, Status, Verification
@@ -41,6 +42,7 @@ __all__ = [
     "Thawing",
     "Verification",
     "apply",
+    "copies",
     "plan",
     "planned",
     "resume",
