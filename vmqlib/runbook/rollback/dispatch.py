@@ -212,9 +212,11 @@ class Dispatcher:
                     self._wake.set()
             if entry is _NUDGE:
                 continue
-            back.append((entry, self._ask(entry)))
+            result = self._ask(entry)
+            back.append((entry, result))
             waiting = queue.qsize()
-            if not waiting or (self._hungry and waiting < low):
+            told = type(result) is not Outcome or result.result == "failed"  # perhaps the end of the run
+            if told or not waiting or (self._hungry and waiting < low):
                 self._hungry = False
                 self._wake.set()
 
@@ -284,19 +286,16 @@ class Dispatcher:
             self._queue.put(entry)
 
     def _read(self, fresh: list[_Job]) -> None:
-        """The next handful. Whatever may have been asked for before is not looked at but asked in doubt."""
-        taken = 0
+        """The next handful."""
         try:
             for number, item in self._items:
                 if item.action not in CHANGES or (state := self._log.state(number)) in _DECIDED:
                     if self._stop.is_set():
                         return
                     continue
-                job = _Job(number, item, in_doubt=state != "none")
-                (self._ready if job.in_doubt else fresh).append(job)
+                fresh.append(_Job(number, item, in_doubt=state != "none"))
                 self._out += 1
-                taken += 1
-                if taken >= self._pace.handful:
+                if len(fresh) >= self._pace.handful:
                     return
         except BaseException:
             self._more = False
@@ -378,6 +377,11 @@ class Dispatcher:
             self._looking -= 1
             for job in look.jobs:
                 if job.item.key in result:
+                    # Also one that a killed run had sent: it did not arrive, or arrives yet, and then the condition
+                    # of the later of the two fails.
+                    job.in_doubt = False
+                    self._ready.append(job)
+                elif job.in_doubt:
                     self._ready.append(job)
                 else:
                     self._settle(job, _CHANGED)

@@ -11,6 +11,8 @@ __all__ = ["Rate", "Workers", "backoff"]
 
 _BASE_S = 0.1
 _CAP_S = 20.0
+_ROUNDS = 4
+_NEARLY = 1e-9  # of a token: what floating point loses
 
 
 class Rate:
@@ -59,7 +61,7 @@ class Rate:
                 now = self._monotonic()
                 self._tokens = min(self.burst, self._tokens + (now - self._at) * self.per_second)
                 self._at = now
-                if self._tokens >= 1:
+                if self._tokens >= 1 - _NEARLY:
                     self._tokens -= 1
                     return True
                 if sleep((1 - self._tokens) / self.per_second):
@@ -67,7 +69,7 @@ class Rate:
 
 
 class Workers:
-    """How many workers may send at a time: halved when S3 says SlowDown, one more after a round without. Never 0.
+    """How many workers may send at a time: halved when S3 says SlowDown, one more after some rounds without. Never 0.
 
     Workers are numbered; those from :attr:`limit` on wait.
 
@@ -104,12 +106,12 @@ class Workers:
             self._good = 0
 
     def faster(self) -> None:
-        """Counts a request that S3 took; after as many as there are workers now, there is one more."""
+        """Counts a request that S3 took; after four for each worker there is now, there is one more."""
         if self.limit >= self.most:
             return
         with self._changed:
             self._good += 1
-            if self._good >= self.limit < self.most:
+            if self._good >= _ROUNDS * self.limit and self.limit < self.most:
                 self._good = 0
                 self.limit += 1
                 self._changed.notify_all()
