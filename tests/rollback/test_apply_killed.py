@@ -51,7 +51,7 @@ def test_killed_at_a_hundred_moments(seaweedfs_bucket: Any, tmp_path: Path) -> N
 def _applied(
     children: Nursery, bed: apply_bed.Bed, log: Path, moments: list[int]
 ) -> tuple[dict[str, Any], int]:
-    """Applies until it is done; each run but the last is killed after so many moments. The last tally, and the kills."""
+    """Applies until it is done; each run but the last is killed after so many moments. The last tally, the kills."""
     items = log.with_name("items")
     items.write_bytes(pickle.dumps(bed.items))
     killed = 0
