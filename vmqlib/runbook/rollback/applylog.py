@@ -30,7 +30,7 @@ from vmqlib.runbook.rollback.logreading import IN_DOUBT, NUMBER, STATES, Reader,
 from vmqlib.runbook.rollback.logreading import Head as Head
 from vmqlib.runbook.rollback.logreading import Logged as Logged
 from vmqlib.runbook.rollback.logreading import read as read
-from vmqlib.runbook.rollback.objects import Outcome
+from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.times import Clock, SystemClock, iso
 
 __all__ = ["ApplyLog", "Head", "Logged", "State", "read", "unlocked"]

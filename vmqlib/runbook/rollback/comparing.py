@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vmqlib.runbook.rollback.items import Entry, Item
-from vmqlib.runbook.rollback.objects import Outcome
+from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.results import Difference
 
 __all__ = ["compare", "found", "outside", "planned"]

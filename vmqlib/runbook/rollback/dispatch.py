@@ -28,7 +28,7 @@ from vmqlib.errors import (
 )
 from vmqlib.runbook.rollback.applylog import ApplyLog
 from vmqlib.runbook.rollback.items import CHANGES, Item
-from vmqlib.runbook.rollback.objects import Outcome
+from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.pacing import Rate, Workers
 from vmqlib.runbook.rollback.results import Problem
 
@@ -197,6 +197,7 @@ class Dispatcher:
 
     def _work(self, index: int) -> None:
         pool, queue, back, low = self._pace.pool, self._queue, self._back, self._pace.handful
+        refused = 0
         while True:
             pool.admit(index)
             entry = queue.get()
@@ -219,6 +220,10 @@ class Dispatcher:
             if told or not waiting or (self._hungry and waiting < low):
                 self._hungry = False
                 self._wake.set()
+            # Its item waits, and so does the worker: else it would have the next ones refused, too.
+            refused = refused + 1 if isinstance(result, Throttled) else 0
+            if refused:
+                self._halt.wait(self._pace.pause(refused, _asked(result)))
 
     def _ask(self, entry: _Job | _Look) -> Any:
         pool = self._pace.pool
@@ -419,7 +424,7 @@ class Dispatcher:
         if entry.attempt >= self._pace.attempts or self._halted:
             return False
         self.retries += 1
-        wait = self._pace.pause(entry.attempt, getattr(error, "retry_after", 0.0))
+        wait = self._pace.pause(entry.attempt, _asked(error))
         heapq.heappush(self._later, (self._pace.monotonic() + wait, next(self._order), entry))
         return True
 
@@ -442,6 +447,11 @@ class Dispatcher:
             self._streak += 1
             if self._streak >= _IN_A_ROW:
                 self._end(_error(outcome))
+
+
+def _asked(error: AwsError) -> float:
+    """Seconds that S3 asked to wait (``Retry-After``)."""
+    return float(getattr(error, "retry_after", 0.0))
 
 
 def _failed(error: AwsError) -> Outcome:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal, get_args
 
 from vmqlib.errors import CorruptRecord
 from vmqlib.record.storage import storage_errors
-from vmqlib.runbook.rollback.objects import Outcome
+from vmqlib.runbook.rollback.outcome import Outcome
 
 __all__ = ["IN_DOUBT", "NUMBER", "STATES", "Head", "Logged", "Reader", "State", "counted", "put", "read"]
 

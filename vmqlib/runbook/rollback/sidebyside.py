@@ -15,7 +15,7 @@ from vmqlib.runbook.rollback.story import folder, log_name
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.rollback.logreading import Logged
-    from vmqlib.runbook.rollback.objects import Outcome
+    from vmqlib.runbook.rollback.outcome import Outcome
     from vmqlib.runbook.rollback.plan import Plan
     from vmqlib.sources.versionlisting import ObjectVersion
 
