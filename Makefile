@@ -38,6 +38,7 @@ wait-sync: setup ## wait until that sync has ended
 
 bench: ## measure the kit beside its peers (docs/benchmarks.md)
 	@sh scripts/setup bench
+	@$(run)/python scripts/bench_peers.py
 	@$(run)/python scripts/bench.py
 
 lint: setup ## ruff, mypy --strict, the direction of imports

@@ -3,7 +3,7 @@
 
     python scripts/bench.py                     prints the tables
     python scripts/bench.py --write             and puts them into docs/benchmarks.md
-    python scripts/bench.py --only journal      one of: open, logs, journal
+    python scripts/bench.py --only journal      one of: open, logs, journal, listing, planning
 
 Absolute figures belong to the machine they were made on; the ratios are what can be compared.
 """
@@ -20,8 +20,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import bench_journal
+import bench_listing
 import bench_logs
 import bench_open
+import bench_peers
+import bench_planning
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
@@ -30,6 +33,14 @@ BENCHES: dict[str, Callable[[bool], str]] = {
     "logs": lambda quick: bench_logs.markdown(bench_logs.run(*((20_000, 2_000) if quick else ()))),
     "journal": lambda quick: bench_journal.markdown(
         bench_journal.bench(Path.cwd(), **({"appends": 20, "events": 1_000, "rounds": 1} if quick else {}))
+    ),
+    "listing": lambda quick: (
+        bench_listing.markdown(bench_listing.run(*((3_000, 0.005) if quick else ())))
+        if bench_peers.weed_command()
+        else "Not measured: SeaweedFS is absent."
+    ),
+    "planning": lambda quick: bench_planning.markdown(
+        bench_planning.run(*((20_000, 10_000) if quick else ()))
     ),
 }
 
@@ -50,7 +61,7 @@ def machine() -> str:
     kit = ", ".join(f"{name} {version(name)}" for name in ("papermill", "boto3", "pandas", "awslogs"))
     return (
         f"Made {datetime.now(UTC):%Y-%m-%d} with `make bench` on {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}; {kit}."
+        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}; {kit}; {bench_peers.peers()}."
     )
 
 
