@@ -61,7 +61,7 @@ def notice(text: str) -> None:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", numeric: Sequence[str] = ()
 ) -> None:
-    """A table on stdout: fitted to a terminal, never cut when piped. Cells are data, not markup."""
+    """A table on stdout: fitted to a terminal; when piped never cut, and plain. Cells are data, not markup."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -69,14 +69,25 @@ def table(
 
     terminal = sys.stdout.isatty()
     console = Console(width=None if terminal else 4000, highlight=False)
-    made = Table(title=Text(title) if title else None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    made = Table(
+        title=Text(title) if title else None,
+        box=SIMPLE_HEAD if terminal else None,
+        title_justify="left",
+        pad_edge=False,
+    )
     for name in columns:
         made.add_column(
             name, justify="right" if name in numeric else "left", overflow="fold", no_wrap=not terminal
         )
     for row in rows:
         made.add_row(*(Text(_clean(cell)) for cell in row))
-    console.print(made)
+    if terminal:
+        console.print(made)
+        return
+    # rich fills every line up to the widest cell: blanks that grep, diff and a mail's reader would have to bear.
+    with console.capture() as captured:
+        console.print(made)
+    click.echo("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()), nl=False)
 
 
 def _clean(cell: object) -> str:
