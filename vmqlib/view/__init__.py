@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from vmqlib.view.alarm_plot import alarm_timeline
 from vmqlib.view.base import Panel, Plot, View, unavailable
+from vmqlib.view.comparison import Comparison
 from vmqlib.view.desk import desk
 from vmqlib.view.findings import last_good, sync_facts
 from vmqlib.view.index_plot import index_against_bucket
@@ -31,6 +32,7 @@ from vmqlib.view.version_history import suspect_versions, version_history
 
 __all__ = [
     "RECORD_MIME",
+    "Comparison",
     "Mark",
     "Panel",
     "Plot",

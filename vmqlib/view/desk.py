@@ -59,6 +59,11 @@ def desk(
     def load(chosen: str) -> Incident:
         return Incident.load(chosen, settings=known, aws=None, clock=time)
 
+    def live(chosen: str) -> Incident:
+        from vmqlib.aws import Aws
+
+        return Incident.load(chosen, settings=known, aws=Aws(known, time), clock=time)
+
     def observe(chosen: str, data_source_id: str, window: str) -> str:
         from vmqlib.aws import Aws
         from vmqlib.runbook.approvals import remedy
@@ -76,4 +81,4 @@ def desk(
 
     sources = [(one.name, one.data_source_id) for one in known.data_sources if one.data_source_id]
     first = incident_id or os.environ.get("VMQ_INCIDENT", "")
-    return Picker(Choices(incidents, load, observe, sources), incident_id=first, window=since)
+    return Picker(Choices(incidents, load, observe, sources, live), incident_id=first, window=since)

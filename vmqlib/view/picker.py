@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vmqlib.errors import VmqError
 from vmqlib.view.base import Html, Panel, View, failed, join, notice, plain, tag
@@ -82,12 +82,22 @@ class Choices:
         gives the incident's id.
     data_sources:
         Names and ids of the connectors.
+    live:
+        Loads an incident with AWS at hand, for what evidence does not hold: the contents of objects.
     """
 
     incidents: Callable[[], Sequence[tuple[str, str]]]
     load: Callable[[str], Incident]
     observe: Callable[[str, str, str], str]
     data_sources: Sequence[tuple[str, str]] = ()
+    live: Callable[[str], Incident] | None = None
+
+
+class Follower(Protocol):
+    """What follows the picker."""
+
+    def update(self, sight: Sight | None) -> None:
+        """Draws again."""
 
 
 @dataclass(eq=False)
@@ -155,7 +165,7 @@ class Picker:
 
     def __init__(self, choices: Choices, *, incident_id: str = "", window: str = "21d") -> None:
         self.choices = choices
-        self.sections: dict[str, Section] = {}
+        self.sections: dict[str, Follower] = {}
         self.window = window
         self.data_source_id = ""
         self.listed = list(choices.incidents())
