@@ -154,6 +154,7 @@ def test_planned_state_is_the_state_of_then(history: tuple[S3Model, datetime], a
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @settings(max_examples=3000)
 @given(any_history, decisions)
 def test_planned_state_is_the_state_of_then_in_thousands(
