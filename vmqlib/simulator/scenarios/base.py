@@ -43,6 +43,19 @@ class Truth:
         Every document that it delete-marked.
     failed_execution_ids:
         The syncs that failed since, oldest first.
+    fires:
+        The triggers that have to fire (``sync-failed``, ``no-sync``, ``guardrail``, ``content``). Every other has to
+        be quiet.
+    since:
+        From when on what they ask for held: the end of the first bad sync, 24 hours after the end of the last good
+        one, the guardrails' change, the end of the sync that indexed what must not be. None where nothing fires.
+    findings:
+        Kinds of findings that have to be there beside the triggers, as ``vmq detect`` and ``vmq doctor`` name them.
+    suspect:
+        The change that has to be ranked first: ``promotion``, ``objects``, or ``aws-call:`` with the call's name, such
+        as ``aws-call:UpdateDataSource``. "" where there is none.
+    who:
+        Whoever made that change, as CloudTrail or the audit record has them.
     """
 
     now: datetime
@@ -57,6 +70,11 @@ class Truth:
     rewritten_keys: tuple[str, ...] = field(default=(), repr=False)
     deleted_keys: tuple[str, ...] = field(default=(), repr=False)
     failed_execution_ids: tuple[str, ...] = ()
+    fires: frozenset[str] = frozenset()
+    since: datetime | None = None
+    findings: frozenset[str] = frozenset()
+    suspect: str = ""
+    who: str = ""
 
     @property
     def broken_keys(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from vmqlib.simulator.scenarios.documents import ACL_KEY, Page, acl_file, corpus
 from vmqlib.simulator.scenarios.people import People
 from vmqlib.simulator.scenarios.stage import Stage
 
-__all__ = ["Promotion", "Routine"]
+__all__ = ["CI_ROLE", "Promotion", "Routine"]
 
 # how long before "now" the routine promotions are, and how many documents each brings
 _PROMOTIONS = (
@@ -30,7 +30,7 @@ _PROMOTIONS = (
 )
 # and the days on which somebody pushes a few documents straight to the root
 _PUSHES = (18, 15, 12, 11, 8, 5, 4, 2, 1)
-_CI = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/vaultmesh-ci/promote"
+CI_ROLE = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/vaultmesh-ci/promote"
 _DAILY_SYNC = timedelta(minutes=70)  # before "now", every day
 _BEGIN = timedelta(days=21)
 
@@ -136,7 +136,7 @@ class Routine:
                     "ci_sha": sha,
                     "dr_exec_id": f"dr-{self._random.getrandbits(48):012x}",
                     "source_staging_prefix": f"s3://{bucket.name}/{STAGING}",
-                    "performed_by": _CI,
+                    "performed_by": CI_ROLE,
                 },
             )
         return Promotion(moment, done, key, sha, tuple(written), tuple(deleted))
@@ -168,15 +168,15 @@ class Routine:
         jobs = self.stage.qbusiness.syncs.jobs(self.stage.resources.ds_id)
         good = [job for job in jobs if job.status == "SUCCEEDED"][-1]
         later = jobs[jobs.index(good) + 1 :]
+        failed = [job for job in later if job.status in ("FAILED", "INCOMPLETE")]
         return Truth(
             now=self.stage.now,
             begins_at=self.begins_at,
             last_good_sync_started_at=good.started_at,
             last_good_execution_id=good.execution_id,
             good_versions=self.stage.bucket.versions_at(good.started_at),
-            failed_execution_ids=tuple(
-                job.execution_id for job in later if job.status in ("FAILED", "INCOMPLETE")
-            ),
+            failed_execution_ids=tuple(job.execution_id for job in failed),
+            since=failed[0].ended_at if failed else None,
         )
 
     def _first_upload(self, moment: datetime) -> None:

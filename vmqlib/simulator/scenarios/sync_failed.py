@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from vmqlib.simulator.scenarios.base import Truth
 from vmqlib.simulator.scenarios.bucket import STAGING
 from vmqlib.simulator.scenarios.documents import Page, metadata_key
-from vmqlib.simulator.scenarios.routine import Promotion, Routine
+from vmqlib.simulator.scenarios.routine import CI_ROLE, Promotion, Routine
 from vmqlib.simulator.scenarios.stage import Stage
 
 __all__ = ["SyncFailed"]
@@ -102,6 +102,9 @@ class _Accident:
             broken=dict(sorted(self.broken.items())),
             rewritten_keys=self.promotion.written,
             deleted_keys=self.promotion.deleted,
+            fires=frozenset({"sync-failed"}),
+            suspect="promotion",
+            who=CI_ROLE,
         )
 
 
