@@ -93,6 +93,9 @@ def test_equal_plans_have_equal_bytes_and_any_change_another_digest(tmp_path: Pa
     again = planfile.write(tmp_path / "again", HEAD, ITEMS)
     assert again.path.read_bytes() == plan.path.read_bytes()
     assert again.path.name == plan.path.name == f"plan-{plan.digest[:12]}.jsonl.gz"
+    decided = planfile.write(tmp_path, replace(HEAD, ambiguous="include"), ITEMS)
+    assert decided.digest != plan.digest
+    assert "(include changes within that second)" in planfile.read(decided.path).summary
     assert planfile.write(tmp_path, HEAD, []).summary.endswith(": nothing to do.")
     others = [
         planfile.write(tmp_path, replace(HEAD, of="0" * 64), ITEMS),

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmqlib.runbook.rollback.items import ACTIONS, CHANGES, Item, Scope, Target
+from vmqlib.runbook.rollback.items import ACTIONS, CHANGES, Ambiguous, Item, Scope, Target
 from vmqlib.runbook.rollback.preview import Preview, shown
 from vmqlib.times import iso, parse_iso, show_time
 
@@ -73,6 +73,8 @@ class PlanHead:
         What would come of it.
     warnings:
         Sentences that a person should read before approving.
+    ambiguous:
+        What was decided of changes within the very second of the target.
     of:
         For an undo: the digest of the plan that it takes back.
     items:
@@ -98,6 +100,7 @@ class PlanHead:
     bytes: Mapping[str, int] = field(default_factory=dict)
     preview: Preview = field(default_factory=Preview)
     warnings: tuple[str, ...] = ()
+    ambiguous: Ambiguous = "hold"
     of: str = ""
     items: int = 0
     items_sha256: str = ""
@@ -255,6 +258,8 @@ def summary(head: PlanHead) -> str:
     }.get(head.target.kind, head.target.kind)
     if head.target.kind in {"as-of", "last-good"} and head.target.at is not None:
         when += f" {show_time(head.target.at)}"
+    if head.ambiguous != "hold":
+        when += f" ({head.ambiguous} changes within that second)"
     rest = f"; {head.unchanged:,} of {head.keys:,} keys unchanged" if head.keys else ""
     return f"{shown(where)}, {when}: {what}{rest}."
 
