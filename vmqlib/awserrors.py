@@ -164,6 +164,7 @@ def _refused(error: ClientError, operation: str, resource: str) -> AwsError:
         return Throttled(
             f"AWS kept throttling {operation}{on} ({code}).",
             hint="Wait a minute and repeat; somebody else may be using up this account's quota.",
+            retry_after=_retry_after(response),
             **extra,
         )
     if kind is InvalidRequest:
@@ -186,6 +187,12 @@ def _refused(error: ClientError, operation: str, resource: str) -> AwsError:
         )
     why = (f"{code}: {said}" if said else code).rstrip(".")
     return AwsError(f"AWS refused {operation}{on}: {why}.", hint=_other_hint(code), **extra)
+
+
+def _retry_after(response: Mapping[str, Any]) -> float:
+    """Seconds, as S3 and API Gateway write them; a date is not read."""
+    said = str(response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", ""))
+    return float(said) if said.isdecimal() else 0.0
 
 
 def _kind(code: str, status: int) -> type[AwsError]:

@@ -127,7 +127,19 @@ class ServiceUnavailableHere(AwsError):
 
 
 class Throttled(AwsError):
-    """AWS kept answering "slow down" until the retries were used up."""
+    """AWS answered "slow down", at every attempt where several were made.
+
+    Parameters
+    ----------
+    retry_after:
+        Seconds that AWS asked to wait (``Retry-After``); 0 where it did not say.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", operation: str = "", code: str = "", retry_after: float = 0.0
+    ) -> None:
+        super().__init__(message, hint=hint, operation=operation, code=code)
+        self.retry_after = retry_after
 
 
 class Unreachable(AwsError):

@@ -210,7 +210,8 @@ class ApplyLog:
             if self._durable >= ticket:
                 return
             with self._mutex:
-                outcomes, lines, asked = self._outcomes, self._outcomes + self._intents, self._asked
+                outcomes, asked = self._outcomes, self._asked
+                lines = outcomes if self._broken else outcomes + self._intents  # theirs will be told
                 self._intents, self._outcomes = [], []
             if lines:
                 # An outcome never shares a write with its own intent, so their order here is free.

@@ -36,6 +36,7 @@ __all__ = ["Applier", "Dispatcher", "Pace"]
 
 _TICK_S = 0.1
 _FLUSH_S = 0.25  # how long an outcome may wait for the disk
+_LONGEST_S = 60.0  # that S3 may ask us to wait
 _IN_A_ROW = 10  # refusals that concern more than their item, with nothing carried out in between, end the run
 _PROBLEMS = 20
 _DECIDED = frozenset({"done", "found", "changed"})
@@ -450,8 +451,8 @@ class Dispatcher:
 
 
 def _asked(error: AwsError) -> float:
-    """Seconds that S3 asked to wait (``Retry-After``)."""
-    return float(getattr(error, "retry_after", 0.0))
+    """Seconds that S3 asked to wait."""
+    return min(error.retry_after, _LONGEST_S) if isinstance(error, Throttled) else 0.0
 
 
 def _failed(error: AwsError) -> Outcome:
