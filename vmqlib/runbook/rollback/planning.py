@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,9 +114,8 @@ def plan(
             items = inspected(
                 items, objects.inspect, progress=lambda count: progress("inspecting", count, None)
             )
-        made = planfile.write(
-            private(folder(incident)), new_head(incident, scope, target), items, seen=seen, crawl=crawl
-        )
+        head = replace(new_head(incident, scope, target), ambiguous=ambiguous)
+        made = planfile.write(private(folder(incident)), head, items, seen=seen, crawl=crawl)
     journal_plan(incident, made)
     return made
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import BadInput
@@ -153,7 +154,10 @@ def _changed_since(plan: Plan) -> Callable[[Sequence[ObjectVersion]], bool]:
     no clock is needed: such a key was as the target has it when the plan was made; if it is not now, it changed."""
     from vmqlib.runbook.rollback.planner import plan_items
 
-    target = plan.target
+    target, scope = (
+        plan.target,
+        replace(plan.scope, keys=()),
+    )  # which keys were named, the listing has seen to
     since = iso(plan.head.made_at if target.at is None or target.kind not in _WHOLE_STATES else target.at)[
         :19
     ]
@@ -163,9 +167,20 @@ def _changed_since(plan: Plan) -> Callable[[Sequence[ObjectVersion]], bool]:
             return False
         if target.kind not in _WHOLE_STATES:
             return versions[0].at[:19] > since
-        wanted = plan_items(versions, target, plan.scope, versioning="Enabled", documents=lambda _: True)
-        item = next(wanted, None)
-        return bool(item is not None and item.action != "SKIP" and item.code != "ambiguous")
+        # As the planner wants them: by age alone. Of equal age the current one is first already: sorts are stable.
+        newest_first = sorted(versions, key=attrgetter("at"), reverse=True)
+        item = next(
+            plan_items(
+                newest_first,
+                target,
+                scope,
+                ambiguous=plan.head.ambiguous,
+                versioning="Enabled",
+                documents=lambda _: True,
+            ),
+            None,
+        )
+        return item is not None and item.action != "SKIP"
 
     return differs
 
