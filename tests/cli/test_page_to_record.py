@@ -21,7 +21,11 @@ SECTIONS = (
     "Failing documents",
     "Connector log",
     "Objects changed since the last good sync",
+    "Suspects' versions",
     "Index against bucket",
+    "Rollback plan",
+    "Rollback",
+    "Rollback verified",
     "Actions taken",
     "Next steps",
     "Timeline",
@@ -53,7 +57,12 @@ def test_a_record_has_every_section_and_says_what_happened(opened: dict[str, Any
     assert set(opened) >= {"id", "dir", "notebook", "html", "state"}
     page = Path(opened["html"]).read_text()
     for section in SECTIONS:
-        assert f">{section}" in page
+        assert f">{section}" in page.replace("&#39;", "'")
+    plan = opened["rollback"]
+    assert plan["outcome"] == "planned"
+    assert Path(plan["plan"]).stat().st_mode & 0o777 == 0o600
+    assert f"vmq rollback apply {opened['id']} --digest {plan['digest'][:12]}" in page
+    assert "nothing in the bucket was changed" in page
     # The facts of the scenario: 99 failing documents, three bad syncs, one bad promotion.
     assert "99" in page
     assert "INCOMPLETE" in page
@@ -101,6 +110,31 @@ def test_what_is_denied_is_said_in_its_place_and_the_rest_is_there(
     assert "INCOMPLETE" in page, "the sync history is there all the same"
     shown = vmq("show", record["id"])
     assert "not seen: Object versions" in shown.stdout
+
+
+def test_what_is_approved_is_done_and_told(
+    start_local_aws: Callable[..., Any], point_at: Callable[[Any], None]
+) -> None:
+    point_at(start_local_aws("sync-failed"))
+    wrong = vmq("open", "--trigger", "sync-failed", "--approve", "rolback")
+    assert wrong.returncode == 2
+    assert "rollback" in wrong.stderr
+    assert "INC-" not in vmq("list").stdout, "nothing was begun"
+    done = vmq("open", "--trigger", "sync-failed", "--approve", "rollback", "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["rollback"]["outcome"] == "applied"
+    assert record["rollback"]["verified"] is True
+    page = Path(record["html"]).read_text()
+    assert "Restored: 128 objects." in page
+    assert "128 objects as planned" in page
+    assert "128 are back, 0 are still changed" in page
+    assert f"vmq rollback undo {record['id']}" in page
+    assert vmq("verify", record["id"]).returncode == 0
+    # The same, months later: nothing of it needs AWS.
+    before = outputs(Path(record["notebook"]))
+    assert vmq("render", record["id"], AWS_ENDPOINT_URL="http://127.0.0.1:9").returncode == 0
+    assert outputs(Path(record["notebook"])) == before
 
 
 def test_nothing_of_aws_can_be_reached(healthy_aws: Any, point_at: Callable[[Any], None]) -> None:

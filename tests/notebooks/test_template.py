@@ -139,6 +139,33 @@ def test_plain_papermill_opens_an_incident_by_itself(template, sync_failed_aws, 
 
 @pytest.mark.slow
 @pytest.mark.notebooks
+def test_plain_papermill_rolls_back_when_approved(template, start_local_aws, point_at, tmp_path):
+    point_at(start_local_aws("sync-failed"))
+    out, incidents = tmp_path / "out.ipynb", tmp_path / "incidents"
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(template),
+        str(out),
+        "--no-progress-bar",
+        "-p",
+        "incidents",
+    ]
+    command += [str(incidents), "-p", "approve", "rollback"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr[-2000:]
+    texts = {
+        cell.id: "".join(str(o.get("data", {}).get("text/plain", "")) for o in cell.outputs)
+        for cell in nbformat.read(out, 4).cells
+        if cell.cell_type == "code"
+    }
+    assert texts["rollback"].startswith("Restored: 128 objects.")
+    assert "128 objects as planned" in texts["verification"]
+
+
+@pytest.mark.slow
+@pytest.mark.notebooks
 def test_a_denied_permission_costs_its_own_section_alone(start_local_aws, point_at, tmp_path):
     from vmqlib.runbook.opening import page_to_record
     from vmqlib.settings import Settings
