@@ -239,3 +239,16 @@ def test_one_key(
     target = NOTHING if action == "DELETE" else GOOD
     seen = compare(Item("k", action, BAD, target), entries, outcome)
     assert (seen and seen.problem) == problem
+
+
+def test_what_was_decided_of_the_targets_second_holds_for_the_look_afterwards(rig: Rig) -> None:
+    rig.write({"doc.md": "good", "other.md": "good"})
+    rig.tick()
+    rig.write({"doc.md": "then"})
+    rig.good = rig.s3.head_object(Bucket=rig.bucket, Key="doc.md")["LastModified"]
+    rig.tick()
+    rig.write({"other.md": "bad"})
+    plan = rig.plan(ambiguous="include")
+    assert [item.key for item in plan.iter_items()] == ["other.md"], "doc.md is as it was then"
+    rollback.apply(rig.incident, plan, digest=plan.digest)
+    assert rollback.verify(rig.incident).ok

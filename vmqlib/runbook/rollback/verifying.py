@@ -154,18 +154,14 @@ def _changed_since(plan: Plan) -> Callable[[Sequence[ObjectVersion]], bool]:
     no clock is needed: such a key was as the target has it when the plan was made; if it is not now, it changed."""
     from vmqlib.runbook.rollback.planner import plan_items
 
-    target, scope = (
-        plan.target,
-        replace(plan.scope, keys=()),
-    )  # which keys were named, the listing has seen to
-    since = iso(plan.head.made_at if target.at is None or target.kind not in _WHOLE_STATES else target.at)[
-        :19
-    ]
+    target, whole = plan.target, plan.target.kind in _WHOLE_STATES
+    scope = replace(plan.scope, keys=())  # the listing has seen to those
+    since = iso(target.at if whole and target.at is not None else plan.head.made_at)[:19]
 
     def differs(versions: Sequence[ObjectVersion]) -> bool:
         if max(one.at for one in versions)[:19] < since:
             return False
-        if target.kind not in _WHOLE_STATES:
+        if not whole:
             return versions[0].at[:19] > since
         # As the planner wants them: by age alone. Of equal age the current one is first already: sorts are stable.
         newest_first = sorted(versions, key=attrgetter("at"), reverse=True)
