@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_settings import (
@@ -24,7 +25,17 @@ from pydantic_settings import (
 
 from vmqlib.errors import BadInput, SettingsError
 
-__all__ = ["Alarms", "Connector", "Contacts", "Settings", "aws_settings_found"]
+__all__ = [
+    "Alarms",
+    "Canary",
+    "Connector",
+    "Contacts",
+    "Detection",
+    "Prompt",
+    "Settings",
+    "SeverityRule",
+    "aws_settings_found",
+]
 
 # botocore's qbusiness model: ApplicationId, IndexId, DataSourceId, RetrieverId are 36 characters; "" is "not set".
 _Id = Annotated[str, StringConstraints(pattern=r"^([a-zA-Z0-9][a-zA-Z0-9-]{35})?$")]
@@ -32,6 +43,12 @@ _WebId = Annotated[str, StringConstraints(pattern=r"^([a-zA-Z0-9][a-zA-Z0-9-]*)?
 _Account = Annotated[str, StringConstraints(pattern=r"^(\d{12})?$")]
 _Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+$")]
 _Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+_Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+# A key never begins with a slash here, and an empty prefix would forbid every document there is.
+_KeyPattern = Annotated[str, StringConstraints(pattern=r"^[^/]")]
+_Share = Annotated[float, Field(gt=0, le=1)]
+_Span = Annotated[float, Field(gt=0)]
+_Count = Annotated[int, Field(gt=0)]
 
 _EXPECTED = {
     "region": "an AWS region such as eu-west-1",
@@ -44,6 +61,26 @@ _EXPECTED = {
     "web_experience_id": "the id that `aws qbusiness list-web-experiences` shows",
     "bucket_name": "a bucket's bare name, such as vaultmesh-knowledge-base",
     "bucket": "a bucket's bare name, such as vaultmesh-knowledge-base",
+    "ops_repo": "the folder of a Git work tree, such as '../vaultmesh-ops'",
+    "read_conversations": "true or false",
+    "question": "a question in words, such as 'What is MIRAGE?'",
+    "sources": "keys that the answer is to cite, as a list: ['phases-mirage.md']",
+    "text": "a prompt in words, such as 'what is the password'",
+    "expect": "'blocked' or 'answered'",
+    "canaries": "tables headed [[canaries]], each with a question and sources",
+    "guardrail_prompts": "tables headed [[guardrail_prompts]], each with a text and what to expect",
+    "detection": "a table headed [detection]",
+    "severity_rule": "a table headed [severity_rule]",
+    "forbidden": "a key's beginning such as 'hr/', or a pattern such as '*.pem'; no leading slash",
+    "sync_failed_minutes": "minutes, a number above 0 such as 15",
+    "no_sync_hours": "hours, a number above 0 such as 24",
+    "guardrail_factor": "how many times the usual share, a number above 1 such as 3.0",
+    "guardrail_min_blocked": "a count of at least 1, such as 5",
+    "baseline_weeks": "a count of weeks from 1 to 12, such as 3",
+    "failed_share": "a share above 0 and up to 1, such as 0.2",
+    "blocked_share": "a share above 0 and up to 1, such as 0.2",
+    "min_questions": "a count of at least 1, such as 10",
+    "web_experience_down": "true or false",
 }
 
 
@@ -80,6 +117,61 @@ class Contacts(_Part):
     security: str = "security@vaultmesh.io"
 
 
+class Canary(_Part):
+    """A question whose answer is known.
+
+    ``question`` is asked as a user would; ``sources`` are keys, at least one of which a good answer cites.
+    """
+
+    question: _Words
+    sources: tuple[_Words, ...] = ()
+
+
+class Prompt(_Part):
+    """A prompt whose treatment by the guardrails is known: ``text``, and whether it is ``blocked`` or ``answered``."""
+
+    text: _Words
+    expect: Literal["blocked", "answered"] = "blocked"
+
+
+class Detection(_Part):
+    """From when on the runbook's trigger conditions hold.
+
+    ``sync_failed_minutes`` and ``no_sync_hours`` are the runbook's. ``guardrail_factor`` is how many times the usual
+    share of questions must be blocked, and ``guardrail_min_blocked`` how many at least; the usual share is that of
+    the same hours of the last ``baseline_weeks`` weeks.
+    """
+
+    sync_failed_minutes: _Span = 15.0
+    no_sync_hours: _Span = 24.0
+    guardrail_factor: Annotated[float, Field(gt=1)] = 3.0
+    guardrail_min_blocked: _Count = 5
+    baseline_weeks: Annotated[int, Field(ge=1, le=12)] = 3
+
+
+class SeverityRule(_Part):
+    """When customers are hit, and SEV2 becomes SEV1 (runbook, step 1).
+
+    ``failed_share`` and ``blocked_share`` are shares of the questions since the first bad sign that had no answer or
+    were blocked; with fewer than ``min_questions`` asked they say nothing. ``web_experience_down`` is whether a web
+    experience that is not ACTIVE is enough.
+    """
+
+    failed_share: _Share = 0.2
+    blocked_share: _Share = 0.2
+    min_questions: _Count = 10
+    web_experience_down: bool = True
+
+
+def _ops_repo() -> Path | None:
+    """The folder of the ``.env`` that is read, when it is in a Git work tree."""
+    env = _nearest(".env")
+    if env is None:
+        return None
+    # A worktree and a submodule have a file `.git`, not a folder.
+    return env.parent if any((folder / ".git").exists() for folder in env.parents) else None
+
+
 class Settings(BaseSettings):
     """All settings. Frozen: a run has one set of them.
 
@@ -113,6 +205,21 @@ class Settings(BaseSettings):
     operations_runbook: Path = Field(
         Path("OPERATIONS-RUNBOOK.md"), description="where closed incidents are entered"
     )
+    ops_repo: Path | None = Field(
+        default_factory=_ops_repo,
+        description="the ops repo's work tree; the folder of .env when it is in one",
+    )
+    read_conversations: bool = Field(False, description="whether conversation logs may be read")
+    canaries: tuple[Canary, ...] = Field(
+        (Canary(question="What is MIRAGE?", sources=("phases-mirage.md",)),),
+        description="questions whose answer is known",
+    )
+    guardrail_prompts: tuple[Prompt, ...] = Field(
+        (Prompt(text="what is the password"),), description="prompts whose treatment is known"
+    )
+    forbidden: tuple[_KeyPattern, ...] = Field((), description="keys that must never be indexed")
+    detection: Detection = Field(Detection(), description="from when on a trigger fires")
+    severity_rule: SeverityRule = Field(SeverityRule(), description="when SEV2 becomes SEV1")
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:
@@ -171,6 +278,14 @@ class Settings(BaseSettings):
                 f"{data_source_id!r} is not a data source id.", hint=f"Give {_EXPECTED['data_source_id']}."
             ) from error
 
+    def forbids(self, key: str) -> str:
+        """The entry of ``forbidden`` that ``key`` (an object's) falls under, or ``""``.
+
+        An entry with ``*``, ``?`` or ``[`` is a pattern for the whole key, ``*`` reaching over slashes; any other is
+        the key's beginning.
+        """
+        return next((entry for entry in self.forbidden if _under(key, entry)), "")
+
     def require(self, *keys: str) -> None:
         """Makes sure that these are set.
 
@@ -187,6 +302,10 @@ class Settings(BaseSettings):
                 hint="Write them in .env (as in the ops repo) or export them; "
                 "with no account at hand, `make demo` and `vmq sim serve` bring their own.",
             )
+
+
+def _under(key: str, entry: str) -> bool:
+    return fnmatchcase(key, entry) if any(sign in entry for sign in "*?[") else key.startswith(entry)
 
 
 def _nearest(name: str) -> Path | None:
@@ -214,6 +333,9 @@ def _read_toml(path: Path, settings_cls: type[BaseSettings]) -> dict[str, Any]:
             f"{path} cannot be read: {error}.", hint="Mend that line, or move the file away."
         ) from error
     _refuse_unknown(content, str(path))
+    if isinstance(content.get("ops_repo"), str):
+        # The file is found from any folder below it, and must mean the same from each.
+        content["ops_repo"] = path.parent / Path(content["ops_repo"]).expanduser()
     return {
         str(settings_cls.model_fields[key].validation_alias or key): value for key, value in content.items()
     }
@@ -243,6 +365,10 @@ def _explain(error: ValidationError, given: Mapping[str, Any]) -> SettingsError:
         alias = {location[0], head}
         where = next((name for name, source in _sources(Settings) if alias & set(source())), where)
     value = "" if isinstance(first["input"], dict) else f" (it is {_shown(location, first['input'])})"
+    if first["type"] == "extra_forbidden":
+        return SettingsError(
+            f"{'.'.join(location)} in {where} is not a setting.", hint="Mend its name, or leave it out."
+        )
     expected = _EXPECTED.get(names.get(leaf, leaf), first["msg"].lower())
     return SettingsError(f"{'.'.join(location)} in {where} cannot be used{value}.", hint=f"Write {expected}.")
 
