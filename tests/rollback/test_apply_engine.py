@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
+import signal
 import threading
 import time
 import tracemalloc
@@ -243,6 +245,22 @@ def test_stopping_ends_what_is_in_flight_and_begins_nothing(path: Path) -> None:
     assert set(objects.applied.values()) == {1}
 
 
+def test_ctrl_c_ends_what_is_in_flight(path: Path) -> None:
+    items = items_of(2000)
+
+    def before(item: Item, tries: int) -> None:
+        if len(objects.sent) in {100, 101}:  # and once more, impatiently
+            os.kill(os.getpid(), signal.SIGINT)
+
+    objects = FakeObjects(items, before=before, takes=0.001)
+    stop = threading.Event()
+    tally = applied(items, objects, path, stop=stop)
+    assert stop.is_set()
+    assert tally.interrupted
+    assert 100 <= tally.done == len(objects.applied) < 1000
+    assert applylog.read(path).counts == {"done": tally.done}
+
+
 def test_an_error_of_a_program_is_raised_when_nothing_is_under_way(path: Path) -> None:
     items = items_of(500)
 
@@ -367,3 +385,14 @@ def test_workers_wait_for_a_bucket_that_says_slow_down(path: Path) -> None:
     assert tally.done == changes(items)
     assert tally.fewest == 1 or tally.fewest == 2
     assert tally.throttled < len(items) / 2
+
+
+def test_what_was_asked_once_and_refused_is_not_ours(path: Path) -> None:
+    """Somebody else did the very same between the look and the request: S3 refuses ours, and theirs looks like it."""
+    items = items_of(3)
+    objects = FakeObjects(items, before=lambda item, tries: Outcome("found", "theirs"))
+    tally = applied(items, objects, path)
+    assert (tally.found, tally.changed) == (0, 3)
+    assert applylog.read(path).outcome(0) == Outcome(
+        "changed", "theirs", problem=tally.problems[0].problem, hint=tally.problems[0].hint
+    )

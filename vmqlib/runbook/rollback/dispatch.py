@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
@@ -94,12 +94,13 @@ class Pace:
 
 
 class _Job:
-    """An item on its way."""
+    """An item on its way. ``in_doubt``: a request that nobody knows of may have been carried out; ``asked``: there was
+    such a request at some time."""
 
-    __slots__ = ("attempt", "in_doubt", "item", "number", "round")
+    __slots__ = ("asked", "attempt", "in_doubt", "item", "number", "round")
 
     def __init__(self, number: int, item: Item, *, in_doubt: bool) -> None:
-        self.number, self.item, self.in_doubt = number, item, in_doubt
+        self.number, self.item, self.in_doubt, self.asked = number, item, in_doubt, in_doubt
         self.attempt = self.round = 0
 
 
@@ -118,6 +119,7 @@ _CHANGED = Outcome(
     problem="It was changed by somebody else after the plan was made, and was left alone.",
     hint="Look at it (vmq versions), then plan again.",
 )
+_THE_SAME = "Somebody else did the same after the plan was made."
 _UNSENT = object()  # comes back for what was not sent
 _NUDGE = object()  # in the queue: a handful is to be looked at, before anything else
 
@@ -401,13 +403,16 @@ class Dispatcher:
         if isinstance(result, Outcome):
             if result.result == "failed" and result.code in _HOPELESS_CODES:
                 return self._refused(job, _error(result))
+            if result.result == "found" and not job.asked:
+                # Our one request was refused: what looks like it is somebody else's.
+                result = replace(_CHANGED, version_id=result.version_id, etag=result.etag, problem=_THE_SAME)
             return self._settle(job, result)
         if result is _UNSENT:
             return self._give_up(job)
         if isinstance(result, Throttled | Unreachable):
             # Throttled: surely not carried out. No answer, or an error of S3's own: perhaps.
             if isinstance(result, Unreachable) and getattr(result, "sent", True):
-                job.in_doubt = True
+                job.in_doubt = job.asked = True
             if self._again(job, result):
                 return None
             return self._give_up(job) if self._halted else self._settle(job, _failed(result), general=True)

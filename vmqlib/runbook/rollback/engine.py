@@ -169,17 +169,26 @@ def _supervised(
 ) -> Exception | None:
     """Runs it in a thread of its own, so that Ctrl-C never comes in the middle of a write; what ``tell`` raised, if it
     did."""
-    thread = threading.Thread(target=dispatcher.run, name="rollback-dispatch")
+    ended = threading.Event()
+
+    def run_to_its_end() -> None:
+        try:
+            dispatcher.run()
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=run_to_its_end, name="rollback-dispatch")
     broken: Exception | None = None
     thread.start()
     while True:
         try:
-            alive = True
-            while alive:
-                thread.join(_TICK_S)
-                alive = thread.is_alive()
+            # Not join(): interrupted by Ctrl-C, it takes the thread for ended (CPython before 3.13).
+            while not ended.wait(_TICK_S):
                 if broken is None:
                     tell()
+            thread.join()
+            if broken is None:
+                tell()
             return broken
         except KeyboardInterrupt:
             stop.set()
