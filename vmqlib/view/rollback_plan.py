@@ -36,6 +36,7 @@ MOST_READ = 100_000
 """Items that are read for the table; a plan may have millions, and the file has them all."""
 
 _ORDER = ("DELETE", "UNDELETE", "COPY")
+_COPIES = ("COPY", "UNDELETE")
 _MEANS = {
     "COPY": "the old version is copied on top of the current one",
     "UNDELETE": "the old version is copied on top of a delete marker",
@@ -91,6 +92,11 @@ def rollback_plan(status: Status | Callable[[], Status], why_not: str | Callable
     parts.append(facts(_origin(plan)))
     lines += [f"target: {plain(head.target.why, 300)}", f"digest: {plan.digest}"]
     todo = _todo(now)
+    if todo and any(item.action in _COPIES and item.properties is None for item in picked.items):
+        words = "The versions were not looked at one by one. What cannot be copied shows when it is applied, or now:"
+        command = f"vmq rollback plan {head.incident}"
+        parts.append(tag("div", words, " ", code(command), style="margin:0.5em 0"))
+        lines.append(f"{words} {command}")
     if todo:
         parts.append(tag("div", todo, " ", code(now.command), style="margin:0.5em 0"))
         lines.append(f"{todo} {now.command}")
