@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vmqlib.simulator.scenarios.base import Scenario, Truth
+from vmqlib.simulator.scenarios.guardrail_overblock import GuardrailOverblock
 from vmqlib.simulator.scenarios.healthy import Healthy
+from vmqlib.simulator.scenarios.no_sync import NoSync
 from vmqlib.simulator.scenarios.sync_failed import SyncFailed
+from vmqlib.simulator.scenarios.unauthorized_content import UnauthorizedContent
 
 __all__ = ["SCENARIOS", "Scenario", "Truth"]
 
-SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in (Healthy(), SyncFailed())}
+SCENARIOS: Mapping[str, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        Healthy(),
+        SyncFailed(),
+        NoSync(),
+        GuardrailOverblock(),
+        UnauthorizedContent(),
+    )
+}

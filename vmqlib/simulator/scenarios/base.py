@@ -24,7 +24,7 @@ class Truth:
     begins_at:
         When its history begins.
     last_good_sync_started_at:
-        Start of the last sync that SUCCEEDED; before the incident, where there is one.
+        Start of the last sync that SUCCEEDED; before the incident, where syncs brought it.
     last_good_execution_id:
         Its execution id.
     good_versions:
@@ -43,6 +43,13 @@ class Truth:
         Every document that it delete-marked.
     failed_execution_ids:
         The syncs that failed since, oldest first.
+    missing_keys:
+        Documents in the bucket that the index has never seen.
+    unwanted:
+        Documents that are indexed and must not be: key to why, ``housekeeping`` (a prefix that was excluded) or
+        ``forbidden`` (a folder that must never be there).
+    open_prefixes:
+        Prefixes that the ACL file used to close, and no longer names.
     fires:
         The triggers that have to fire (``sync-failed``, ``no-sync``, ``guardrail``, ``content``). Every other has to
         be quiet.
@@ -70,6 +77,9 @@ class Truth:
     rewritten_keys: tuple[str, ...] = field(default=(), repr=False)
     deleted_keys: tuple[str, ...] = field(default=(), repr=False)
     failed_execution_ids: tuple[str, ...] = ()
+    missing_keys: tuple[str, ...] = field(default=(), repr=False)
+    unwanted: Mapping[str, str] = field(default_factory=dict, repr=False)
+    open_prefixes: tuple[str, ...] = ()
     fires: frozenset[str] = frozenset()
     since: datetime | None = None
     findings: frozenset[str] = frozenset()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ __all__ = ["ACL_KEY", "METADATA_PREFIX", "SECURITY_GROUP", "Page", "acl_file", "
 ACL_KEY = "acl.json"
 METADATA_PREFIX = "metadata/"
 SECURITY_GROUP = "security@vaultmesh.io"
+_CLOSED = {"security/": SECURITY_GROUP}
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -105,14 +106,22 @@ def metadata_key(key: str) -> str:
     return f"{METADATA_PREFIX}{key}.metadata.json"
 
 
-def acl_file(bucket: str) -> bytes:
-    """The connector's ACL file: it closes one folder; what it does not name is open to everyone."""
+def acl_file(bucket: str, closed: Mapping[str, str] = _CLOSED) -> bytes:
+    """The connector's ACL file: it closes folders; what it does not name is open to everyone.
+
+    Parameters
+    ----------
+    bucket:
+        The bucket of the documents.
+    closed:
+        The group that may read, by folder.
+    """
 
     def rule(prefix: str, *groups: str) -> dict[str, Any]:
         entries = [{"Name": group, "Type": "GROUP", "Access": "ALLOW"} for group in groups]
         return {"keyPrefix": f"s3://{bucket}/{prefix}", "aclEntries": entries}
 
-    return (json.dumps([rule("security/", SECURITY_GROUP)], indent=2) + "\n").encode()
+    return (json.dumps([rule(prefix, group) for prefix, group in closed.items()], indent=2) + "\n").encode()
 
 
 def _pages(seed: int) -> Iterator[Page]:

@@ -44,13 +44,27 @@ class People:
         self._pages = pages
         self._random = stage.random("people")
         self._focus: tuple[Page, ...] = ()
+        self._is_open = False
         self._factor = 1.0
         self._next = self._after(begins_at + timedelta(hours=2))
         groups = stage.qbusiness.context.groups
         groups.update({_address(name): frozenset({SECURITY_GROUP}) for name in _SECURITY_TEAM})
 
-    def turn_to(self, pages: tuple[Page, ...], factor: float, at: datetime) -> None:
-        """From ``at`` on most questions are about ``pages``, and there are ``factor`` times as many."""
+    def turn_to(self, pages: tuple[Page, ...], factor: float, at: datetime, *, is_open: bool = False) -> None:
+        """From ``at`` on most questions are about ``pages``, and there are ``factor`` times as many.
+
+        Parameters
+        ----------
+        pages:
+            What they are about; none: about anything, as before.
+        factor:
+            How many times as many there are.
+        at:
+            From when on.
+        is_open:
+            Whether everybody asks about what only the security team may know: word is out that it answers.
+        """
+        self._is_open = is_open
         self._focus = pages
         self._factor = factor
         self._next = self._after(at)
@@ -77,7 +91,7 @@ class People:
         if dice > 0.93:
             return self._random.choice(_OFF_TOPIC), False
         page = self._random.choice(self._focus if self._focus and dice < 0.75 else self._pages)
-        return page.question, page.category == "security"
+        return page.question, page.category == "security" and not self._is_open
 
     def _ask(self, name: str, question: str) -> None:
         """ChatSync; a question that finds no answer is part of life."""

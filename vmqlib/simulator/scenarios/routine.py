@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from vmqlib.simulator.identity import ACCOUNT_ID
 from vmqlib.simulator.scenarios.account import block_phrase, drop_expired_messages, set_up
@@ -15,6 +16,9 @@ from vmqlib.simulator.scenarios.bucket import STAGING
 from vmqlib.simulator.scenarios.documents import ACL_KEY, Page, acl_file, corpus, metadata_key
 from vmqlib.simulator.scenarios.people import People
 from vmqlib.simulator.scenarios.stage import Stage
+
+if TYPE_CHECKING:
+    from vmqlib.simulator.qbusiness.jobs import SyncJob
 
 __all__ = ["CI_ROLE", "Promotion", "Routine"]
 
@@ -62,23 +66,27 @@ class Promotion:
 
 
 class Routine:
-    """The ordinary course of things.
+    """The ordinary course of things. ``hold``, when it is not empty, is why CI starts no syncs.
 
     Parameters
     ----------
     stage:
         The empty account.
+    later:
+        Keys of pages that are not written until a scenario builds them.
     """
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, later: Iterable[str] = ()) -> None:
         self.stage = stage
         self.begins_at = stage.now - _BEGIN
         self.pages = {page.key: page for page in corpus(stage.seed)}
         self.people = People(stage, tuple(self.pages.values()), self.begins_at)
+        self.hold = ""
         self._random = stage.random("routine")
         self._revision: dict[str, int] = {}
         keys = sorted(self.pages)
-        self._drafts = keys[7::50]  # come with a later promotion each
+        self._later = frozenset(later)
+        self._drafts = [key for key in keys[7::50] if key not in self._later]  # come with a promotion each
         self._retired = [key for key in keys if key.startswith("decisions/")][4::15]  # go again
 
     def prepare(self) -> None:
@@ -142,19 +150,20 @@ class Routine:
         return Promotion(moment, done, key, sha, tuple(written), tuple(deleted))
 
     def sync(self, moment: datetime, why: str) -> None:
-        """Starts a sync as CI does, and notes it under ``ci/``. One that is running is left alone."""
+        """Starts a sync as CI does, and notes it under ``ci/``. One that is running is left alone.
+
+        While ``hold`` says why not to, none is started, and the note says so.
+        """
         backend = self.stage.qbusiness
         if backend.syncs.running(self.stage.resources.ds_id) is not None:
             return
-        started = backend.call("StartDataSourceSyncJob", self.stage.data_source)
+        if self.hold:
+            outcome = {"skipped": self.hold}
+        else:
+            outcome = dict(backend.call("StartDataSourceSyncJob", self.stage.data_source))
         self.stage.bucket.put_json(
             f"ci/sync-jobs-{moment:%Y%m%dT%H%M%SZ}.json",
-            {
-                "ts": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
-                "reason": why,
-                **self.stage.data_source,
-                "executionId": started["executionId"],
-            },
+            {"ts": f"{moment:%Y-%m-%dT%H:%M:%SZ}", "reason": why, **self.stage.data_source, **outcome},
         )
 
     def promote_and_sync(self, moment: datetime) -> Promotion:
@@ -163,10 +172,23 @@ class Routine:
         self.stage.at(promotion.done + timedelta(seconds=90), lambda at: self.sync(at, "promotion"))
         return promotion
 
-    def truth(self) -> Truth:
-        """What is true of the account, whatever else happened."""
+    def last_good(self, before: datetime | None = None) -> SyncJob:
+        """The last sync that SUCCEEDED, of those started before ``before`` when that is given."""
         jobs = self.stage.qbusiness.syncs.jobs(self.stage.resources.ds_id)
-        good = [job for job in jobs if job.status == "SUCCEEDED"][-1]
+        return [
+            job for job in jobs if job.status == "SUCCEEDED" and (before is None or job.started_at < before)
+        ][-1]
+
+    def truth(self, before: datetime | None = None) -> Truth:
+        """What is true of the account, whatever else happened.
+
+        Parameters
+        ----------
+        before:
+            When the incident began, where syncs went on to succeed since; None: the last good sync is the last.
+        """
+        jobs = self.stage.qbusiness.syncs.jobs(self.stage.resources.ds_id)
+        good = self.last_good(before)
         later = jobs[jobs.index(good) + 1 :]
         failed = [job for job in later if job.status in ("FAILED", "INCOMPLETE")]
         return Truth(
@@ -181,7 +203,7 @@ class Routine:
 
     def _first_upload(self, moment: datetime) -> None:
         self.stage.bucket.write([(STAGING + ACL_KEY, acl_file(self.stage.resources.bucket_name))], moment)
-        drafts = set(self._drafts)
+        drafts = self._later.union(self._drafts)
         self.build([page for key, page in self.pages.items() if key not in drafts], moment)
 
     def _plan_promotion(self, number: int, before: datetime, moment: datetime, size: int) -> None:
