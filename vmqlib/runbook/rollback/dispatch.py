@@ -220,6 +220,8 @@ class Dispatcher:
             back.append((entry, result))
             waiting = queue.qsize()
             told = type(result) is not Outcome or result.result == "failed"  # perhaps the end of the run
+            if told and _hopeless(result):
+                self._halt.set()
             if told or not waiting or (self._hungry and waiting < low):
                 self._hungry = False
                 self._wake.set()
@@ -401,7 +403,7 @@ class Dispatcher:
 
     def _judge(self, job: _Job, result: Any) -> None:
         if isinstance(result, Outcome):
-            if result.result == "failed" and result.code in _HOPELESS_CODES:
+            if _hopeless(result):
                 return self._refused(job, _error(result))
             if result.result == "found" and not job.asked:
                 # Our one request was refused: what looks like it is somebody else's.
@@ -416,7 +418,7 @@ class Dispatcher:
             if self._again(job, result):
                 return None
             return self._give_up(job) if self._halted else self._settle(job, _failed(result), general=True)
-        if isinstance(result, _HOPELESS) or getattr(result, "code", "") in _HOPELESS_CODES:
+        if _hopeless(result):
             return self._refused(job, result)
         if isinstance(result, AwsError):
             return self._settle(job, _failed(result))
@@ -435,7 +437,6 @@ class Dispatcher:
         return True
 
     def _refused(self, job: _Job, error: VmqError) -> None:
-        """No request of these credentials, or to this bucket, will be taken."""
         self._give_up(job)
         self._end(error)
 
@@ -453,6 +454,11 @@ class Dispatcher:
             self._streak += 1
             if self._streak >= _IN_A_ROW:
                 self._end(_error(outcome))
+
+
+def _hopeless(result: Any) -> bool:
+    """Whether no request of these credentials, or to this bucket, will be taken."""
+    return isinstance(result, _HOPELESS) or getattr(result, "code", "") in _HOPELESS_CODES
 
 
 def _asked(error: AwsError) -> float:
