@@ -1,0 +1,230 @@
+"""Runbook step 1, *Identify affected connector, index, or guardrail*: who and what is hit, as far as it was seen.
+
+Pure over observations: nothing is asked of AWS. What was not seen is ``None``, and said; it is never taken for well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.runbook.affectedconnectors import AffectedConnector, affected_connectors
+from vmqlib.runbook.affecteddocuments import FAILED, GONE, AffectedDocuments, affected_documents
+from vmqlib.runbook.guardrailchanges import Guardrail, guardrail
+from vmqlib.runbook.questions import Questions, questions
+from vmqlib.runbook.severity import Advice, WebExperience, advise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vmqlib.record.incident import Incident
+    from vmqlib.record.observation import Observation
+    from vmqlib.settings import Settings
+
+__all__ = [
+    "Affected",
+    "AffectedConnector",
+    "AffectedDocuments",
+    "AffectedIndex",
+    "affected",
+    "affected_by",
+]
+
+_NEEDED = ("resources", "sync-jobs", "documents", "versions", "metrics")
+
+
+@dataclass(frozen=True)
+class AffectedIndex:
+    """The index.
+
+    Parameters
+    ----------
+    id, name, status:
+        As Q Business says; empty where it was not seen.
+    documents, failing:
+        Documents that it lists, and those of them that failed; ``None`` where they were not seen.
+    """
+
+    id: str = ""
+    name: str = ""
+    status: str = ""
+    documents: int | None = None
+    failing: int | None = None
+
+    @property
+    def share_failing(self) -> float | None:
+        """Which part of the documents failed; ``None`` where that is not known."""
+        return self.failing / self.documents if self.documents and self.failing is not None else None
+
+
+@dataclass(frozen=True, eq=False)
+class Affected:
+    """Who and what an incident hits.
+
+    Parameters
+    ----------
+    at:
+        The moment that it is true for, UTC.
+    since:
+        The first bad sign; ``None`` where there is none.
+    connectors:
+        Every data source that is known; ``hit`` says which are affected.
+    index:
+        The index.
+    guardrail:
+        The chat controls.
+    documents:
+        Documents in question.
+    prefixes:
+        A frame: ``prefix`` (the first folder; ``""`` for the top), ``documents``, ``failing``, ``changed``
+        (``Int64``, missing where not known); most failing ones first.
+    questions:
+        What users asked before and since, and how it went.
+    web:
+        The web experiences; ``None`` where they were not seen.
+    severity:
+        How severe it is by the rule.
+    not_seen:
+        What could not be told for want of evidence, one sentence each.
+    """
+
+    at: datetime
+    since: datetime | None
+    connectors: tuple[AffectedConnector, ...]
+    index: AffectedIndex
+    guardrail: Guardrail
+    documents: AffectedDocuments
+    prefixes: pd.DataFrame
+    questions: Questions
+    web: tuple[WebExperience, ...] | None
+    severity: Advice
+    not_seen: tuple[str, ...] = field(default=())
+
+    @property
+    def share_of_index(self) -> float | None:
+        """Which part of the index failed; ``None`` where that is not known."""
+        return self.index.share_failing
+
+
+def affected(
+    seen: Mapping[str, Observation],
+    settings: Settings,
+    now: datetime,
+    detection: Any = None,
+    *,
+    opened: datetime | None = None,
+) -> Affected:
+    """Who and what is hit. Pure.
+
+    Parameters
+    ----------
+    seen:
+        Observations by source name; sources that are not there count as not seen.
+    settings:
+        Connectors' names, the severity rule, forbidden keys.
+    now:
+        The moment that this is to be true for.
+    detection:
+        What the four triggers say (:class:`vmqlib.runbook.triggers.Detection`); without it connectors are judged by
+        their syncs alone, and the guardrail not at all.
+    opened:
+        When the incident was opened: what was hit is then told from the outage around it, also after recovery.
+    """
+    there = {name: one for name, one in seen.items() if one.available}
+    verdicts = tuple(getattr(detection, "triggers", ()))
+    connectors = affected_connectors(there, settings, verdicts, opened)
+    since = _first_sign(verdicts, connectors)
+    documents, prefixes = affected_documents(there, settings, connectors, opened)
+    web = _web(there.get("resources"))
+    asked = questions(
+        seen.get("metrics"), since, now, baseline=timedelta(weeks=settings.detection.baseline_weeks)
+    )
+    return Affected(
+        at=now,
+        since=since,
+        connectors=connectors,
+        index=_index(there, settings),
+        guardrail=guardrail(seen.get("chat-controls"), seen.get("trail"), _fires(verdicts, "guardrail")),
+        documents=documents,
+        prefixes=prefixes,
+        questions=asked,
+        web=web,
+        severity=advise(asked, web, settings.severity_rule),
+        not_seen=tuple(_not_seen(seen)),
+    )
+
+
+def affected_by(incident: Incident, detection: Any = None) -> Affected:
+    """Who and what that incident hits, from its evidence, as of its present moment."""
+    names = [
+        name for name in (*_NEEDED, "document-report", "trail", "chat-controls") if name in incident.sources
+    ]
+    return affected(
+        {name: incident.observed(name) for name in names},
+        incident.settings,
+        incident.as_of,
+        detection,
+        opened=incident.state.opened_at,
+    )
+
+
+def _fires(verdicts: tuple[Any, ...], trigger: str, data_source_id: str = "") -> bool | None:
+    said = {
+        one.verdict
+        for one in verdicts
+        if one.trigger == trigger and (not data_source_id or one.data_source_id in ("", data_source_id))
+    }
+    return True if "firing" in said else False if said == {"quiet"} else None
+
+
+def _first_sign(verdicts: tuple[Any, ...], connectors: tuple[AffectedConnector, ...]) -> datetime | None:
+    told = [one.since for one in verdicts if one.verdict == "firing" and one.since is not None]
+    told += [one.first_bad_at for one in connectors if one.hit and one.first_bad_at is not None]
+    return min(told, default=None)
+
+
+def _not_seen(seen: Mapping[str, Observation]) -> list[str]:
+    told = []
+    for name in _NEEDED:
+        one = seen.get(name)
+        if one is None:
+            told.append(f"Nobody has looked at {name}.")
+        elif not one.available:
+            told.append(f"{one.title}: {one.problem}")
+        elif not one.complete:
+            told.append(f"{one.title}: incomplete, {one.stopped or 'it stopped early'}.")
+    return told
+
+
+def _index(there: Mapping[str, Observation], settings: Settings) -> AffectedIndex:
+    told: dict[str, Any] = {"id": settings.index_id}
+    if "resources" in there:
+        rows = there["resources"].frame
+        rows = rows[rows["kind"].eq("index")]
+        if len(rows):
+            row = rows.iloc[0]
+            told |= {name: _plain(row[name]) for name in ("id", "name", "status")}
+            told["documents"] = None if row.isna()["document_count"] else int(row["document_count"])
+    if "documents" in there:
+        status = there["documents"].frame["status"].fillna("")
+        told["documents"] = int((~status.isin(GONE)).sum())
+        told["failing"] = int(status.isin(FAILED).sum())
+    return AffectedIndex(**told)
+
+
+def _plain(value: Any) -> str:
+    import pandas as pd
+
+    return "" if pd.isna(value) else str(value)
+
+
+def _web(resources: Observation | None) -> tuple[WebExperience, ...] | None:
+    if resources is None:
+        return None
+    rows = resources.frame[resources.frame["kind"].eq("web-experience")]
+    if rows.empty and not resources.complete:
+        return None
+    columns = (rows[name].fillna("").astype(str) for name in ("id", "name", "status"))
+    return tuple(WebExperience(*row) for row in zip(*columns, strict=True))

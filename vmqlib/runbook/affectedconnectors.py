@@ -1,0 +1,134 @@
+"""The data sources in an incident: which are affected, and what says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.sources.syncjobs import TERMINAL, last_good
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vmqlib.record.observation import Observation
+    from vmqlib.settings import Settings
+
+__all__ = ["AffectedConnector", "affected_connectors"]
+
+
+@dataclass(frozen=True)
+class AffectedConnector:
+    """A data source of the index.
+
+    Parameters
+    ----------
+    data_source_id, name:
+        Its id, and what people call it.
+    hit:
+        Whether it is affected; ``None`` where that is not known.
+    why:
+        What says so, in a few words.
+    last_status, last_ended_at:
+        Of its newest sync job that has ended.
+    last_good_at:
+        Start of the last one that SUCCEEDED before things went wrong.
+    first_bad_at:
+        Start of the first one since then that did not.
+    schedule:
+        Its sync schedule; empty means on demand, ``None`` not seen.
+    """
+
+    data_source_id: str
+    name: str
+    hit: bool | None = None
+    why: str = ""
+    last_status: str = ""
+    last_ended_at: datetime | None = None
+    last_good_at: datetime | None = None
+    first_bad_at: datetime | None = None
+    schedule: str | None = None
+
+
+def affected_connectors(
+    there: Mapping[str, Observation], settings: Settings, verdicts: Sequence[Any], opened: datetime | None
+) -> tuple[AffectedConnector, ...]:
+    names = {one.data_source_id: one.name for one in settings.data_sources if one.data_source_id}
+    schedules: dict[str, str] = {}
+    if "resources" in there:
+        rows = there["resources"].frame
+        rows = rows[rows["kind"].eq("data-source")]
+        names = {**dict(zip(rows["id"], rows["name"].fillna(""), strict=True)), **names}
+        read = rows[rows["status"].fillna("") != ""]
+        schedules = dict(zip(read["id"], read["sync_schedule"].fillna(""), strict=True))
+    jobs = there["sync-jobs"].frame if "sync-jobs" in there else None
+    if jobs is not None:
+        names = {**dict.fromkeys(jobs["data_source_id"].unique(), ""), **names}
+    return tuple(
+        _connector(one, name or one, jobs, schedules.get(one), verdicts, opened)
+        for one, name in names.items()
+    )
+
+
+def _connector(
+    data_source_id: str,
+    name: str,
+    jobs: pd.DataFrame | None,
+    schedule: str | None,
+    verdicts: Sequence[Any],
+    opened: datetime | None,
+) -> AffectedConnector:
+    firing = [
+        one.trigger
+        for one in verdicts
+        if one.verdict == "firing" and one.data_source_id == data_source_id and one.trigger != "guardrail"
+    ]
+    told = AffectedConnector(data_source_id, name, schedule=schedule)
+    ended = None
+    if jobs is not None:
+        mine = jobs[jobs["data_source_id"].eq(data_source_id) & jobs["started_at"].notna()]
+        ended = mine[mine["status"].isin(TERMINAL)].sort_values("started_at", kind="stable")
+    if ended is None or ended.empty:
+        why = f"{' and '.join(firing)} fires" if firing else "no sync of it was seen to end"
+        return replace(told, hit=True if firing else None, why=why)
+    newest = ended.iloc[-1]
+    good, bad = _outage(ended, opened)
+    hit = bool(firing) or bad is not None
+    if firing:
+        why = f"{' and '.join(firing)} fires"
+    elif bad is not None:
+        why = f"its syncs since {bad['started_at']:%Y-%m-%d %H:%M} UTC did not succeed"
+        if newest["status"] == "SUCCEEDED":
+            why = f"its sync of {bad['started_at']:%Y-%m-%d %H:%M} UTC did not succeed; the newest did"
+    else:
+        why = "its newest sync succeeded"
+    return replace(
+        told,
+        hit=hit,
+        why=why,
+        last_status=str(newest["status"]),
+        last_ended_at=_moment(newest["ended_at"]),
+        last_good_at=None if good is None else _moment(good["started_at"]),
+        first_bad_at=None if bad is None else _moment(bad["started_at"]),
+    )
+
+
+def _outage(ended: pd.DataFrame, opened: datetime | None) -> tuple[Any, Any]:
+    """The last good run before things went wrong, and the first bad one after it, or ``None`` each."""
+    good = last_good(ended, opened)
+    since = ended if good is None else ended[ended["started_at"] > good["started_at"]]
+    bad = since[since["status"].ne("SUCCEEDED")]
+    if bad.empty:
+        return good, None
+    # Of an incident's outage, the first run after it that succeeded is the end.
+    before = since[since["started_at"] < bad["started_at"].iloc[0]]
+    newest_good = before[before["status"].eq("SUCCEEDED")]
+    return (newest_good.iloc[-1] if len(newest_good) else good), bad.iloc[0]
+
+
+def _moment(value: Any) -> datetime | None:
+    import pandas as pd
+
+    found: datetime | None = None if pd.isna(value) else value.to_pydatetime()
+    return found

@@ -1,0 +1,156 @@
+"""The documents in an incident: which fail, which changed, and how they spread over the prefixes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from vmqlib.runbook.affectedconnectors import AffectedConnector
+from vmqlib.sources.crawlscope import METADATA_SUFFIX, crawl_scope
+from vmqlib.sources.versions import changed_since
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vmqlib.record.observation import Observation
+    from vmqlib.settings import Settings
+
+__all__ = ["FAILED", "GONE", "AffectedDocuments", "affected_documents", "document_keys"]
+
+FAILED = ("FAILED", "DOCUMENT_FAILED_TO_INDEX")
+GONE = ("DELETED", "DELETING")
+"""Statuses of documents that failed, and of those that are not in the index any more (botocore's model)."""
+
+_EXAMPLES = 10
+
+
+@dataclass(frozen=True)
+class AffectedDocuments:
+    """Documents in question.
+
+    Parameters
+    ----------
+    failing:
+        How many failed; ``None`` where that is not known.
+    changed:
+        How many documents in the bucket differed, when the incident was opened, from those of the last good sync;
+        ``None`` where that is not known.
+    failing_changed:
+        How many of the failing ones, or their metadata files, are among the changed ones.
+    examples:
+        Keys of failing documents, in order, ten at most.
+    forbidden:
+        Keys in the index that the setting ``forbidden`` names, in order, ten at most; ``None`` where not known.
+    """
+
+    failing: int | None = None
+    changed: int | None = None
+    failing_changed: int | None = None
+    examples: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] | None = None
+
+
+def document_keys(names: pd.Series[str]) -> pd.Series[str]:
+    """Documents' ids or URIs as keys of their bucket: what follows the host or bucket; anything else as it is."""
+    text = names.fillna("").astype(object)
+    parts = text.str.split("/", n=3).str[3]
+    keys = text.where(~text.str.contains("://", regex=False) | parts.isna(), parts)
+    # A web address is encoded; an `s3://` name is the key as it is.
+    return keys.where(~text.str.match(r"https?://"), keys.map(unquote))
+
+
+def affected_documents(
+    there: Mapping[str, Observation],
+    settings: Settings,
+    connectors: Sequence[AffectedConnector],
+    until: datetime | None = None,
+) -> tuple[AffectedDocuments, pd.DataFrame]:
+    """Documents in question, and how they spread over the prefixes: see :class:`~vmqlib.runbook.affected.Affected`.
+
+    Parameters
+    ----------
+    there:
+        Observations that were seen, by source name.
+    settings:
+        Forbidden keys.
+    connectors:
+        The last good sync is that of the affected one.
+    until:
+        Changes after this moment are not counted: a rollback that followed is no part of what went wrong.
+    """
+    import pandas as pd
+
+    listed = failing = None
+    forbidden: tuple[str, ...] | None = None
+    if "documents" in there:
+        frame = there["documents"].frame
+        frame = frame[~frame["status"].fillna("").isin(GONE)]
+        listed = document_keys(frame["document_id"])
+        failing = listed[frame["status"].fillna("").isin(FAILED)]
+        forbidden = tuple(sorted(key for key in listed if settings.forbids(key)))[:_EXAMPLES]
+    changed = _changed(there, connectors, until)
+    documents = AffectedDocuments(
+        failing=None if failing is None else len(failing),
+        changed=None if changed is None else int(changed["document"].sum()),
+        failing_changed=None if failing is None or changed is None else _both(failing, changed["key"]),
+        examples=() if failing is None else tuple(sorted(failing)[:_EXAMPLES]),
+        forbidden=forbidden,
+    )
+    counts = {
+        "documents": _by_prefix(listed),
+        "failing": _by_prefix(failing),
+        "changed": None if changed is None else _by_prefix(changed.loc[changed["document"], "key"]),
+    }
+    known = [one for one in counts.values() if one is not None]
+    prefixes = sorted(set().union(*(one.index for one in known))) if known else []
+    table = pd.DataFrame({"prefix": pd.Series(prefixes, dtype="str")})
+    for name, one in counts.items():
+        values = [pd.NA] * len(prefixes) if one is None else [int(one.get(each, 0)) for each in prefixes]
+        table[name] = pd.Series(values, dtype="Int64")
+    order = ["failing", "changed", "documents"]
+    return documents, table.sort_values(order, ascending=False, kind="stable", ignore_index=True)
+
+
+def _by_prefix(keys: pd.Series[str] | None) -> pd.Series[int] | None:
+    """How many of the keys are in each first folder; ``""`` for those that are in none."""
+    if keys is None:
+        return None
+    first = keys.astype(object).str.partition("/")
+    return (
+        (first[0] + first[1]).where(first[1] == "/", "").value_counts() if len(keys) else keys.value_counts()
+    )
+
+
+def _changed(
+    there: Mapping[str, Observation], connectors: Sequence[AffectedConnector], until: datetime | None
+) -> pd.DataFrame | None:
+    """Keys whose content differs from that of the last good sync, and which of them are documents."""
+    versions = there.get("versions")
+    goods = [one for one in connectors if one.last_good_at is not None]
+    # Of several connectors the listing is of one bucket: that of the one which is hit.
+    goods = sorted(goods, key=lambda one: not one.hit)
+    if versions is None or not versions.complete or not goods:
+        return None
+    first = goods[0]
+    assert first.last_good_at is not None
+    frame = versions.frame
+    if until is not None and until > first.last_good_at:
+        frame = frame[frame["at"] <= until]
+        frame = frame.assign(order=frame["order"] - frame.groupby("key")["order"].transform("min"))
+    found = changed_since(frame, first.last_good_at)
+    found = found.loc[~found["same_content"], ["key"]]
+    if "resources" in there:
+        scope = crawl_scope(there["resources"].frame, first.data_source_id)
+        return found.assign(document=scope.documents(found["key"]) if len(found) else False)
+    return found.assign(document=~found["key"].str.endswith(METADATA_SUFFIX))
+
+
+def _both(failing: pd.Series[str], changed: pd.Series[str]) -> int:
+    """How many failing documents, or their metadata files (``<prefix>/<key>.metadata.json``), are among the changed."""
+    keys = set(changed)
+    described = {key.removesuffix(METADATA_SUFFIX) for key in keys if key.endswith(METADATA_SUFFIX)}
+    ends = {"/".join(key.split("/")[place:]) for key in described for place in range(key.count("/") + 1)}
+    return int(failing.isin(keys | ends).sum())
