@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, table
+from vmqlib.cli.output import json_option, notice, print_json, printable, table
 from vmqlib.errors import BadInput
 from vmqlib.settings import Settings
 from vmqlib.times import SystemClock, duration, show_time
@@ -73,6 +73,8 @@ def show_command(incident_id: str, as_json: bool) -> None:
 
     incident = _load(incident_id)
     summary, steps = incident.summary(), next_steps(incident)
+    state = incident.state
+    took = state.time_to_acknowledge
     open_for = (summary.closed_at or SystemClock().now()) - summary.opened_at
     events = incident.timeline()
     missing = [seen for seen in incident.observations().values() if not seen.available]
@@ -82,6 +84,8 @@ def show_command(incident_id: str, as_json: bool) -> None:
                 **asdict(summary),
                 "resources": dict(summary.resources),
                 "open_for": open_for.total_seconds(),
+                "severity_reason": state.severity_reason,
+                "seconds_to_acknowledge": took.total_seconds() if took else None,
                 "dir": incident.dir.resolve(),
                 "timeline": events.to_dict("records"),
                 "unavailable": [
@@ -93,6 +97,13 @@ def show_command(incident_id: str, as_json: bool) -> None:
         return
     click.echo(f"{summary.id}  {summary.severity}  {summary.phase}  {summary.title}")
     click.echo(f"  opened {show_time(summary.opened_at)}, open for {duration(open_for)}; {incident.dir}")
+    if state.severity_reason:
+        click.echo(f"  {state.severity}: {printable(state.severity_reason)}")
+    if summary.acknowledged_at and took is not None:
+        when = f"{show_time(summary.acknowledged_at)}, {duration(took)} after the opening"
+        click.echo(f"  acknowledged by {printable(summary.acknowledged_by)} at {when}")
+    elif not summary.closed_at:
+        click.echo(f"  acknowledged by nobody yet: vmq ack {summary.id}")
     if summary.next_update_due:
         late = SystemClock().now() - summary.next_update_due
         when = f"{duration(late)} ago" if late.total_seconds() > 0 else f"in {duration(-late)}"

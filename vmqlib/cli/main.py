@@ -18,6 +18,7 @@ __all__ = ["main", "run", "vmq"]
 
 # Where each command lives. Loaded when typed: `vmq open` does not pay for what `vmq sim` imports.
 _COMMANDS = {
+    "ack": "triage",
     "close": "incidents",
     "lab": "lab",
     "list": "incidents",
@@ -26,6 +27,7 @@ _COMMANDS = {
     "open": "opening",
     "render": "opening",
     "rollback": "rollback",
+    "severity": "triage",
     "show": "incidents",
     "sim": "sim",
     "sync": "sync",

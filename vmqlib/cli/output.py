@@ -22,6 +22,7 @@ __all__ = [
     "json_option",
     "notice",
     "print_json",
+    "printable",
     "progress_bar",
     "table",
     "yes_option",
@@ -80,7 +81,7 @@ def table(
             name, justify="right" if name in numeric else "left", overflow="fold", no_wrap=not terminal
         )
     for row in rows:
-        made.add_row(*(Text(_clean(cell)) for cell in row))
+        made.add_row(*(Text(printable(cell)) for cell in row))
     if terminal:
         console.print(made)
         return
@@ -90,8 +91,8 @@ def table(
     click.echo("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()), nl=False)
 
 
-def _clean(cell: object) -> str:
-    """Control characters in text from outside must not steer the terminal."""
+def printable(cell: object) -> str:
+    """A value as text in which nothing steers the terminal: control characters from outside are replaced."""
     text = "" if cell is None or str(cell) in {"<NA>", "NaT", "nan"} else str(cell)
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 

@@ -112,14 +112,16 @@ class Diary:
         data = {"phase": name, "previous": before, "reason": reason}
         return self._append("phase", name, f"Phase {before} to {name}{_because(reason)}.", data)
 
-    def acknowledge(self, reason: str = "") -> Event:
-        """Somebody takes the incident (runbook, step 1). The first one counts; who comes later is noted."""
-        user, state = self.actor().user, self.state
+    def acknowledge(self, reason: str = "", *, by: str = "") -> Event:
+        """Somebody takes the incident (runbook, step 1). The first one counts; who comes later is noted. ``by``
+        is who, where that is not the user of this machine."""
+        who, state = by or self.actor().user, self.state
         if state.acknowledged_at:
-            return self.note(f"{user} acknowledged, too; {state.acknowledged_by} had before.", step="triage")
+            words = f"{who} acknowledged, too; {state.acknowledged_by} had before."
+            return self.note(words, {"acknowledged_by": who}, step="triage")
         phase = "triage" if state.phase == "open" else state.phase
-        data = {"phase": phase, "previous": state.phase, "reason": reason, "acknowledged": True}
-        return self._append("phase", "triage", f"Acknowledged by {user}{_because(reason)}.", data)
+        data = {"phase": phase, "previous": state.phase, "reason": reason, "acknowledged": True, "by": by}
+        return self._append("phase", "triage", f"Acknowledged by {who}{_because(reason)}.", data)
 
     def close(self, outcome: str = "", *, impact: str = "", cause: str = "", remediation: str = "") -> Event:
         """The incident is over (runbook, step 6): the last event, and the manifest.

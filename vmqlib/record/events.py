@@ -169,20 +169,23 @@ class NotedData(_Data):
 
 
 class SeverityData(_Data):
-    """The severity from now on, the ``previous`` one, and the ``reason``."""
+    """The severity from now on, the ``previous`` one, and the ``reason``; ``by_rule`` where no person set it."""
 
     severity: SeverityName
     previous: SeverityName | None = None
     reason: str = ""
+    by_rule: bool = False
 
 
 class PhaseData(_Data):
-    """The phase from now on. ``acknowledged`` marks the event by which somebody took the incident."""
+    """The phase from now on. ``acknowledged`` marks the event by which somebody took the incident: ``by``, or the
+    event's actor where that is empty."""
 
     phase: PhaseName
     previous: PhaseName | None = None
     reason: str = ""
     acknowledged: bool = False
+    by: str = ""
 
 
 class ClosedData(_Data):

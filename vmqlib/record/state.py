@@ -121,6 +121,8 @@ class State:
     ----------
     severity, phase:
         As last set.
+    severity_reason:
+        Why it is that severe; empty while it is as it was opened.
     opened_at, closed_at, acknowledged_at, last_event_at:
         Times, UTC; ``None`` for what has not happened.
     acknowledged_by:
@@ -140,6 +142,7 @@ class State:
     """
 
     severity: SeverityName = "SEV2"
+    severity_reason: str = ""
     phase: PhaseName = "open"
     opened_at: datetime | None = None
     acknowledged_at: datetime | None = None
@@ -152,6 +155,13 @@ class State:
     looks: Mapping[str, Look] = field(default_factory=lambda: MappingProxyType({}))
     events: int = 0
     update_every: timedelta = UPDATE_EVERY
+
+    @property
+    def time_to_acknowledge(self) -> timedelta | None:
+        """From the opening to the acknowledgement; ``None`` while nobody has acknowledged."""
+        if self.acknowledged_at is None or self.opened_at is None:
+            return None
+        return self.acknowledged_at - self.opened_at
 
     @property
     def next_update_due(self) -> datetime | None:
@@ -204,12 +214,15 @@ class _Draft:
             case Opened():
                 self._set |= {"opened_at": event.at, "severity": event.data.severity}
             case Severity():
-                self._set["severity"] = event.data.severity
+                self._set |= {"severity": event.data.severity, "severity_reason": event.data.reason}
             case Phase():
                 self._set["phase"] = event.data.phase
                 if event.data.acknowledged and not self._acknowledged:
                     self._acknowledged = True
-                    self._set |= {"acknowledged_at": event.at, "acknowledged_by": event.actor.user}
+                    self._set |= {
+                        "acknowledged_at": event.at,
+                        "acknowledged_by": event.data.by or event.actor.user,
+                    }
             case Closed():
                 words = event.data
                 closing = Closing(

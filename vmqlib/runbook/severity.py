@@ -137,13 +137,11 @@ def _by_web(web: Sequence[WebExperience] | None) -> tuple[str, str]:
 
 def given_by_person(incident: Incident) -> bool:
     """Whether somebody said how severe this is: when it was opened, or since. The rule then leaves it alone."""
-    opened = incident.state.opened_at is not None and incident.identity.severity != DEFAULT
-    said = (
-        event
+    return incident.identity.severity != DEFAULT or any(
+        (event.kind == "severity" and not event.data.by_rule)
+        or (event.kind == "concluded" and getattr(event.data, _GIVEN, False))
         for event in incident.journal.events()
-        if event.kind in ("severity", "concluded") and not getattr(event.data, "by_rule", False)
     )
-    return opened or any(event.kind == "severity" or getattr(event.data, _GIVEN, False) for event in said)
 
 
 def note_given(incident: Incident, severity: str) -> Event:

@@ -1,0 +1,105 @@
+"""``vmq ack`` and ``vmq severity``: who has an incident, and how severe it is (runbook, step 1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vmqlib.cli.output import json_option, notice, print_json, printable
+from vmqlib.errors import BadInput
+from vmqlib.settings import Settings
+from vmqlib.times import duration, show_time
+
+if TYPE_CHECKING:
+    from vmqlib.record.incident import Incident
+
+__all__ = ["ack_command", "severity_command"]
+
+# Written out here, so that `--help` and a mistyped argument need not load the library.
+_SEVERITIES = ("SEV1", "SEV2", "SEV3")
+
+_id = click.argument("incident_id", metavar="ID")
+
+
+@click.command("ack")
+@_id
+@click.option(
+    "--as", "name", default="", metavar="NAME",
+    help="Who takes it, where that is not the user of this machine.",
+)  # fmt: skip
+@json_option
+def ack_command(incident_id: str, name: str, as_json: bool) -> None:
+    """Acknowledge an incident: who takes it, and when. The first one counts for time-to-acknowledge.
+
+    Whoever acknowledges later is noted; the same person a second time is told, and nothing is written.
+
+    \b
+    Examples:
+      vmq ack INC-20261123-001
+      vmq ack INC-20261123-001 --as dana
+      vmq ack INC-20261123-001 --json | jq .seconds_to_acknowledge
+    """
+    from vmqlib.runbook.triage import acknowledge
+
+    incident = _open(incident_id)
+    done = acknowledge(incident, name)
+    if as_json:
+        print_json(
+            {
+                "id": incident.id,
+                "acknowledged_at": done.at,
+                "acknowledged_by": done.by,
+                "seconds_to_acknowledge": done.after.total_seconds(),
+                "first": done.first,
+                "written": done.event is not None,
+            }
+        )
+        return
+    took = f"{printable(done.by)} at {show_time(done.at)}, {duration(done.after)} after the opening"
+    if done.first:
+        click.echo(f"{incident.id}: acknowledged by {took}.")
+    else:
+        click.echo(f"{incident.id} was acknowledged already: by {took}.")
+        notice(f"  {printable(done.event.summary)}" if done.event else "  Nothing was written.")
+
+
+@click.command("severity")
+@_id
+@click.argument("severity", type=click.Choice(_SEVERITIES))
+@click.option("--reason", default="", help="Why, in a sentence; needed for a change.")
+@json_option
+def severity_command(incident_id: str, severity: str, reason: str, as_json: bool) -> None:
+    """Set how severe an incident is. A person's word counts: the rule does not change it any more.
+
+    \b
+    Examples:
+      vmq severity INC-20261123-001 SEV1 --reason "The assistant answers nobody"
+      vmq severity INC-20261123-001 SEV3 --reason "Only the staging folder is affected"
+    """
+    from vmqlib.runbook.triage import set_severity
+
+    incident = _open(incident_id)
+    before = incident.state.severity
+    event = set_severity(incident, severity, reason)
+    if as_json:
+        document = {"id": incident.id, "severity": severity, "previous": before, "written": event is not None}
+        print_json({**document, **({"seq": event.seq, "at": event.at} if event else {})})
+    elif event:
+        click.echo(f"{incident.id}: {printable(event.summary)}")
+    else:
+        click.echo(f"{incident.id} is {severity} already.")
+        notice("  Nothing was written.")
+
+
+def _open(incident_id: str) -> Incident:
+    """The incident, which must not be closed: what it was is on the record."""
+    from vmqlib.record.incident import Incident
+
+    incident = Incident.load(incident_id, settings=Settings.load())
+    if closed := incident.state.closed_at:
+        raise BadInput(
+            f"{incident.id} was closed at {show_time(closed)}.",
+            hint=f"A closed record stays as it is; `vmq note {incident.id} …` adds what is to be known.",
+        )
+    return incident
