@@ -153,6 +153,27 @@ def test_the_trail_says_who_set_it_up_and_who_changed_it_since(aws, client_of):
     assert controls["blockedPhrases"]["blockedPhrases"] == ["password", "private key", "salary"]
 
 
+def test_nothing_of_any_incident_is_there(aws, client_of):
+    truth, q = aws.truth, client_of(aws, "qbusiness")
+    assert (truth.fires, truth.since, truth.findings, truth.suspect) == (frozenset(), None, frozenset(), "")
+    cloudwatch = client_of(aws, "cloudwatch")
+    for name in ("NoSync", "SyncFailed"):
+        told = cloudwatch.get_metric_statistics(
+            Namespace="VaultMesh/QBusiness", MetricName=name, Dimensions=[{"Name": "App", "Value": aws.env["APP_ID"]}],
+            StartTime=truth.begins_at, EndTime=truth.now, Period=86400, Statistics=["Maximum"],
+        )["Datapoints"]  # fmt: skip
+        assert len(told) > 15
+        assert {point["Maximum"] for point in told} == {0}
+    assert total(cloudwatch, aws, "BlockedChatMessages", 1) < 5
+    configuration = q.get_data_source(**ids(aws))["configuration"]["additionalProperties"]
+    assert configuration["exclusionPrefixes"] == ["_staging/", "ci/", "audit/"]
+    s3 = client_of(aws, "s3")
+    acl = json.loads(s3.get_object(Bucket=aws.env["BUCKET_NAME"], Key="acl.json")["Body"].read())
+    assert [rule["keyPrefix"] for rule in acl] == [f"s3://{aws.env['BUCKET_NAME']}/security/"]
+    name = [{"AttributeKey": "EventName", "AttributeValue": "UpdateDataSource"}]
+    assert client_of(aws, "cloudtrail").lookup_events(LookupAttributes=name)["Events"] == []
+
+
 def test_the_next_day_brings_the_next_sync_and_nothing_else_goes_wrong(aws, client_of):
     """Last in this file: it moves the clock."""
     q = client_of(aws, "qbusiness")
