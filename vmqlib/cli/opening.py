@@ -157,7 +157,7 @@ def _show(record: Record, *, as_json: bool, looked: bool, opened: bool = False) 
             f" The record shows what was seen at {show_time(each.at)}." if each.available and each.at else ""
         )
         notice(f"  not seen: {each.title}: {each.problem} {each.hint}{then}")
-    if looked and len(missing) == len(seen):
+    if looked and all(each.problem for name, each in seen.items() if incident.sources[name].asks_aws):
         notice("Nothing could be seen. The record says so; when AWS can be reached again:")
         notice(f"  vmq render {incident.id} --refresh")
         click.get_current_context().exit(3)

@@ -299,7 +299,7 @@ class Incident(Diary):
         windows: Mapping[str, Window] | None = None,
         refresh: bool = False,
         progress: Callable[[str], None] | None = None,
-        threads: int = 8,
+        threads: int = 16,
     ) -> dict[str, Observation]:
         """Looks at AWS, several sources at once. Each look becomes evidence and an event. Offline nothing is
         looked at, and what is on disk is given.
@@ -307,9 +307,10 @@ class Incident(Diary):
         Parameters
         ----------
         names:
-            Which sources; all by default.
+            Which sources; by default all that the settings let be observed.
         window:
-            The span to ask about; the last 21 days by default.
+            The span to ask about; the last 21 days by default. A source that looks less far back by itself
+            (:attr:`vmqlib.sources.Source.reach`) is asked about its end.
         windows:
             Other spans for some sources, by name.
         refresh:
@@ -327,7 +328,7 @@ class Incident(Diary):
             When what was seen cannot be written down. An :class:`AwsError` never: it is noted, and the
             observation says so.
         """
-        wanted = list(self.sources if names is None else names)
+        wanted = [*(self._wanted() if names is None else names)]
         for name in wanted:
             self._known(name)
         seen = self.state.looks
@@ -339,7 +340,10 @@ class Incident(Diary):
             look_at_all(
                 self,
                 self.aws,
-                [(self.sources[name], (windows or {}).get(name, default)) for name in todo],
+                [
+                    (source, (windows or {}).get(source.name) or source.within(default))
+                    for source in (self.sources[name] for name in todo)
+                ],
                 threads=threads,
                 progress=progress or (lambda _: None),
             )
@@ -383,8 +387,13 @@ class Incident(Diary):
         return Observation(name, title, rows, True, problem, hint, ref.at, ref.complete, ref.stopped, ref)
 
     def observations(self) -> dict[str, Observation]:
-        """:meth:`observed` for every source."""
-        return {name: self.observed(name) for name in self.sources}
+        """:meth:`observed` for every source that the settings let be observed, or that was."""
+        wanted = self._wanted()
+        looks = self.state.looks
+        return {name: self.observed(name) for name in self.sources if name in wanted or name in looks}
+
+    def _wanted(self) -> Sequence[str]:
+        return [name for name, source in self.sources.items() if source.wanted(self.settings)]
 
     def _known(self, name: str) -> None:
         if name not in self.sources:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from vmqlib.sources import alarms, documents, logs, metrics, promotions, resources, syncjobs, versions
+from vmqlib.sources import (
+    acl,
+    alarms,
+    chatcontrols,
+    documents,
+    logs,
+    metrics,
+    promotions,
+    resources,
+    syncjobs,
+    trail,
+    versions,
+)
 from vmqlib.sources.base import Column, Progress, Reading, Source, frame
 
 __all__ = ["REGISTRY", "Column", "Progress", "Reading", "Source", "frame"]
@@ -23,6 +35,9 @@ REGISTRY: Mapping[str, Source] = MappingProxyType(
             documents.SOURCE,
             versions.SOURCE,
             promotions.SOURCE,
+            trail.SOURCE,
+            chatcontrols.SOURCE,
+            acl.SOURCE,
             logs.CONNECTOR_LOG,
             logs.DOCUMENT_REPORT,
         )

@@ -7,16 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
-from vmqlib.times import iso
+from vmqlib.times import Window, iso
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     import pandas as pd
 
     from vmqlib.aws import Aws
     from vmqlib.settings import Settings
-    from vmqlib.times import Window
 
 __all__ = [
     "COUNT",
@@ -139,6 +138,10 @@ class Read(Protocol):
         ...
 
 
+def _always(_: Settings) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Source:
     """One thing that can be observed.
@@ -155,6 +158,12 @@ class Source:
         Documented columns, in order.
     order:
         Columns that a frame is sorted by; a leading ``-`` means descending. Empty: as AWS gave it.
+    reach:
+        How far back it looks at most, unless it is given a window of its own; ``None``: as far as it is told to.
+    wanted:
+        Whether the settings let it be observed. What they do not is neither asked nor missed.
+    asks_aws:
+        Whether it is AWS that answers.
     """
 
     name: str
@@ -162,6 +171,15 @@ class Source:
     read: Read
     columns: Mapping[str, Column]
     order: tuple[str, ...] = ()
+    reach: timedelta | None = None
+    wanted: Callable[[Settings], bool] = _always
+    asks_aws: bool = True
+
+    def within(self, window: Window) -> Window:
+        """``window``, or its end where that reaches further back than this source looks by itself."""
+        if self.reach is None or window.length <= self.reach:
+            return window
+        return Window(window.until - self.reach, window.until)
 
 
 def frame(source: Source, rows: Iterable[Row]) -> pd.DataFrame:
