@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import boto3
 import pytest
 from moto import mock_aws
+from support.connector_role import create_connector_role
 
 from vmqlib.simulator.clock import SimClock, moto_time
 from vmqlib.simulator.qbusiness import Pace, QBusinessBackend, qbusiness_backends, register
@@ -177,6 +178,7 @@ def bare(session: boto3.session.Session) -> Iterator[Account]:
         checked(clients[0], misfits)
         clients[1].create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         clients[1].put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        create_connector_role(session.client("iam"), ROLE.rsplit("/", 1)[-1])
         yield Account(backend, world, *clients, misfits)
     assert misfits == []
 

@@ -11,6 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
+from support.connector_role import create_connector_role
 
 from vmqlib.simulator.qbusiness import register
 from vmqlib.simulator.qbusiness.validation import problems
@@ -150,7 +151,7 @@ def test_the_main_path_over_http(session: boto3.session.Session, server: str, q:
         applicationId=app,
         indexId=index,
         displayName="s3",
-        roleArn="arn:aws:iam::123456789012:role/q",
+        roleArn=create_connector_role(client(session, server, "iam"), "q"),
         configuration={
             "type": "S3",
             "syncMode": "FULL_CRAWL",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
+from support.connector_role import READING, TRUST
 
 from vmqlib.simulator.clock import SimClock, moto_time
 from vmqlib.simulator.qbusiness import Pace, QBusinessBackend, qbusiness_backends, register
@@ -73,11 +75,15 @@ def fresh(safeguard: bool) -> Iterator[tuple[QBusinessBackend, World, dict[str, 
     clock = SimClock()
     clock.set(datetime(2026, 11, 2, 9, tzinfo=UTC))
     with mock_aws(), moto_time(clock):
+        from moto.iam.models import iam_backends
         from moto.s3.models import s3_backends
 
         store = s3_backends[ACCOUNT]["aws"]
         store.create_bucket(BUCKET, "eu-west-1")
         store.put_bucket_versioning(BUCKET, "Enabled")
+        iam = iam_backends[ACCOUNT]["aws"]
+        iam.create_role("q", json.dumps(TRUST), "/", None, "", [], "3600")
+        iam.put_role_policy("q", "read", json.dumps(READING))
         backend = qbusiness_backends[ACCOUNT]["eu-west-1"]
         backend.pace = Pace.quick()
         backend.no_sync.time_of_day = None

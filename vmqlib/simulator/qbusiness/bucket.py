@@ -1,4 +1,8 @@
-"""The bucket as the connector sees it: moto's S3 read in process, and what its role may not read."""
+"""The bucket as the connector sees it: moto's S3 read in process, and what its role may not read.
+
+A sync reads as the data source's role: s3:ListBucket for the crawl, s3:GetObject for each object that is read, and
+kms:Decrypt where one is encrypted with a key of the account's.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from vmqlib.simulator.policies import Statement, statements
 from vmqlib.simulator.qbusiness.failures import DocumentFailed, Failure, SourceFailed
+from vmqlib.simulator.qbusiness.role import Role
 
 __all__ = ["BucketReader", "Denials", "S3Object"]
 
@@ -31,6 +37,8 @@ class S3Object:
         For example ``STANDARD``.
     fetch:
         Reads its bytes.
+    key_arn:
+        The KMS key that encrypts it; "" for none, or one of AWS's own.
     """
 
     bucket: str
@@ -39,6 +47,7 @@ class S3Object:
     size: int
     storage_class: str
     fetch: Callable[[], bytes]
+    key_arn: str = ""
 
 
 @dataclass
@@ -77,14 +86,27 @@ class BucketReader:
         The account, 12 digits.
     partition:
         ``aws``, ``aws-cn`` …
+    region:
+        Where keys are that objects name by their id alone.
     denials:
-        What is refused.
+        What is refused, whatever the role may do.
+    role:
+        As whom it reads; None: as one that may read everything.
     """
 
-    def __init__(self, account_id: str, partition: str, denials: Denials) -> None:
+    def __init__(
+        self, account_id: str, partition: str, region: str, denials: Denials, role: Role | None = None
+    ) -> None:
         self._account_id = account_id
         self._partition = partition
+        self._region = region
         self._denials = denials
+        self._role = role
+        self._policies: dict[str, tuple[Statement, ...]] = {}
+
+    def acting_as(self, role: Role) -> BucketReader:
+        """One that reads as ``role``, for one sync."""
+        return BucketReader(self._account_id, self._partition, self._region, self._denials, role)
 
     def objects(self, bucket: str) -> dict[str, S3Object]:
         """Every current object of ``bucket`` by key, in key order.
@@ -102,6 +124,12 @@ class BucketReader:
                 reason,
             )
         stored = self._stored(bucket)
+        if stored is not None and (refused := self._refusal("s3:ListBucket", bucket, "")):
+            raise SourceFailed(
+                "InvalidRequest",
+                f"The bucket {bucket} cannot be listed. {refused}. Check the role's policy and the bucket policy.",
+                "AccessDenied",
+            )
         if stored is None:
             raise SourceFailed(
                 "ResourceNotFound",
@@ -113,7 +141,7 @@ class BucketReader:
             current = newest[-1] if isinstance(newest, list) else newest
             etag = getattr(current, "etag", None)  # a delete marker has none
             if etag is not None:
-                found[key] = _object(bucket, current, etag)
+                found[key] = self._object(bucket, current, etag)
         return found
 
     def read(self, item: S3Object) -> bytes:
@@ -126,6 +154,10 @@ class BucketReader:
         """
         if reason := self._denials.of_key(item.bucket, item.key):
             raise DocumentFailed(_denied(item, reason))
+        if refused := self._refusal("s3:GetObject", item.bucket, item.key):
+            raise DocumentFailed(Failure("AccessDenied", f"{refused}.", "crawl", retried=True))
+        if item.key_arn and self._role and (refused := self._role.refusal("kms:Decrypt", item.key_arn)):
+            raise DocumentFailed(Failure("KMS.AccessDeniedException", f"{refused}.", "crawl", retried=True))
         if item.storage_class in _ARCHIVED:
             text = (
                 f"The object is archived in {item.storage_class} and must be restored before it can be read."
@@ -138,16 +170,31 @@ class BucketReader:
 
         return s3_backends[self._account_id][self._partition].buckets.get(bucket)
 
+    def _refusal(self, action: str, bucket: str, key: str) -> str:
+        """Why the role may not, by its policies and the bucket's; empty when it may."""
+        if self._role is None:
+            return ""
+        if bucket not in self._policies:
+            self._policies[bucket] = tuple(statements("bucket", self._stored(bucket).policy or "{}"))
+        resource = f"arn:{self._partition}:s3:::{bucket}" + (f"/{key}" if key else "")
+        return self._role.refusal(action, resource, *self._policies[bucket])
 
-def _object(bucket: str, current: Any, etag: str) -> S3Object:
-    return S3Object(
-        bucket=bucket,
-        key=current.name,
-        etag=etag.strip('"'),
-        size=current.size,
-        storage_class=current.storage_class or "STANDARD",
-        fetch=lambda: bytes(current.value),
-    )
+    def _object(self, bucket: str, current: Any, etag: str) -> S3Object:
+        return S3Object(
+            bucket=bucket,
+            key=current.name,
+            etag=etag.strip('"'),
+            size=current.size,
+            storage_class=current.storage_class or "STANDARD",
+            fetch=lambda: bytes(current.value),
+            key_arn=self._key_arn(current),
+        )
+
+    def _key_arn(self, current: Any) -> str:
+        key_id = str(current.kms_key_id or "") if current.encryption == "aws:kms" else ""
+        if not key_id or key_id.startswith("arn:"):
+            return key_id
+        return f"arn:{self._partition}:kms:{self._region}:{self._account_id}:key/{key_id}"
 
 
 def _denied(item: S3Object, reason: str) -> Failure:

@@ -33,7 +33,7 @@ class Context:
         self.pace = Pace()
         self.denials = Denials()
         self.deliveries = Deliveries()
-        self.reader = BucketReader(account_id, partition, self.denials)
+        self.reader = BucketReader(account_id, partition, region, self.denials)
         self.logs = LogWriter(account_id, region, self.deliveries)
         self.metrics = MetricWriter(account_id, region)
         self.groups: dict[str, frozenset[str]] = {}

@@ -129,7 +129,8 @@ def _acl_rules(
     try:
         data = reader.read(item)
     except DocumentFailed as error:
-        raise SourceFailed("InvalidRequest", str(error), error.failure.code) from error
+        text = f"The ACL configuration file s3://{item.bucket}/{item.key} cannot be read: {error}"
+        raise SourceFailed("InvalidRequest", text, error.failure.code) from error
     return parse_acl(connector, data)
 
 

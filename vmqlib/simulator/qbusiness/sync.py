@@ -30,6 +30,7 @@ from vmqlib.simulator.qbusiness.report import (
     report_stream,
 )
 from vmqlib.simulator.qbusiness.resources import Resource, Resources
+from vmqlib.simulator.qbusiness.role import Role, find_role
 from vmqlib.simulator.qbusiness.timing import aware, now
 
 __all__ = ["Syncs"]
@@ -182,14 +183,7 @@ class Syncs:
         kind = _type(source)
         if kind == "CUSTOM":
             return None
-        role = source.settings.get("roleArn")
-        if not role or role in self._context.denials.roles:
-            why = "has no role" if not role else f"cannot assume the role {role}"
-            raise SourceFailed(
-                "InvalidRequest",
-                f"The data source {why}. Check its IAM role and trust policy.",
-                "AccessDenied",
-            )
+        role = self._role(source)
         if kind not in ("S3", "S3V2"):
             return Plan((), ())  # nothing behind the other connectors is simulated
         try:
@@ -197,7 +191,26 @@ class Syncs:
         except Validation as error:
             raise SourceFailed("InvalidRequest", error.message, "InvalidConfiguration") from error
         known = self._index_of(source.parents["indexId"]).of_source(source.resource_id)
-        return plan_sync(connector, self._context.reader, known, source.resource_id, at)
+        return plan_sync(connector, self._context.reader.acting_as(role), known, source.resource_id, at)
+
+    def _role(self, source: Resource) -> Role:
+        """The data source's role, assumed.
+
+        Raises
+        ------
+        SourceFailed
+            When it has none, there is no such role, or its trust policy does not trust Amazon Q Business.
+        """
+        context, arn = self._context, source.settings.get("roleArn")
+        found = find_role(context.account_id, context.partition, context.region, arn) if arn else None
+        if found is None or arn in context.denials.roles or not found.is_assumable(source.arn):
+            why = "has no role" if not arn else f"cannot assume the role {arn}"
+            raise SourceFailed(
+                "InvalidRequest",
+                f"The data source {why}. Check its IAM role and trust policy.",
+                "AccessDenied",
+            )
+        return found
 
     def _follow(self, job: SyncJob, plan: Plan, at: datetime) -> None:
         pace, dice = self._context.pace, self._context.dice

@@ -8,6 +8,7 @@ from vmqlib.simulator.scenarios.base import Scenario, Truth
 from vmqlib.simulator.scenarios.guardrail_overblock import GuardrailOverblock
 from vmqlib.simulator.scenarios.healthy import Healthy
 from vmqlib.simulator.scenarios.no_sync import NoSync
+from vmqlib.simulator.scenarios.role_denied import RoleDenied
 from vmqlib.simulator.scenarios.sync_failed import SyncFailed
 from vmqlib.simulator.scenarios.unauthorized_content import UnauthorizedContent
 
@@ -21,5 +22,6 @@ SCENARIOS: Mapping[str, Scenario] = {
         NoSync(),
         GuardrailOverblock(),
         UnauthorizedContent(),
+        RoleDenied(),
     )
 }

@@ -86,6 +86,12 @@ def _people_and_roles(stage: Stage) -> str:
             },
             {
                 "Effect": "Allow",
+                "Action": "kms:Decrypt",
+                "Resource": f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/*",
+                "Condition": {"StringLike": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}},
+            },
+            {
+                "Effect": "Allow",
                 "Action": ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"],
                 "Resource": "*",
             },
