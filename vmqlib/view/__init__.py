@@ -6,6 +6,7 @@ a section whose evidence is missing says so in its place, and so does one that c
 
 from __future__ import annotations
 
+from vmqlib.view.affected import affected
 from vmqlib.view.alarm_plot import alarm_timeline
 from vmqlib.view.base import Panel, Plot, View, unavailable
 from vmqlib.view.comparison import Comparison
@@ -39,6 +40,7 @@ __all__ = [
     "Record",
     "View",
     "actions",
+    "affected",
     "alarm_timeline",
     "changed_versions",
     "desk",
