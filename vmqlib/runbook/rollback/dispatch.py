@@ -10,118 +10,28 @@ import heapq
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
-from vmqlib.errors import (
-    AccessDenied,
-    AwsError,
-    CredentialsExpired,
-    CredentialsMissing,
-    Throttled,
-    Unreachable,
-    VmqError,
-)
+from vmqlib.errors import AwsError, Throttled, Unreachable, VmqError
 from vmqlib.runbook.rollback.applylog import ApplyLog
 from vmqlib.runbook.rollback.items import CHANGES, Item
+from vmqlib.runbook.rollback.jobs import NUDGE, UNSENT, Applier, Job, Look, Pace
 from vmqlib.runbook.rollback.outcome import Outcome
-from vmqlib.runbook.rollback.pacing import Rate, Workers
 from vmqlib.runbook.rollback.results import Problem
+from vmqlib.runbook.rollback.verdicts import CHANGED, GENERAL, SAME, asked_to_wait, ending, failed, hopeless
 
-__all__ = ["Applier", "Dispatcher", "Pace"]
+__all__ = ["Dispatcher"]
 
 _TICK_S = 0.1
 _FLUSH_S = 0.25  # how long an outcome may wait for the disk
-_LONGEST_S = 60.0  # that S3 may ask us to wait
 _IN_A_ROW = 10  # refusals that concern more than their item, with nothing carried out in between, end the run
 _PROBLEMS = 20
 _DECIDED = frozenset({"done", "found", "changed"})
-_GENERAL = frozenset({"AccessDenied", "no-permission", "AllAccessDisabled", "AccountProblem"})
-_HOPELESS = (CredentialsExpired, CredentialsMissing)
-_HOPELESS_CODES = frozenset(
-    {
-        *("ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
-        *("RequestTimeTooSkewed", "NoSuchBucket"),
-    }
-)
-
-
-class Applier(Protocol):
-    """Who asks S3: :class:`vmqlib.runbook.rollback.objects.Objects`."""
-
-    def apply(self, item: Item, *, in_doubt: bool = False) -> Outcome:
-        """One try of one item; ``in_doubt``: it may have been carried out already."""
-        ...
-
-    def still_planned(self, items: Sequence[Item]) -> AbstractSet[str]:
-        """The keys whose current version is still the one in the plan."""
-        ...
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast to go.
-
-    Parameters
-    ----------
-    pool:
-        How many workers send.
-    rate:
-        How many items a second; ``None``: as fast as it goes.
-    handful:
-        Items that are looked at, and whose intents are written, together.
-    attempts:
-        How often an item is tried in all.
-    pause:
-        Seconds before the next try, by tries so far and what S3 asked for.
-    sleep:
-        Waits for the rate; ``None``: until the run is to end.
-    monotonic:
-        A clock that never goes back, in seconds.
-    """
-
-    pool: Workers
-    rate: Rate | None
-    handful: int
-    attempts: int
-    pause: Callable[[int, float], float]
-    sleep: Callable[[float], object] | None
-    monotonic: Callable[[], float]
-
-
-class _Job:
-    """An item on its way. ``in_doubt``: a request that nobody knows of may have been carried out; ``asked``: there was
-    such a request at some time."""
-
-    __slots__ = ("asked", "attempt", "in_doubt", "item", "number", "round")
-
-    def __init__(self, number: int, item: Item, *, in_doubt: bool) -> None:
-        self.number, self.item, self.in_doubt, self.asked = number, item, in_doubt, in_doubt
-        self.attempt = self.round = 0
-
-
-class _Look:
-    """A handful of items before their intents are written."""
-
-    __slots__ = ("attempt", "jobs", "round")
-
-    def __init__(self, jobs: list[_Job]) -> None:
-        self.jobs = jobs
-        self.attempt = self.round = 0
-
-
-_CHANGED = Outcome(
-    "changed",
-    problem="It was changed by somebody else after the plan was made, and was left alone.",
-    hint="Look at it (vmq versions), then plan again.",
-)
-_THE_SAME = "Somebody else did the same after the plan was made."
-_UNSENT = object()  # comes back for what was not sent
-_NUDGE = object()  # in the queue: a handful is to be looked at, before anything else
 
 
 class Dispatcher:
@@ -153,12 +63,12 @@ class Dispatcher:
         self._items, self._objects, self._log, self._pace, self._stop = items, objects, log, pace, stop
         self._window = 3 * pace.handful + (0 if pace.rate else pace.pool.most)
         self._queue: SimpleQueue[Any] = SimpleQueue()  # jobs, nudges, and None for the end
-        self._looks: deque[_Look] = deque()
+        self._looks: deque[Look] = deque()
         self._looking = 0
-        self._back: deque[tuple[_Job | _Look, Any]] = deque()
-        self._later: list[tuple[float, int, _Job | _Look]] = []
+        self._back: deque[tuple[Job | Look, Any]] = deque()
+        self._later: list[tuple[float, int, Job | Look]] = []
         self._order = itertools.count()
-        self._ready: list[_Job] = []
+        self._ready: list[Job] = []
         self._more = True
         self._out = 0  # items that were read and are neither decided nor given up
         self._streak = 0
@@ -214,13 +124,13 @@ class Dispatcher:
                     look = self._looks.popleft()
                     back.append((look, self._ask(look)))
                     self._wake.set()
-            if entry is _NUDGE:
+            if entry is NUDGE:
                 continue
             result = self._ask(entry)
             back.append((entry, result))
             waiting = queue.qsize()
             told = type(result) is not Outcome or result.result == "failed"  # perhaps the end of the run
-            if told and _hopeless(result):
+            if told and hopeless(result):
                 self._halt.set()
             if told or not waiting or (self._hungry and waiting < low):
                 self._hungry = False
@@ -228,20 +138,20 @@ class Dispatcher:
             # Its item waits, and so does the worker: else it would have the next ones refused, too.
             refused = refused + 1 if isinstance(result, Throttled) else 0
             if refused:
-                self._halt.wait(self._pace.pause(refused, _asked(result)))
+                self._halt.wait(self._pace.pause(refused, asked_to_wait(result)))
 
-    def _ask(self, entry: _Job | _Look) -> Any:
+    def _ask(self, entry: Job | Look) -> Any:
         pool = self._pace.pool
         try:
             if self._stop.is_set() or self._halt.is_set():
-                return _UNSENT
-            if isinstance(entry, _Look):
+                return UNSENT
+            if isinstance(entry, Look):
                 entry.round = pool.round
                 return self._objects.still_planned([job.item for job in entry.jobs])
             if self._pace.rate is not None and (
                 not self._pace.rate.take(self._pace.sleep or self._halt.wait) or self._stop.is_set()
             ):
-                return _UNSENT
+                return UNSENT
             entry.round = pool.round
             outcome = self._objects.apply(entry.item, in_doubt=entry.in_doubt)
         except Throttled as error:
@@ -279,23 +189,23 @@ class Dispatcher:
         while self._later and self._later[0][0] <= now:
             self._begin(heapq.heappop(self._later)[2])
         while self._more and self._out + self._pace.handful <= self._window:
-            fresh: list[_Job] = []
+            fresh: list[Job] = []
             try:
                 self._read(fresh)
             finally:
                 if fresh:
                     self._looking += 1
-                    self._begin(_Look(fresh))
+                    self._begin(Look(fresh))
         return None
 
-    def _begin(self, entry: _Job | _Look) -> None:
-        if isinstance(entry, _Look):
+    def _begin(self, entry: Job | Look) -> None:
+        if isinstance(entry, Look):
             self._looks.append(entry)
-            self._queue.put(_NUDGE)
+            self._queue.put(NUDGE)
         else:
             self._queue.put(entry)
 
-    def _read(self, fresh: list[_Job]) -> None:
+    def _read(self, fresh: list[Job]) -> None:
         """The next handful."""
         try:
             for number, item in self._items:
@@ -303,7 +213,7 @@ class Dispatcher:
                     if self._stop.is_set():
                         return
                     continue
-                fresh.append(_Job(number, item, in_doubt=state != "none"))
+                fresh.append(Job(number, item, in_doubt=state != "none"))
                 self._out += 1
                 if len(fresh) >= self._pace.handful:
                     return
@@ -326,7 +236,7 @@ class Dispatcher:
     def _collect(self) -> None:
         while self._back:
             entry, result = self._back.popleft()
-            if isinstance(entry, _Job):
+            if isinstance(entry, Job):
                 self._judge(entry, result)
             else:
                 self._looked(entry, result)
@@ -362,18 +272,18 @@ class Dispatcher:
                 entries.append(self._looks.popleft())
         with suppress(Empty):
             while True:
-                if (entry := self._queue.get_nowait()) is not _NUDGE:
+                if (entry := self._queue.get_nowait()) is not NUDGE:
                     entries.append(entry)
         for entry in entries:
             self._give_up(entry)
 
-    def _forget(self, jobs: list[_Job]) -> None:
+    def _forget(self, jobs: list[Job]) -> None:
         """For jobs without an intent of this run."""
         self._out -= len(jobs)
         self.given_up += len(jobs)
 
-    def _give_up(self, entry: _Job | _Look, *, perhaps_sent: bool = False) -> None:
-        if isinstance(entry, _Look):
+    def _give_up(self, entry: Job | Look, *, perhaps_sent: bool = False) -> None:
+        if isinstance(entry, Look):
             self._looking -= 1
             return self._forget(entry.jobs)
         if not (entry.in_doubt or perhaps_sent):
@@ -382,7 +292,7 @@ class Dispatcher:
 
     # -- judging
 
-    def _looked(self, look: _Look, result: Any) -> None:
+    def _looked(self, look: Look, result: Any) -> None:
         if isinstance(result, AbstractSet):
             self._looking -= 1
             for job in look.jobs:
@@ -394,22 +304,22 @@ class Dispatcher:
                 elif job.in_doubt:
                     self._ready.append(job)
                 else:
-                    self._settle(job, _CHANGED)
-        elif result is _UNSENT:
+                    self._settle(job, CHANGED)
+        elif result is UNSENT:
             self._give_up(look)
         elif not (isinstance(result, Throttled | Unreachable) and self._again(look, result)):
             self._give_up(look)
             raise result
 
-    def _judge(self, job: _Job, result: Any) -> None:
+    def _judge(self, job: Job, result: Any) -> None:
         if isinstance(result, Outcome):
-            if _hopeless(result):
-                return self._refused(job, _error(result))
+            if hopeless(result):
+                return self._refused(job, ending(result))
             if result.result == "found" and not job.asked:
                 # Our one request was refused: what looks like it is somebody else's.
-                result = replace(_CHANGED, version_id=result.version_id, etag=result.etag, problem=_THE_SAME)
+                result = replace(CHANGED, version_id=result.version_id, etag=result.etag, problem=SAME)
             return self._settle(job, result)
-        if result is _UNSENT:
+        if result is UNSENT:
             return self._give_up(job)
         if isinstance(result, Throttled | Unreachable):
             # Throttled: surely not carried out. No answer, or an error of S3's own: perhaps.
@@ -417,30 +327,30 @@ class Dispatcher:
                 job.in_doubt = job.asked = True
             if self._again(job, result):
                 return None
-            return self._give_up(job) if self._halted else self._settle(job, _failed(result), general=True)
-        if _hopeless(result):
+            return self._give_up(job) if self._halted else self._settle(job, failed(result), general=True)
+        if hopeless(result):
             return self._refused(job, result)
         if isinstance(result, AwsError):
-            return self._settle(job, _failed(result))
+            return self._settle(job, failed(result))
         self._give_up(job, perhaps_sent=True)
         raise result
 
-    def _again(self, entry: _Job | _Look, error: AwsError) -> bool:
+    def _again(self, entry: Job | Look, error: AwsError) -> bool:
         """Whether it will be tried again."""
         self.throttled += isinstance(error, Throttled)
         entry.attempt += 1
         if entry.attempt >= self._pace.attempts or self._halted:
             return False
         self.retries += 1
-        wait = self._pace.pause(entry.attempt, _asked(error))
+        wait = self._pace.pause(entry.attempt, asked_to_wait(error))
         heapq.heappush(self._later, (self._pace.monotonic() + wait, next(self._order), entry))
         return True
 
-    def _refused(self, job: _Job, error: VmqError) -> None:
+    def _refused(self, job: Job, error: VmqError) -> None:
         self._give_up(job)
         self._end(error)
 
-    def _settle(self, job: _Job, outcome: Outcome, *, general: bool = False) -> None:
+    def _settle(self, job: Job, outcome: Outcome, *, general: bool = False) -> None:
         self._out -= 1
         self.counts[outcome.result] += 1
         self._log.outcome(job.number, outcome)
@@ -450,27 +360,7 @@ class Dispatcher:
             )
         if outcome.result != "failed":
             self._streak = 0
-        elif general or outcome.code in _GENERAL:
+        elif general or outcome.code in GENERAL:
             self._streak += 1
             if self._streak >= _IN_A_ROW:
-                self._end(_error(outcome))
-
-
-def _hopeless(result: Any) -> bool:
-    """Whether no request of these credentials, or to this bucket, will be taken."""
-    return isinstance(result, _HOPELESS) or getattr(result, "code", "") in _HOPELESS_CODES
-
-
-def _asked(error: AwsError) -> float:
-    """Seconds that S3 asked to wait."""
-    return min(error.retry_after, _LONGEST_S) if isinstance(error, Throttled) else 0.0
-
-
-def _failed(error: AwsError) -> Outcome:
-    return Outcome("failed", code=error.code or type(error).__name__, problem=error.message, hint=error.hint)
-
-
-def _error(outcome: Outcome) -> AwsError:
-    """What ends a run, from the item that it was seen at."""
-    kind = AccessDenied if outcome.code in {"AccessDenied", "no-permission"} else AwsError
-    return kind(outcome.problem or f"S3 refuses: {outcome.code}.", hint=outcome.hint, code=outcome.code)
+                self._end(ending(outcome))

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from vmqlib.errors import VmqError
 from vmqlib.runbook.rollback.applylog import ApplyLog
-from vmqlib.runbook.rollback.dispatch import Applier, Dispatcher, Pace
+from vmqlib.runbook.rollback.dispatch import Dispatcher
 from vmqlib.runbook.rollback.items import Item
+from vmqlib.runbook.rollback.jobs import Applier, Pace
 from vmqlib.runbook.rollback.pacing import Rate, Workers, backoff
 from vmqlib.runbook.rollback.progress import Meter, Progress
 from vmqlib.runbook.rollback.results import Problem
