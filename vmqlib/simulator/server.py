@@ -50,7 +50,7 @@ class LocalAws:
     now:
         Pins the simulated clock there before the scenario is set up; None leaves it at the real time.
     faults:
-        Rules in force from the start (not while the scenario is set up).
+        Rules in force from the start (not while the scenario is set up), after those that the scenario brings.
     progress:
         Told what is being set up, and how much of it is done (0 to 1).
 
@@ -160,6 +160,8 @@ class LocalAws:
             with no_collections():
                 self._truth = self._scenario.build(stage)
             self._resources = stage.resources
+            for rule in stage.faults:
+                self.faults.put(rule)
         stage.qbusiness.pace = Pace(**_LIVE)
 
     def _stop(self, thread: threading.Thread) -> None:

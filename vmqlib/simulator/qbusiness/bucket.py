@@ -52,7 +52,7 @@ class S3Object:
 
 @dataclass
 class Denials:
-    """What the connector's role is refused: the simulator's switch for permission and KMS trouble.
+    """What the connector is refused: the simulator's switch for permission and KMS trouble, and for throttling.
 
     Parameters
     ----------
@@ -60,10 +60,16 @@ class Denials:
         Role ARNs that cannot be assumed.
     reads:
         Reason by (bucket, key prefix); prefix None stands for the bucket itself, listing included.
+    slowed:
+        Share (0 to 1) by bucket of the objects for which S3 answers SlowDown, whatever the connector retries.
+    dice:
+        Says which they are: a number in [0, 1) for each.
     """
 
     roles: set[str] = field(default_factory=set)
     reads: dict[tuple[str, str | None], str] = field(default_factory=dict)
+    slowed: dict[str, float] = field(default_factory=dict)
+    dice: Callable[[], float] = lambda: 1.0
 
     def of_bucket(self, bucket: str) -> str | None:
         """Why the bucket cannot be listed, or None."""
@@ -75,6 +81,10 @@ class Denials:
             if denied_bucket == bucket and prefix is not None and key.startswith(prefix):
                 return reason
         return None
+
+    def throttles(self, bucket: str) -> bool:
+        """Whether S3 asks to slow down for the next object of ``bucket``."""
+        return bucket in self.slowed and self.dice() < self.slowed[bucket]
 
 
 class BucketReader:
@@ -164,6 +174,16 @@ class BucketReader:
             )
             raise DocumentFailed(Failure("InvalidObjectState", text, "crawl", retried=True))
         return item.fetch()
+
+    def throttled(self, item: S3Object) -> Failure | None:
+        """Why ``item`` cannot be looked at just now, None when it can."""
+        if not self._denials.throttles(item.bucket):
+            return None
+        text = (
+            f"Amazon S3 throttled the connector: 503 SlowDown (Please reduce your request rate) for "
+            f"s3://{item.bucket}/{item.key}, retries included."
+        )
+        return Failure("SlowDown", text, "crawl", retried=True)
 
     def _stored(self, bucket: str) -> Any:
         from moto.s3.models import s3_backends

@@ -31,7 +31,7 @@ class Context:
         self.region = region
         self.partition = partition
         self.pace = Pace()
-        self.denials = Denials()
+        self.denials = Denials(dice=self.dice)
         self.deliveries = Deliveries()
         self.reader = BucketReader(account_id, partition, region, self.denials)
         self.logs = LogWriter(account_id, region, self.deliveries)

@@ -57,6 +57,11 @@ class Content:
         return Counter(tokens(self.text) + tokens(self.title) * 3)
 
     @cached_property
+    def length(self) -> int:
+        """How many words there are, counted as in :attr:`terms`."""
+        return self.terms.total()
+
+    @cached_property
     def size(self) -> int:
         """Bytes of indexed text."""
         return len(self.text.encode())
@@ -164,7 +169,8 @@ class DocumentIndex:
         self._documents: dict[tuple[str, str], Document] = {}
         self._by_source: dict[str, dict[str, Document]] = {}
         self._searchable: Counter[str] = Counter()
-        self._statistics: _Statistics | None = None
+        self._statistics = _Statistics()
+        self._stale: dict[tuple[str, str], None] = {}
 
     def __iter__(self) -> Iterator[Document]:
         return iter(self._documents.values())
@@ -185,7 +191,7 @@ class DocumentIndex:
         self._searchable[document.data_source_id] += document.content is not None
         self._documents[document.data_source_id, document.document_id] = document
         self._by_source.setdefault(document.data_source_id, {})[document.document_id] = document
-        self._statistics = None
+        self._stale[document.data_source_id, document.document_id] = None
 
     def remove(self, data_source_id: str, document_id: str) -> bool:
         """Removes a document; False when there was none."""
@@ -194,15 +200,15 @@ class DocumentIndex:
             return False
         self._searchable[data_source_id] -= document.content is not None
         del self._by_source[data_source_id][document_id]
-        self._statistics = None
+        self._stale[data_source_id, document_id] = None
         return True
 
     def remove_source(self, data_source_id: str) -> None:
         """Removes all documents of a data source."""
         for document_id in self._by_source.pop(data_source_id, {}):
             del self._documents[data_source_id, document_id]
+            self._stale[data_source_id, document_id] = None
         self._searchable.pop(data_source_id, None)
-        self._statistics = None
 
     def count(self, data_source_id: str | None = None) -> int:
         """How many documents are searchable."""
@@ -226,13 +232,15 @@ class DocumentIndex:
         if not words:
             return []
         statistics = self._current_statistics()
+        mean_length = statistics.mean_length
         telling = {word: statistics.idf(word) for word in words}
         whole = sum(telling.values())
         hits = []
-        for document, terms in statistics.containing_any(words):
+        for document, content in statistics.containing_any(words):
             if not accept(document):
                 continue
-            length = terms.total() / statistics.mean_length
+            terms = content.terms
+            length = content.length / mean_length
             score = sum(
                 idf * terms[word] * (_K1 + 1) / (terms[word] + _K1 * (1 - _B + _B * length))
                 for word, idf in telling.items()
@@ -243,32 +251,50 @@ class DocumentIndex:
         return sorted(hits, key=lambda hit: (-hit.score, hit.document.document_id))
 
     def _current_statistics(self) -> _Statistics:
-        if self._statistics is None:
-            self._statistics = _Statistics(self)
+        """Brought up to date with what changed since the last search: a sync changes few of many documents."""
+        for name in self._stale:
+            self._statistics.replace(name, self._documents.get(name))
+        self._stale.clear()
         return self._statistics
 
 
 class _Statistics:
     """What BM25 needs to know of the whole index, and which documents have a word."""
 
-    def __init__(self, documents: Iterable[Document]) -> None:
-        self._having: dict[str, list[tuple[Document, Counter[str]]]] = {}
-        self._count = total = 0
-        for document in documents:
-            if document.content is not None:
-                terms = document.content.terms
-                self._count += 1
-                total += terms.total()
-                for word in terms:
-                    self._having.setdefault(word, []).append((document, terms))
-        self.mean_length = max(1.0, total / max(1, self._count))
+    def __init__(self) -> None:
+        self._counted: dict[tuple[str, str], Content] = {}
+        self._having: dict[str, dict[tuple[str, str], tuple[Document, Content]]] = {}
+        self._words = 0
+
+    def replace(self, name: tuple[str, str], document: Document | None) -> None:
+        """Counts ``document`` in place of what was counted under ``name``; None: it is gone."""
+        before = self._counted.pop(name, None)
+        if before is not None:
+            self._words -= before.length
+            for word in before.terms:
+                having = self._having[word]
+                del having[name]
+                if not having:
+                    del self._having[word]
+        if document is not None and document.content is not None:
+            self._counted[name] = document.content
+            self._words += document.content.length
+            for word in document.content.terms:
+                self._having.setdefault(word, {})[name] = document, document.content
+
+    @property
+    def mean_length(self) -> float:
+        """Words in a document, on average."""
+        return max(1.0, self._words / max(1, len(self._counted)))
 
     def idf(self, word: str) -> float:
         """How telling a word is; a word that occurs nowhere tells most."""
         having = len(self._having.get(word, ()))
-        return math.log(1 + (self._count - having + 0.5) / (having + 0.5))
+        return math.log(1 + (len(self._counted) - having + 0.5) / (having + 0.5))
 
-    def containing_any(self, words: Iterable[str]) -> Iterable[tuple[Document, Counter[str]]]:
-        """The documents, with their words, that have at least one of ``words``."""
-        found = {id(entry[0]): entry for word in words for entry in self._having.get(word, ())}
+    def containing_any(self, words: Iterable[str]) -> Iterable[tuple[Document, Content]]:
+        """The documents, with their content, that have at least one of ``words``."""
+        found: dict[tuple[str, str], tuple[Document, Content]] = {}
+        for word in words:
+            found |= self._having.get(word, {})
         return found.values()

@@ -106,6 +106,21 @@ class QBusinessBackend(BaseBackend):
         """Takes a :meth:`deny_role` back."""
         self.context.denials.roles.discard(role_arn)
 
+    def slow_down(self, bucket: str, share: float) -> None:
+        """Lets S3 throttle the connectors: syncs fail for other documents each time, and leave those as they are.
+
+        Parameters
+        ----------
+        bucket:
+            The bucket.
+        share:
+            Of its documents (0 to 1); 0 takes it back.
+        """
+        if share:
+            self.context.denials.slowed[bucket] = share
+        else:
+            self.context.denials.slowed.pop(bucket, None)
+
     def put_user(self, user: str, *groups: str) -> None:
         """Says which groups a user is in, for ACLs and topic rules."""
         self.context.groups[user] = frozenset(groups)

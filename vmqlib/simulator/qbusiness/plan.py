@@ -2,13 +2,13 @@
 
 Reads the bucket, changes nothing. A document is changed when its object's or its metadata's ETag is. One that
 failed is not read again until then, but goes on counting as failed; one that could not even be read is tried
-again every time.
+again every time. Where S3 throttles the crawl, the index keeps what it has of the document.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
@@ -38,11 +38,14 @@ class Step:
         applied.
     held_back:
         A DELETE that the deletion safeguard does not let happen.
+    throttled:
+        S3 asked to slow down: the document counts as failed, and the index is left as it is.
     """
 
     action: Action
     document: Document
     held_back: bool = False
+    throttled: bool = False
 
     @property
     def failure(self) -> Failure | None:
@@ -52,7 +55,7 @@ class Step:
     @property
     def changes(self) -> bool:
         """Whether the index will be different afterwards."""
-        return self.action != "UNMODIFIED" and not self.held_back
+        return self.action != "UNMODIFIED" and not self.held_back and not self.throttled
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,12 @@ class _Crawler:
     def step(self, item: S3Object, before: Document | None) -> Step:
         beside = self.objects.get(self.connector.metadata_key(item.key))
         fingerprint = f"{item.etag}+{beside.etag}" if beside else item.etag
-        if before is not None and self._is_unchanged(before, item.key, fingerprint):
+        is_unchanged = before is not None and self._is_unchanged(before, item.key, fingerprint)
+        if failure := self.reader.throttled(item):
+            document = before or self._document(item, Metadata(), fingerprint, None, None)
+            action: Action = "ADD" if before is None else "UNMODIFIED" if is_unchanged else "MODIFY"
+            return Step(action, replace(document, failure=failure), throttled=True)
+        if before is not None and is_unchanged:
             return Step("UNMODIFIED", before)
         document = self._read(item, beside, fingerprint)
         if before is not None:
@@ -162,16 +170,26 @@ class _Crawler:
         return before.acl_from_metadata or before.acl == self.acl_of(key)
 
     def _read(self, item: S3Object, beside: S3Object | None, fingerprint: str) -> Document:
-        metadata, kind, content, failure = Metadata(), content_type(item.key), None, None
+        metadata, content, failure = Metadata(), None, None
         try:
             if beside is not None:
                 metadata = parse_metadata(beside.key, self.reader.read(beside))
-                kind = metadata.content_type or kind
             self._check_size(item)
+            kind = metadata.content_type or content_type(item.key)
             parsed = parse(item.key, self.reader.read(item), kind)
             content = Content(metadata.title or parsed.title, parsed.text)
         except DocumentFailed as error:
             failure = error.failure
+        return self._document(item, metadata, fingerprint, content, failure)
+
+    def _document(
+        self,
+        item: S3Object,
+        metadata: Metadata,
+        fingerprint: str,
+        content: Content | None,
+        failure: Failure | None,
+    ) -> Document:
         where = f"s3://{item.bucket}/{item.key}"
         return Document(
             document_id=metadata.document_id or where,
@@ -187,7 +205,7 @@ class _Crawler:
             acl=metadata.acl or self.acl_of(item.key),
             acl_from_metadata=bool(metadata.acl),
             attributes=metadata.attributes,
-            content_type=kind,
+            content_type=metadata.content_type or content_type(item.key),
         )
 
     def _check_size(self, item: S3Object) -> None:

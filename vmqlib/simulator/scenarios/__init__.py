@@ -10,6 +10,7 @@ from vmqlib.simulator.scenarios.healthy import Healthy
 from vmqlib.simulator.scenarios.no_sync import NoSync
 from vmqlib.simulator.scenarios.role_denied import RoleDenied
 from vmqlib.simulator.scenarios.sync_failed import SyncFailed
+from vmqlib.simulator.scenarios.throttled import Throttled
 from vmqlib.simulator.scenarios.unauthorized_content import UnauthorizedContent
 
 __all__ = ["SCENARIOS", "Scenario", "Truth"]
@@ -23,5 +24,6 @@ SCENARIOS: Mapping[str, Scenario] = {
         GuardrailOverblock(),
         UnauthorizedContent(),
         RoleDenied(),
+        Throttled(),
     )
 }

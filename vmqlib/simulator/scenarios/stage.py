@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.simulator.clock import SimClock
+from vmqlib.simulator.faults import Fault
 from vmqlib.simulator.identity import ACCOUNT_ID, REGION, Resources
 from vmqlib.simulator.inprocess import Clients
 from vmqlib.simulator.protocols import Answer, Environ
@@ -38,6 +39,11 @@ class Stage:
         Of everything random.
     progress:
         Told what is being done, and how much of it is done (0 to 1).
+
+    Attributes
+    ----------
+    faults:
+        What callers from outside meet once the account is set up. What the scenario itself does meets none of it.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Stage:
         self.resources = Resources()
         self.present = clock.now()
         self.now = _floor(self.present)
+        self.faults: list[Fault] = []
         self._progress = progress
 
     def random(self, purpose: str) -> random.Random:
