@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -29,11 +30,10 @@ class Clients:
     """
 
     def __init__(self, answer: Callable[[Environ], Answer]) -> None:
-        import boto3
         from botocore.config import Config
 
         self._answer = answer
-        self._session = boto3.session.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
+        self._session = _session()
         self._config = Config(  # type: ignore[call-arg]  # the stubs lack an option
             retries={"max_attempts": 1, "mode": "standard"},
             ignore_configured_endpoint_urls=True,
@@ -45,9 +45,7 @@ class Clients:
     def __call__(self, service: str) -> Any:
         """The client of ``service``."""
         if service not in self._made:
-            client: Any = self._session.client(  # type: ignore[call-overload]
-                service, endpoint_url=_NOWHERE, config=self._config
-            )
+            client: Any = self._session.client(service, endpoint_url=_NOWHERE, config=self._config)
             client.meta.events.register_first("before-send.*.*", self._send)
             self._made[service] = client
         return self._made[service]
@@ -60,6 +58,14 @@ class Clients:
         return AWSResponse(
             request.url, answer.status, HTTPHeaders.from_pairs(answer.headers), _Raw(answer.body)
         )
+
+
+@cache
+def _session() -> Any:
+    """One for all simulators of this process: it keeps the service models that it has read."""
+    import boto3
+
+    return boto3.session.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
 
 
 class _Raw(io.BytesIO):
