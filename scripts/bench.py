@@ -3,7 +3,7 @@
 
     python scripts/bench.py                     prints the tables
     python scripts/bench.py --write             and puts them into docs/benchmarks.md
-    python scripts/bench.py --only journal      one of: open, logs, journal, listing, planning
+    python scripts/bench.py --only journal      one of: open, logs, journal, listing, planning, apply
 
 Absolute figures belong to the machine they were made on; the ratios are what can be compared.
 """
@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import bench_apply
 import bench_journal
 import bench_listing
 import bench_logs
@@ -41,6 +42,9 @@ BENCHES: dict[str, Callable[[bool], str]] = {
     ),
     "planning": lambda quick: bench_planning.markdown(
         bench_planning.run(*((20_000, 10_000) if quick else ()))
+    ),
+    "apply": lambda quick: bench_apply.markdown(
+        bench_apply.run(*((40, 4, {"seaweedfs": 1}) if quick else ()))
     ),
 }
 

@@ -221,7 +221,8 @@ def run(
         "ministack": (bool(bench_peers.ministack_command()), bench_peers.ministack),
         "seaweedfs": (bool(bench_peers.weed_command()), bench_peers.seaweedfs),
     }
-    result: dict[str, Any] = {"objects": objects, "workers": workers, "servers": {}}
+    absent = [server for server in rounds if not starts[server][0]]
+    result: dict[str, Any] = {"objects": objects, "workers": workers, "servers": {}, "absent": absent}
     for server, (there, start) in starts.items():
         if there and server in rounds:
             with tempfile.TemporaryDirectory() as folder, start(Path(folder) / "server") as served:
@@ -291,7 +292,8 @@ def markdown(result: dict[str, Any]) -> str:
                 f"| {one['memory_mb']:.0f} | {one['wrong']:,} |"
             )
         lines.append("")
-    return "\n".join(lines) or "Not measured: neither MiniStack nor SeaweedFS is here."
+    lines += [f"Not measured on {SERVERS[server]}: it is absent." for server in result["absent"]]
+    return "\n".join(lines)
 
 
 def main() -> None:

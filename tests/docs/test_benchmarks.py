@@ -11,7 +11,7 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["open", "logs", "journal", "listing", "planning"])
+@pytest.mark.parametrize("name", ["open", "logs", "journal", "listing", "planning", "apply"])
 def test_a_benchmark_runs(name: str, project: Path) -> None:
     if name == "logs":
         pytest.importorskip("awslogs", reason="the peer comes with `make bench`")
