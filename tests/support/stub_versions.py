@@ -126,6 +126,9 @@ class VersionServer:
                 if not answer:
                     return
                 one.sendall(answer)
+                head, _, body = answer.partition(b"\r\n\r\n")
+                if len(body) < int(head.rpartition(b"Content-Length: ")[2]):
+                    return
         except OSError:
             return
         finally:

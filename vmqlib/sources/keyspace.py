@@ -10,10 +10,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
-from os.path import commonprefix
 from string import ascii_lowercase, ascii_uppercase, digits
 
-__all__ = ["LAST", "Keyspace", "in_bytes"]
+__all__ = ["LAST", "Keyspace", "in_bytes", "shared"]
 
 LAST = "\U0010ffff"
 """Sorts behind every character that a key can go on with."""
@@ -51,8 +50,8 @@ class Keyspace:
     def learn(self, keys: Sequence[str]) -> None:
         """Takes note of keys that follow each other in the listing: of some of them, where they differ."""
         first, last = keys[0], keys[-1]
-        alike = _shared(first, last)
-        self.common = _shared(self.common, alike) if self._any else alike
+        alike = shared(first, last)
+        self.common = shared(self.common, alike) if self._any else alike
         self._any = True
         self._note(first, 0, len(alike))
         for key in {*keys[:: max(1, len(keys) // _SAMPLE)], last}:
@@ -76,7 +75,7 @@ class Keyspace:
         """
         if end is None:
             return float("inf")
-        start = len(_shared(first, end))
+        start = len(shared(first, end))
         here, there, beyond = (self._number(key, start) for key in (first, last, end))
         return (beyond - there) / (there - here) if there > here else float("inf")
 
@@ -104,7 +103,7 @@ class Keyspace:
         return low[:place] + _character(code)
 
     def _inside(self, low: str, end: str, share: float) -> str:
-        start = len(_shared(low, end))
+        start = len(shared(low, end))
         number = self._number(low, start)
         width = self._number(end, start) - number
         rest, unit, made = number + share * width, 1.0, low[:start]
@@ -150,6 +149,13 @@ def _character(code: int) -> str:
     return chr(0xE000 if 0xD800 <= code < 0xE000 else min(code, ord(LAST)))
 
 
-def _shared(one: str, other: str) -> str:
+def shared(one: str, other: str) -> str:
     """What both begin with."""
-    return str(commonprefix([one, other]))  # noqa: RUF071 - keys are no paths: character by character
+    least, most = 0, min(len(one), len(other))
+    while least < most:
+        middle = (least + most + 1) // 2
+        if one[:middle] == other[:middle]:
+            least = middle
+        else:
+            most = middle - 1
+    return one[:least]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 import time
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -19,7 +18,7 @@ from vmqlib.errors import AwsError
 from vmqlib.sources.keyspace import Keyspace, in_bytes
 from vmqlib.sources.versionpages import CALL, ObjectVersion, Page
 
-__all__ = ["Pages", "Ring", "in_order", "sharded"]
+__all__ = ["OtherOrder", "Pages", "Ring", "in_order", "sharded"]
 
 _AHEAD = 4  # pages for each thread: what is read before it is asked for
 _WORTH = 2.0  # pages that a range must seem to have left to be cut
@@ -56,6 +55,11 @@ def in_order(page: Page) -> bool:
     return keys == sorted(keys)  # by code points: the order of the bytes, for all that is UTF-8
 
 
+class OtherOrder(AwsError):
+    """What was read at several places does not fit together: the server has another order than S3, or somebody writes
+    just where two ranges meet. What was handed out before is right."""
+
+
 class _Range:
     """The keys behind a marker, up to ``end`` (included; ``None``: all), and what was read of them."""
 
@@ -66,6 +70,8 @@ class _Range:
         self.reading = False
         self.done = False
         self.whole = False  # cannot be cut further
+        self.beyond: ObjectVersion | None = None  # what was seen behind its end
+        self.last_of_all = False  # the listing ended here
         self.error: BaseException | None = None
         self.first = self.last = ""  # keys of the last page
         self.guess = 0.0  # pages, before the first of them
@@ -131,6 +137,9 @@ class _Work:
         self._arrived = threading.Condition(lock)  # something to hand out
         self._room = threading.Condition(lock)  # something to read
         self._read_ahead = 0  # pages
+        self._owed: ObjectVersion | None = None  # what the next range has to begin with
+        self._over = False  # nothing may come any more
+        self._useful = self._wasted = 0  # answers
         first = _Range(marker, None)
         first.first, first.last = seen
         self._ranges = [first]
@@ -151,18 +160,36 @@ class _Work:
             while self._ranges:
                 front = self._ranges[0]
                 if front.pages:
+                    page = front.pages.popleft()
+                    self._fits(page[0])
+                    self._owed = None
                     self._read_ahead -= 1
                     self._room.notify()
-                    return front.pages.popleft()
+                    return page
                 if front.error is not None:
                     raise front.error
                 if front.done:
+                    if front.beyond is not None:
+                        self._fits(front.beyond)
+                        self._owed = front.beyond
+                    self._over = self._over or front.last_of_all
                     del self._ranges[0]
                     self._room.notify()
                 else:
                     self._arrived.wait()
             self._room.notify_all()
+            if self._owed is not None:
+                self._fits(None)
             return None
+
+    def _fits(self, entry: ObjectVersion | None) -> None:
+        """Whether a range begins with what the one before saw behind its end: then nothing is lost between them."""
+        if self._over or (self._owed is not None and (entry is None or entry[:2] != self._owed[:2])):
+            raise OtherOrder(
+                f"The listing does not fit together at {(entry or self._owed or ('its end',))[0]!r}.",
+                hint="List with shards=1: one page after the other.",
+                operation=CALL,
+            )
 
     def run(self) -> None:
         """What each thread does."""
@@ -212,7 +239,9 @@ class _Work:
             if left > most and not one.whole:
                 best, most = number, left
             before += left + len(one.pages)
-        return self._cut(best, most, window) if best >= 0 and self._read_ahead < window else None
+        if best < 0 or self._read_ahead >= window or self._wasted > self._useful / 2 + self._threads:
+            return None
+        return self._cut(best, most, window)
 
     def _left(self, one: _Range) -> float:
         """How many pages a range seems to have."""
@@ -242,20 +271,19 @@ class _Work:
         """Puts away what was read."""
         expected = self._left(mine) if mine.last else _WORTH
         entries, following = page.entries, (page.next_key or "", page.next_version)
-        mine.done = page.next_key is None
+        mine.done = mine.last_of_all = page.next_key is None
         if mine.end is not None:
-            end = in_bytes(mine.end)
-            inside = bisect_right(entries, end, key=lambda entry: in_bytes(entry.key))
-            mine.done = mine.done or inside < len(entries) or in_bytes(following[0]) > end
-            entries = entries[:inside]
+            inside = next((n for n, entry in enumerate(entries) if entry.key > mine.end), len(entries))
+            if inside < len(entries):
+                mine.beyond = entries[inside]
+                mine.done, mine.last_of_all = True, False
+                entries = entries[:inside]
             self._correct(mine, expected, nothing=mine.done and not entries)
-        if not in_order(page):
-            mine.error, mine.done = _unsorted(), True
-        elif not mine.done and (
-            following == marker or in_bytes(following[0]) < in_bytes(marker[0]) or mine.ring.closed(following)
-        ):
+        if not mine.done and (following == marker or mine.ring.closed(following)):
             mine.error, mine.done = self._stuck(following[0]), True
         mine.marker = following
+        self._useful += bool(entries)
+        self._wasted += not entries
         if entries:
             mine.pages.append(entries)
             self._read_ahead += 1
@@ -270,11 +298,3 @@ class _Work:
             before.stretch *= _STEP
         elif not mine.done and expected < 1:
             mine.stretch = max(1.0, mine.stretch / _STEP)
-
-
-def _unsorted() -> AwsError:
-    return AwsError(
-        "The server lists keys in another order than S3, where several ranges of keys are read at the same time.",
-        hint="List with shards=1: one page after the other.",
-        operation=CALL,
-    )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vmqlib.errors import AwsError, Unreachable
 from vmqlib.sources.keyspace import LAST, Keyspace, in_bytes
-from vmqlib.sources.sharding import Ring, in_order, sharded
+from vmqlib.sources.sharding import OtherOrder, Ring, in_order, sharded
 from vmqlib.sources.versionpages import CALL, ObjectVersion, Page, PageReader
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ObjectVersion", "list_versions"]
 
 _THREADS = 16
+_MISFITS = 3
 _FEW = 50  # entries asked for when only one key is wanted
 
 
@@ -159,11 +160,15 @@ class Listing:
                 attempt += 1
 
     def pages(self, threads: int = 1, *, alone: int = 1) -> Iterator[list[ObjectVersion]]:
-        """Page by page; behind the first ``alone`` of them, that many threads read at several places."""
+        """Page by page; behind the first ``alone`` of them, that many threads read at several places.
+
+        Where these do not fit together it goes on behind what was handed out, one page after the other at first, and
+        after the third time to the end.
+        """
         asked = ("", "")
         ring = Ring()
         known = Keyspace(self.prefix)
-        count = 0
+        count = misfits = 0
         while True:
             page = self.page(*asked)
             yield page.entries
@@ -179,8 +184,14 @@ class Listing:
                 threads = threads if in_order(page) else 1
                 if threads > 1 and count >= alone:
                     seen = page.entries[0].key, page.entries[-1].key
-                    yield from sharded(self.page, asked, known, seen, threads, self.stuck)
-                    return
+                    try:
+                        for some in sharded(self.page, asked, known, seen, threads, self.stuck):
+                            yield some
+                            asked = some[-1].key, some[-1].version_id
+                        return
+                    except OtherOrder:
+                        count, misfits, ring = 0, misfits + 1, Ring()
+                        threads = threads if misfits < _MISFITS else 1
 
     def stuck(self, key: str) -> AwsError:
         """The listing goes in a circle."""
