@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from support.git_repos import Repo
 
 from vmqlib.aws import Aws
 from vmqlib.settings import Settings
@@ -50,8 +51,11 @@ def look(aws: Aws, weeks: Window) -> Look:
 
 
 @pytest.mark.parametrize("name", list(REGISTRY))
-def test_a_source_has_rows_json_can_hold(aws: Aws, weeks: Window, name: str) -> None:
-    reading = REGISTRY[name].read(aws, aws.settings, weeks, data_source_id=aws.settings.ds_id)
+def test_a_source_has_rows_json_can_hold(aws: Aws, weeks: Window, name: str, tmp_path: Path) -> None:
+    repo = Repo(tmp_path / "ops")
+    repo.commit("A word for MIRAGE", {"docs/phases-mirage.md": "MIRAGE"}, weeks.until)
+    settings = Settings.load(ops_repo=repo.folder, read_conversations=True)
+    reading = REGISTRY[name].read(aws, settings, weeks, data_source_id=settings.ds_id)
     rows = list(reading.rows)
     assert rows
     json.dumps(rows)

@@ -9,6 +9,8 @@ from vmqlib.sources import (
     acl,
     alarms,
     chatcontrols,
+    commits,
+    conversations,
     documents,
     logs,
     metrics,
@@ -36,10 +38,12 @@ REGISTRY: Mapping[str, Source] = MappingProxyType(
             versions.SOURCE,
             promotions.SOURCE,
             trail.SOURCE,
+            commits.SOURCE,
             chatcontrols.SOURCE,
             acl.SOURCE,
             logs.CONNECTOR_LOG,
             logs.DOCUMENT_REPORT,
+            conversations.SOURCE,
         )
     }
 )

@@ -34,6 +34,7 @@ __all__ = [
     "frame",
     "gather",
     "moment",
+    "shortened",
 ]
 
 Row = Mapping[str, Any]
@@ -224,6 +225,15 @@ def count(value: str | float | None) -> int | None:
     if value is None or value == "":
         return None
     return int(float(value)) if isinstance(value, str) and not value.lstrip("-").isdigit() else int(value)
+
+
+def shortened(text: str, most: int) -> str:
+    """``text``, or where it has more than ``most`` characters its beginning, cut between words: half of a secret is one
+    that nobody recognises, and so nobody masks."""
+    if len(text) <= most:
+        return text
+    words = text[: most + 1].rsplit(maxsplit=1)
+    return f"{words[0].rstrip()} …" if len(words) > 1 else "…"
 
 
 def data_source_ids(settings: Settings, data_source_id: str = "") -> list[str]:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vmqlib.sources.base import Row, moment
+from vmqlib.sources.base import Row, moment, shortened
 
 __all__ = ["MOST_PARAMETERS", "capped", "row_of"]
 
@@ -120,5 +120,4 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    text = value if isinstance(value, str) else _json(value)
-    return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}…"
+    return shortened(value if isinstance(value, str) else _json(value), _MOST_TEXT)
