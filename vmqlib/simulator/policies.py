@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-__all__ = ["Request", "Statement", "Verdict", "decide", "principals", "statements"]
+__all__ = [
+    "Request",
+    "Statement",
+    "Verdict",
+    "condition_keys",
+    "decide",
+    "in_force",
+    "principals",
+    "statements",
+]
 
 Verdict = Literal["allowed", "explicitDeny", "implicitDeny"]
 _VARIABLE = re.compile(r"\$\{([^}]+)\}")
@@ -61,12 +70,14 @@ class Statement:
 
     def applies(self, request: Request) -> bool:
         """Whether action, resource and conditions fit (the principal is not looked at)."""
-        return (
-            _fits(self.body, "Action", lambda one: _like(one.lower(), request.action.lower()))
-            and _fits(
-                self.body, "Resource", lambda one: _like(_filled(one, request.context), request.resource)
-            )
-            and all(self._holds(*one, request.context) for one in _conditions(self.body))
+        return self.names(request) and all(
+            self._holds(*one, request.context) for one in _conditions(self.body)
+        )
+
+    def names(self, request: Request) -> bool:
+        """Whether action and resource fit, conditions left out."""
+        return _fits(self.body, "Action", lambda one: _like(one.lower(), request.action.lower())) and _fits(
+            self.body, "Resource", lambda one: _like(_filled(one, request.context), request.resource)
         )
 
     def _holds(self, operator: str, key: str, wanted: list[str], context: Mapping[str, str]) -> bool:
@@ -105,6 +116,13 @@ def statements(source: str, document: object) -> Iterator[Statement]:
             yield Statement(source, body)
 
 
+def in_force(policy: Any) -> Iterator[Statement]:
+    """The statements of the version that is in force of a managed policy, as moto keeps one; None has none."""
+    for version in policy.versions if policy is not None else ():
+        if version.is_default:
+            yield from statements(policy.name, version.document)
+
+
 def decide(given: Iterable[Statement], request: Request) -> tuple[Verdict, tuple[Statement, ...]]:
     """What the statements come to, and those that decided it.
 
@@ -119,6 +137,11 @@ def decide(given: Iterable[Statement], request: Request) -> tuple[Verdict, tuple
     if denying := tuple(statement for statement in fitting if statement.denies):
         return "explicitDeny", denying
     return ("allowed", tuple(fitting)) if fitting else ("implicitDeny", ())
+
+
+def condition_keys(statement: Statement) -> tuple[str, ...]:
+    """The keys that the statement's conditions ask for."""
+    return tuple(key for _, key, _ in _conditions(statement.body))
 
 
 def principals(statement: Statement, kind: str) -> tuple[str, ...]:

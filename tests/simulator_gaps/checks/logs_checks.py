@@ -203,3 +203,28 @@ def _(peer: Peer) -> None:
     assert any(one["deliverySourceName"] == name for one in deliveries)
     wrong = peer.error(peer.logs.put_delivery_source, name="x", resourceArn=arn, logType="NONSENSE")
     same(wrong, (400, "ValidationException"))
+
+
+@check("logs-delivery-pages")
+def _(peer: Peer) -> None:
+    name = group(peer)
+    arn = f"arn:aws:logs:eu-west-1:123456789012:log-group:{name}"
+    destination = peer.logs.put_delivery_destination(
+        name="first", deliveryDestinationConfiguration={"destinationResourceArn": arn}
+    )["deliveryDestination"]["arn"]
+    for number in range(3):
+        distribution = f"arn:aws:cloudfront::123456789012:distribution/E1Q5O5KVM5JMY{number}"
+        peer.logs.put_delivery_source(name=f"s{number}", resourceArn=distribution, logType="ACCESS_LOGS")
+        peer.logs.create_delivery(deliverySourceName=f"s{number}", deliveryDestinationArn=destination)
+    asked = peer.logs.get_paginator("describe_deliveries")
+    pages = [page["deliveries"] for page in asked.paginate(PaginationConfig={"PageSize": 2})]
+    same({len(page) for page in pages[:-1]}, {2})  # other checks have left some, too
+    named = [one["deliverySourceName"] for page in pages for one in page]
+    same(sorted(name for name in named if name in ("s0", "s1", "s2")), ["s0", "s1", "s2"])
+    first = peer.logs.describe_delivery_sources(limit=1)
+    rest = peer.logs.describe_delivery_sources(nextToken=first["nextToken"])["deliverySources"]
+    names = [one["name"] for one in first["deliverySources"] + rest]
+    same((len(first["deliverySources"]), names), (1, sorted(names)))
+    same({"s0", "s1", "s2"} <= set(names), True)
+    answer = peer.error(peer.logs.describe_delivery_destinations, limit=51)
+    same(answer, (400, "ValidationException"))

@@ -483,3 +483,37 @@ def _(peer: Peer) -> None:
             found = peer.denied(theirs.copy_object, Bucket=bucket, Key="k", CopySource=source, IfMatch=etag)
         same(found, missing)
         allowed.append(f"s3:{missing}")
+
+
+@check("s3-lifecycle-rules")
+def _(peer: Peer) -> None:
+    bucket = peer.bucket()
+    noncurrent = {"NoncurrentDays": 7, "NewerNoncurrentVersions": 3}
+    rules = [
+        {
+            "ID": "old",
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "NoncurrentVersionExpiration": noncurrent,
+        },
+        {
+            "ID": "large",
+            "Status": "Disabled",
+            "Filter": {
+                "And": {"Prefix": "x/", "Tags": [{"Key": "k", "Value": "v"}], "ObjectSizeGreaterThan": 5}
+            },
+            "Expiration": {"ExpiredObjectDeleteMarker": True},
+        },
+        {
+            "ID": "archive",
+            "Status": "Enabled",
+            "Filter": {"Prefix": "y/"},
+            "Transitions": [{"Days": 30, "StorageClass": "GLACIER"}],
+            "NoncurrentVersionTransitions": [{"NoncurrentDays": 30, "StorageClass": "GLACIER"}],
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+        },
+        {"ID": "whole", "Status": "Enabled", "Filter": {}, "Expiration": {"Days": 400}},
+        {"ID": "former", "Status": "Enabled", "Prefix": "z/", "Expiration": {"Days": 4}},
+    ]
+    peer.s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+    same(peer.s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"], rules)

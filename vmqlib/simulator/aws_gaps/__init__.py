@@ -6,12 +6,19 @@ name that fails on plain moto (``tests/simulator_gaps``): when moto mends one, t
 
 from __future__ import annotations
 
-from vmqlib.simulator.aws_gaps import cloudtrail, cloudwatch, logs, s3
+from vmqlib.simulator.aws_gaps import cloudtrail, cloudwatch, iam, logs, s3, sns
 from vmqlib.simulator.aws_gaps.gap import Gap, close, now
 
 __all__ = ["GAPS", "Gap", "install", "now"]
 
-GAPS: tuple[Gap, ...] = (*s3.GAPS, *cloudwatch.GAPS, *logs.GAPS, *cloudtrail.GAPS)
+GAPS: tuple[Gap, ...] = (
+    *s3.GAPS,
+    *cloudwatch.GAPS,
+    *logs.GAPS,
+    *cloudtrail.GAPS,
+    *iam.GAPS,
+    *sns.GAPS,
+)
 
 
 def install() -> None:

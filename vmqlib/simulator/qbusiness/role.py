@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from vmqlib.simulator.policies import Request, Statement, Verdict, decide, principals, statements
+from vmqlib.simulator.policies import Request, Statement, Verdict, decide, in_force, principals, statements
 
 __all__ = ["SERVICE", "Role", "find_role"]
 
@@ -110,7 +110,7 @@ def find_role(account_id: str, partition: str, region: str, arn: str) -> Role | 
         arn=arn,
         trust=tuple(statements("trust", stored.assume_role_policy_document)),
         policies=tuple(_policies_of(stored)),
-        boundary=tuple(_managed(backend, boundary)) if boundary else None,
+        boundary=tuple(in_force(backend.managed_policies.get(boundary))) if boundary else None,
         context={
             "aws:PrincipalAccount": account_id,
             "aws:PrincipalArn": arn,
@@ -129,10 +129,4 @@ def _policies_of(stored: Any) -> Iterator[Statement]:
     for name, document in stored.policies.items():
         yield from statements(name, document)
     for policy in stored.managed_policies.values():
-        yield from statements(policy.name, policy.document)
-
-
-def _managed(backend: Any, arn: str) -> Iterator[Statement]:
-    policy = backend.managed_policies.get(arn)
-    if policy is not None:
-        yield from statements(policy.name, policy.document)
+        yield from in_force(policy)

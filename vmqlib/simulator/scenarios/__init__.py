@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vmqlib.simulator.scenarios.base import Scenario, Truth
+from vmqlib.simulator.scenarios.blind_alarm import BlindAlarm
 from vmqlib.simulator.scenarios.guardrail_overblock import GuardrailOverblock
 from vmqlib.simulator.scenarios.healthy import Healthy
 from vmqlib.simulator.scenarios.no_sync import NoSync
@@ -25,5 +26,6 @@ SCENARIOS: Mapping[str, Scenario] = {
         UnauthorizedContent(),
         RoleDenied(),
         Throttled(),
+        BlindAlarm(),
     )
 }

@@ -213,12 +213,20 @@ def _deliveries(stage: Stage) -> None:
 
 
 def _escalations(stage: Stage) -> None:
+    from vmqlib.simulator.aws_gaps.sns import token_of
+
     sns, sqs = stage.client("sns"), stage.client("sqs")
     sns.create_topic(Name=ESCALATIONS)
     sqs.create_queue(QueueName=ESCALATIONS, Attributes={"MessageRetentionPeriod": str(_RETENTION)})
     queue = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{ESCALATIONS}"
     sns.subscribe(TopicArn=_TOPIC_ARN, Protocol="sqs", Endpoint=queue)
-    sns.subscribe(TopicArn=_TOPIC_ARN, Protocol="email", Endpoint="knowledge-ops@vaultmesh.io")
+    mail = sns.subscribe(
+        TopicArn=_TOPIC_ARN,
+        Protocol="email",
+        Endpoint="knowledge-ops@vaultmesh.io",
+        ReturnSubscriptionArn=True,
+    )["SubscriptionArn"]
+    sns.confirm_subscription(TopicArn=_TOPIC_ARN, Token=token_of(mail))
 
 
 def block_phrase(stage: Stage, phrase: str, who: str) -> None:

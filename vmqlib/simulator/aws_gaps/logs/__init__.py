@@ -65,4 +65,11 @@ GAPS: tuple[Gap, ...] = (
         "It is one, of EVENT_LOGS and SYNC_JOB_LOGS.",
         deliveries.install,
     ),
+    Gap(
+        "logs-delivery-pages",
+        "logs",
+        "Lists deliveries, their sources and their destinations whole, whatever limit is given.",
+        "Pages of at most 50.",
+        deliveries.install,
+    ),
 )

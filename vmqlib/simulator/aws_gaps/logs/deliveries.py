@@ -1,20 +1,23 @@
-"""Vended log deliveries of Amazon Q Business, which moto does not know as a source.
+"""Vended log deliveries of Amazon Q Business, which moto does not know as a source, and their lists in pages.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from moto.logs.exceptions import ConflictException, ValidationException
-from moto.logs.models import DeliverySource, LogsBackend
+from moto.logs.models import Delivery, DeliverySource, LogsBackend
+from moto.logs.responses import LogsResponse
 
 from vmqlib.simulator.aws_gaps.gap import replace
 
 __all__ = ["install"]
 
+_MOST = 50
 _LOG_TYPES = ("EVENT_LOGS", "SYNC_JOB_LOGS")
 
 
@@ -42,6 +45,54 @@ def _put_delivery_source(original: Callable[..., DeliverySource]) -> Callable[..
     return put_delivery_source
 
 
+def _create_delivery(original: Callable[..., Delivery]) -> Callable[..., Delivery]:
+    """moto gives every delivery the fields of CloudFront's logs, unless some are named."""
+
+    def create_delivery(self: LogsBackend, *args: Any, **given: Any) -> Delivery:
+        delivery = original(self, *args, **given)
+        source = self.delivery_sources[delivery.delivery_source_name]
+        if source.log_type in _LOG_TYPES and not given.get("record_fields"):
+            delivery.record_fields = []
+        return delivery
+
+    return create_delivery
+
+
+def _page(self: LogsResponse, rows: Sequence[Any], member: str) -> str:
+    """One page: ``limit`` rows at most, in the order of their names, and the last one's as the token."""
+    ordered = sorted(rows, key=lambda row: str(row.arn))
+    limit, token = int(self._get_param("limit") or _MOST), str(self._get_param("nextToken") or "")
+    if not 1 <= limit <= _MOST:
+        raise ValidationException(f"The limit must be from 1 to {_MOST}.")
+    left = [row for row in ordered if row.arn > token]
+    answer: dict[str, Any] = {member: [row.to_dict() for row in left[:limit]]}
+    if len(left) > limit:
+        answer["nextToken"] = left[limit - 1].arn
+    return json.dumps(answer)
+
+
+def describe_deliveries(self: LogsResponse) -> str:
+    return _page(self, self.logs_backend.describe_deliveries(), "deliveries")
+
+
+def describe_delivery_sources(self: LogsResponse) -> str:
+    return _page(self, self.logs_backend.describe_delivery_sources(), "deliverySources")
+
+
+def describe_delivery_destinations(self: LogsResponse) -> str:
+    return _page(self, self.logs_backend.describe_delivery_destinations(), "deliveryDestinations")
+
+
 def install() -> None:
     """Sets deliveries on moto's CloudWatch Logs."""
-    replace(LogsBackend, put_delivery_source=_put_delivery_source(LogsBackend.put_delivery_source))
+    replace(
+        LogsBackend,
+        put_delivery_source=_put_delivery_source(LogsBackend.put_delivery_source),
+        create_delivery=_create_delivery(LogsBackend.create_delivery),
+    )
+    replace(
+        LogsResponse,
+        describe_deliveries=describe_deliveries,
+        describe_delivery_sources=describe_delivery_sources,
+        describe_delivery_destinations=describe_delivery_destinations,
+    )

@@ -8,6 +8,7 @@ from vmqlib.simulator.aws_gaps.s3 import (
     conditions,
     customer_keys,
     keeping,
+    lifecycle,
     listing,
     permissions,
     writing,
@@ -190,5 +191,12 @@ GAPS: tuple[Gap, ...] = (
         "With IAM enforced, a copy needs s3:PutObject alone, HEAD of a version s3:GetObject.",
         "Each also needs what it reads, its tags, its KMS key; the error names what is missing.",
         permissions.install,
+    ),
+    Gap(
+        "s3-lifecycle-rules",
+        "s3",
+        "Loses how many noncurrent versions a lifecycle rule keeps, and the sizes that its filter names.",
+        "Answers the rules as they were put.",
+        lifecycle.install,
     ),
 )
