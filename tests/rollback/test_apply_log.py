@@ -200,7 +200,45 @@ def test_a_full_disk_stops_it_and_nothing_leaves_without_an_intent(path: Path) -
     assert set(objects.applied.values()) == {1}
 
 
-@pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="no /dev/full")
+_LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from support.apply_fake import FakeObjects, items_of
+from vmqlib.runbook.rollback.applylog import ApplyLog, Head
+from vmqlib.runbook.rollback.engine import run
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+items = items_of(500)
+objects = FakeObjects(items, takes=0.0005)
+with ApplyLog(Path(sys.argv[1]), Head("p")) as log:
+    tally = run(items, objects, log)
+print(tally.done, tally.left, len(objects.applied), type(tally.error).__name__)
+"""
+
+
+@pytest.mark.parametrize("room", [20_000, 33_333])
+def test_a_write_that_only_half_fits_is_taken_back(path: Path, project: Path, room: int) -> None:
+    """The operating system writes what fits of a group, then refuses: none of it counts, nothing was sent for it."""
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, str(path), str(room)],
+        env={**os.environ, "PYTHONPATH": str(project / "tests")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    finished, left, applied, error = done.stdout.split()
+    assert error == "StorageError"
+    assert int(finished) == int(applied) > 0
+    assert int(left) > 0
+    assert path.stat().st_size <= room
+    read = applylog.read(path)
+    assert read.torn == 0
+    # Outcomes that found no room any more are in doubt: a resume looks.
+    assert read.counts["done"] <= int(finished) <= read.counts["done"] + read.counts.get("in-doubt", 0)
+
+
 def test_a_disk_without_room_for_the_first_line(tmp_path: Path) -> None:
     path = tmp_path / "apply-x.jsonl"
     with pytest.raises(StorageError):
@@ -215,6 +253,7 @@ def _full(descriptor: int) -> None:
 
 
 def test_outcomes_that_the_disk_refuses_at_the_end_are_told(path: Path) -> None:
+    full = False
     log = ApplyLog(path, HEAD, sync=lambda descriptor: None)
     log.intend([(0, items_of(1)[0])])
     log.outcome(0, Outcome("done"))
