@@ -253,11 +253,11 @@ def _full(descriptor: int) -> None:
 
 
 def test_outcomes_that_the_disk_refuses_at_the_end_are_told(path: Path) -> None:
-    full = False
-    log = ApplyLog(path, HEAD, sync=lambda descriptor: None)
+    full: list[bool] = []
+    log = ApplyLog(path, HEAD, sync=lambda descriptor: _full(descriptor) if full else None)
     log.intend([(0, items_of(1)[0])])
     log.outcome(0, Outcome("done"))
-    log._sync = _full
+    full.append(True)
     with pytest.raises(StorageError):
         log.close()
     applylog.unlocked(path.parent)
