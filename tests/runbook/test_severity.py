@@ -12,11 +12,12 @@ from support.looks import NOW, chat, failed_look, look
 from support.records import FakeAws, MovingClock
 
 from vmqlib.record.incident import Incident
-from vmqlib.runbook.affected import affected
-from vmqlib.runbook.questions import Asked, Questions, questions
-from vmqlib.runbook.severity import WebExperience, advise, note_given, raise_if_hit
+from vmqlib.runbook.affected import affected, affected_by
+from vmqlib.runbook.questions import Asked, Questions, points_of_rows, questions
+from vmqlib.runbook.severity import WebExperience, advice_from_evidence, advise, note_given, raise_if_hit
 from vmqlib.runbook.triage import set_severity
 from vmqlib.settings import Settings, SeverityRule
+from vmqlib.times import iso
 
 BAD = NOW - timedelta(hours=2)
 WEEKS = timedelta(weeks=3)
@@ -64,7 +65,9 @@ def test_the_web_experience_counts_only_where_the_rule_says_so() -> None:
 
 
 def test_incomplete_metrics_say_nothing_of_shares() -> None:
-    asked = replace(span(20, no_answer=20), problem="The metrics are incomplete: PartialData.")
+    asked = replace(
+        span(20, no_answer=20), problem="The metrics are incomplete: PartialData.", complete=False
+    )
     advice = advise(asked, ACTIVE, RULE)
     assert (advice.customers, advice.severity) == ("unknown", "SEV2")
     assert "PartialData" in advice.reason
@@ -135,6 +138,20 @@ def test_without_a_sign_it_is_the_last_day() -> None:
     assert (asked.after.since, asked.after.asked, asked.from_sign) == (NOW - timedelta(days=1), 24, False)
 
 
+@pytest.mark.parametrize("period", [300, 900, 3600, 21_600, 86_400])
+def test_rows_and_frames_count_alike(period) -> None:
+    start = NOW.replace(hour=0) - timedelta(days=9)
+    rows = chat(
+        start, NOW.replace(hour=0) + timedelta(days=1), asked=3, no_answer=1, blocked=2, period=period
+    )
+    rows = [row for row in rows if row["at"] < NOW]
+    texts = [row | {"at": iso(row["at"])} for row in rows]
+    given_ = {"since": BAD, "now": NOW, "baseline": WEEKS}
+    counted = questions(look("metrics", rows), **given_)
+    assert counted == questions(points_of_rows(texts, NOW), **given_)
+    assert counted.before.no_answer_share == pytest.approx(1 / 3)
+
+
 def test_hours_without_a_row_are_hours_in_which_nobody_asked() -> None:
     asked = questions(look("metrics", chat(BAD - timedelta(hours=9), BAD, asked=3)), BAD, NOW, baseline=WEEKS)
     assert (asked.after.asked, asked.after.no_answer_share) == (0, None)
@@ -158,7 +175,7 @@ def incident() -> Incident:
 
 def hit(web: str = "FAILED"):
     rows = [{"kind": "web-experience", "id": "w", "name": "assistant", "status": web}]
-    return affected({"resources": look("resources", rows)}, Settings.load(), NOW)
+    return affected({"resources": look("resources", rows)}, Settings.load(), NOW).severity
 
 
 def test_customers_hit_make_it_sev1_and_the_record_says_why(incident) -> None:
@@ -196,3 +213,10 @@ def test_a_person_overrides_the_rule_for_good(incident) -> None:
 def test_a_closed_incident_is_left_alone(incident) -> None:
     incident.close("over")
     assert raise_if_hit(incident, hit()) is None
+
+
+def test_the_quick_way_says_what_the_whole_one_says(project) -> None:
+    incident = Incident.load(
+        "INC-20261123-001", settings=Settings.load(incidents=project / "notebooks" / "examples")
+    )
+    assert advice_from_evidence(incident) == affected_by(incident).severity

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, progress_bar
+from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar
 from vmqlib.record.kernel import start_kernel
 from vmqlib.times import show_time
 
@@ -25,7 +25,10 @@ _SEVERITIES = ("SEV1", "SEV2", "SEV3")
 @click.option(
     "--trigger", type=click.Choice(_TRIGGERS), required=True, help="The runbook's trigger condition."
 )
-@click.option("--severity", type=click.Choice(_SEVERITIES), default="SEV2", show_default=True)
+@click.option(
+    "--severity", type=click.Choice(_SEVERITIES),
+    help="Default: SEV2, or SEV1 where the settings' rule says that customers are hit.",
+)  # fmt: skip
 @click.option("--title", default="", help="Default: the trigger, in the runbook's words.")
 @click.option(
     "--data-source", "data_source_id", default="", metavar="ID", help="Default: DS_ID, or every connector."
@@ -39,7 +42,7 @@ _SEVERITIES = ("SEV1", "SEV2", "SEV3")
 @json_option
 def open_command(
     trigger: str,
-    severity: str,
+    severity: str | None,
     title: str,
     data_source_id: str,
     since: str,
@@ -69,7 +72,7 @@ def open_command(
             Settings.load(),
             kernel=kernel,
             trigger=trigger,
-            severity=severity,
+            severity=severity or "",
             title=title,
             data_source_id=data_source_id,
             since=since,
@@ -142,6 +145,7 @@ def _show(record: Record, *, as_json: bool, looked: bool, opened: bool = False) 
                 "html": record.html.resolve(),
                 "state": incident.state.phase,
                 "severity": incident.state.severity,
+                "severity_reason": incident.state.severity_reason,
                 "unavailable": [each.name for each in missing],
                 "seconds": round(record.run.seconds, 2),
                 **({"rollback": _remedy(record.remedy)} if opened else {}),
@@ -149,6 +153,8 @@ def _show(record: Record, *, as_json: bool, looked: bool, opened: bool = False) 
         )
     else:
         click.echo(f"{incident.id}  {incident.state.severity}  {incident.identity.title}")
+        if opened and incident.state.severity_reason:
+            click.echo(f"  {incident.state.severity}: {printable(incident.state.severity_reason)}")
         click.echo(f"  {record.html}")
         click.echo(f"  {record.run.path}")
         _tell(record.remedy, incident.id)

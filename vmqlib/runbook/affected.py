@@ -14,7 +14,7 @@ from vmqlib.runbook.affectedconnectors import AffectedConnector, affected_connec
 from vmqlib.runbook.affecteddocuments import FAILED, GONE, AffectedDocuments, affected_documents
 from vmqlib.runbook.guardrailchanges import Guardrail, guardrail
 from vmqlib.runbook.questions import Questions, questions
-from vmqlib.runbook.severity import Advice, WebExperience, advise
+from vmqlib.runbook.severity import Advice, WebExperience, advise, web_experiences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,8 +223,8 @@ def _plain(value: Any) -> str:
 def _web(resources: Observation | None) -> tuple[WebExperience, ...] | None:
     if resources is None:
         return None
-    rows = resources.frame[resources.frame["kind"].eq("web-experience")]
-    if rows.empty and not resources.complete:
-        return None
-    columns = (rows[name].fillna("").astype(str) for name in ("id", "name", "status"))
-    return tuple(WebExperience(*row) for row in zip(*columns, strict=True))
+    names = ["kind", "id", "name", "status"]
+    rows = resources.frame[names].fillna("").to_dict("records")
+    return web_experiences(
+        ({str(key): value for key, value in row.items()} for row in rows), complete=resources.complete
+    )

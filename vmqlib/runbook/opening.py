@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from vmqlib.errors import BadInput, Interrupted
 from vmqlib.record.incident import Incident
 from vmqlib.runbook.approvals import Remedy, approved_steps, remedy
+from vmqlib.runbook.severity import DEFAULT, judge
 from vmqlib.settings import Settings
 from vmqlib.times import Clock, SystemClock, Window, parse_when
 
@@ -68,7 +69,7 @@ def begin(
     incident_id: str = "",
     *,
     trigger: str = "sync-failed",
-    severity: str = "SEV2",
+    severity: str = "",
     title: str = "",
     data_source_id: str = "",
     since: str = SINCE,
@@ -86,7 +87,8 @@ def begin(
     incident_id:
         An incident in the incidents folder; empty opens a new one.
     trigger, severity, title, data_source_id:
-        For a new one: see :data:`TRIGGERS`, :data:`SEVERITIES`; the title defaults to the trigger's words.
+        For a new one: see :data:`TRIGGERS`, :data:`SEVERITIES`; the title defaults to the trigger's words. Without a
+        severity it is SEV2, and SEV1 when the settings' rule says that customers are hit.
     since, logs_since:
         How far back to look, as an age or a time: everything, and the logs.
     incidents:
@@ -134,6 +136,7 @@ def begin(
         fresh = not incident.was_observed
         if fresh:
             look(incident, since=since, logs_since=logs_since)
+            judge(incident, severity)
         if fresh or approved:
             remedy(incident, approved)
     return incident
@@ -144,7 +147,7 @@ def open_incident(
     aws: Aws,
     *,
     trigger: str,
-    severity: str = "SEV2",
+    severity: str = "",
     title: str = "",
     data_source_id: str = "",
     clock: Clock | None = None,
@@ -160,7 +163,7 @@ def open_incident(
     """
     if trigger not in TRIGGERS:
         raise BadInput(f"There is no trigger {trigger!r}.", hint=f"Triggers are: {', '.join(TRIGGERS)}.")
-    if severity not in SEVERITIES:
+    if severity and severity not in SEVERITIES:
         raise BadInput(
             f"There is no severity {severity!r}.", hint=f"Severities are: {', '.join(SEVERITIES)}."
         )
@@ -170,7 +173,7 @@ def open_incident(
         settings,
         aws,
         trigger=trigger,
-        severity=severity,
+        severity=severity or DEFAULT,
         title=title or TRIGGERS[trigger],
         data_source_id=source,
         clock=clock or SystemClock(),
@@ -207,7 +210,7 @@ def page_to_record(
     *,
     kernel: KernelHandle | None = None,
     trigger: str,
-    severity: str = "SEV2",
+    severity: str = "",
     title: str = "",
     data_source_id: str = "",
     since: str = SINCE,
@@ -248,6 +251,7 @@ def page_to_record(
                 logs_since=logs_since,
                 progress=lambda name: progress(f"observed {name}"),
             )
+            judge(incident, severity)
             done = remedy(incident, approved, progress=progress)
             ready()
             progress("writing the record")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from vmqlib.times import show_time
+from vmqlib.times import parse_iso, show_time
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from vmqlib.record.observation import Observation
 
-__all__ = ["Asked", "Questions", "questions"]
+__all__ = ["Asked", "Points", "Questions", "points_of_rows", "questions"]
 
-_ASKED, _NO_ANSWER, _BLOCKED = "ChatMessages", "ChatMessagesWithNoAnswer", "BlockedChatMessages"
-_DAY = 86_400
+_NAMESPACE = "AWS/QBusiness"
+_ASKED = "ChatMessages"
+_CHAT = (_ASKED, "ChatMessagesWithNoAnswer", "BlockedChatMessages")
+_HOUR, _DAY = 3600, 86_400
 _WITHOUT_A_SIGN = timedelta(hours=24)
 
 
@@ -72,23 +73,78 @@ class Questions:
         Why something of it is not known, in a sentence; empty where all is.
     from_sign:
         Whether ``after`` begins with a bad sign; without one it is the last day.
+    complete:
+        Whether the metrics were all there: of a part of them, shares say nothing.
     """
 
     before: Asked | None = None
     after: Asked | None = None
     problem: str = ""
     from_sign: bool = False
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class Points:
+    """The metrics' points as far as questions need them.
+
+    Parameters
+    ----------
+    values:
+        Name, start of the period (UTC) and sum of each point of the chat metrics.
+    first:
+        Start of the first period of any metric that was seen; ``None`` where there is none.
+    period:
+        Length of a period in seconds.
+    until:
+        When the metrics were seen.
+    stopped:
+        Why they are not all there; empty where they are.
+    """
+
+    values: Sequence[tuple[str, datetime, float]]
+    first: datetime | None
+    period: int
+    until: datetime
+    stopped: str = ""
+
+
+def points_of_rows(rows: Iterable[Mapping[str, Any]], until: datetime, stopped: str = "") -> Points:
+    """Points from an evidence file's rows: who only counts questions need not wait for pandas."""
+    kept = [row for row in rows if row.get("at")]
+    chat = [row for row in kept if row.get("metric") in _CHAT and row.get("namespace") == _NAMESPACE]
+    values = [
+        (str(row["metric"]), parse_iso(row["at"]), float(row["value"]))
+        for row in chat
+        if row.get("value") is not None
+    ]
+    first = min((row["at"] for row in kept), default=None)
+    period = max((int(row["period_s"]) for row in chat), default=_HOUR)
+    return Points(values, parse_iso(first) if first else None, period, until, stopped)
+
+
+def _points(seen: Observation, now: datetime) -> Points:
+    frame = seen.frame[seen.frame["at"].notna()]
+    chat = frame[frame["metric"].isin(_CHAT) & frame["namespace"].eq(_NAMESPACE) & frame["value"].notna()]
+    values = list(zip(chat["metric"], chat["at"].dt.to_pydatetime(), chat["value"], strict=True))
+    return Points(
+        values,
+        None if frame.empty else frame["at"].min().to_pydatetime(),
+        int(chat["period_s"].max()) if len(chat) else _HOUR,
+        seen.at or now,
+        "" if seen.complete else seen.stopped or "they stopped early",
+    )
 
 
 def questions(
-    seen: Observation | None, since: datetime | None, now: datetime, *, baseline: timedelta
+    seen: Observation | Points | None, since: datetime | None, now: datetime, *, baseline: timedelta
 ) -> Questions:
     """Counts the questions before and after. Pure.
 
     Parameters
     ----------
     seen:
-        The source ``metrics``.
+        The source ``metrics``, or its points.
     since:
         The first bad sign; ``None`` where there is none: then the last day is counted.
     now:
@@ -97,32 +153,26 @@ def questions(
         How far back "before" reaches at most.
     """
     from_sign = since is not None
-    if seen is None or not seen.available:
-        return Questions(problem=_unavailable(seen), from_sign=from_sign)
-    frame = seen.frame[(seen.frame["namespace"] == "AWS/QBusiness") & seen.frame["value"].notna()]
-    chat = frame[frame["metric"].isin([_ASKED, _NO_ANSWER, _BLOCKED])]
-    if not chat["metric"].eq(_ASKED).any():
+    if seen is None:
+        return Questions(problem="Nobody has looked at the metrics.", from_sign=from_sign)
+    if not isinstance(seen, Points):
+        if not seen.available:
+            return Questions(problem=f"The metrics were not seen: {seen.problem}", from_sign=from_sign)
+        seen = _points(seen, now)
+    if seen.first is None or not any(name == _ASKED for name, _, _ in seen.values):
         return Questions(problem="No question at all is in the metrics that were seen.", from_sign=from_sign)
-    until = min(seen.at or now, now)
+    until = min(seen.until, now)
     begun = min(since or until - _WITHOUT_A_SIGN, until)
-    period = int(chat["period_s"].max())
-    start = _floor(begun, period)
-    after = _count(chat, start, until, period, slots=None)
-    first = _floor(max(seen.frame["at"].min().to_pydatetime(), start - baseline), period)
-    slots = _slots(start, until, period)
-    before = _count(chat, first, start, period, slots=slots) if first < start else None
+    start = _floor(begun, seen.period)
+    after = _count(seen, start, until, slots=None)
+    first = _floor(max(seen.first, start - baseline), seen.period)
+    before = _count(seen, first, start, slots=_slots(start, until, seen.period)) if first < start else None
     problems = []
-    if not seen.complete:
-        problems.append(f"The metrics are incomplete: {seen.stopped or 'they stopped early'}.")
+    if seen.stopped:
+        problems.append(f"The metrics are incomplete: {seen.stopped.rstrip('.')}.")
     if before is None:
         problems.append(f"Nothing was seen of the time before {show_time(start)}.")
-    return Questions(before, after, " ".join(problems), from_sign)
-
-
-def _unavailable(seen: Observation | None) -> str:
-    return (
-        "Nobody has looked at the metrics." if seen is None else f"The metrics were not seen: {seen.problem}"
-    )
+    return Questions(before, after, " ".join(problems), from_sign, complete=not seen.stopped)
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -143,17 +193,14 @@ def _slots(start: datetime, until: datetime, period: int) -> frozenset[int] | No
     return frozenset(at % _DAY for at in range(first, max(last, first + 1), period))
 
 
-def _count(
-    chat: pd.DataFrame, since: datetime, until: datetime, period: int, *, slots: frozenset[int] | None
-) -> Asked:
+def _count(seen: Points, since: datetime, until: datetime, *, slots: frozenset[int] | None) -> Asked:
     """Sums over the periods that begin in ``[since, until)``; a period without a row is one in which nobody asked."""
-    within = chat[(chat["at"] >= since) & (chat["at"] < until)]
-    hours = max(0.0, (until - since).total_seconds() / 3600)
+    sums = dict.fromkeys(_CHAT, 0.0)
+    for name, at, value in seen.values:
+        if since <= at < until and (slots is None or int(at.timestamp()) % _DAY in slots):
+            sums[name] += value
+    hours = max(0.0, (until - since).total_seconds() / _HOUR)
     if slots is not None:
-        seconds = (within["at"] - within["at"].dt.normalize()).dt.total_seconds().astype("int64")
-        within = within[seconds.isin(slots)]
-        periods = range(int(since.timestamp()), int(until.timestamp()), period)
-        hours = sum(at % _DAY in slots for at in periods) * period / 3600
-    sums = within.groupby("metric")["value"].sum()
-    asked, without, blocked = (round(float(sums.get(name, 0.0))) for name in (_ASKED, _NO_ANSWER, _BLOCKED))
-    return Asked(since, until, hours, asked, without, blocked)
+        periods = range(int(since.timestamp()), int(until.timestamp()), seen.period)
+        hours = sum(at % _DAY in slots for at in periods) * seen.period / _HOUR
+    return Asked(since, until, hours, *(round(sums[name]) for name in _CHAT))

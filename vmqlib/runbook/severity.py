@@ -5,20 +5,33 @@ The rule advises; it raises an incident only where nobody said how severe it is,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from vmqlib.runbook.questions import Asked, Questions
-from vmqlib.times import show_time
+from vmqlib.errors import VmqError
+from vmqlib.runbook.questions import Asked, Questions, points_of_rows, questions
+from vmqlib.sources.syncjobs import TERMINAL, last_good_row
+from vmqlib.times import parse_iso, show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.events import Event
     from vmqlib.record.incident import Incident
-    from vmqlib.runbook.affected import Affected
     from vmqlib.settings import SeverityRule
 
-__all__ = ["DEFAULT", "Advice", "WebExperience", "advise", "given_by_person", "note_given", "raise_if_hit"]
+__all__ = [
+    "DEFAULT",
+    "Advice",
+    "WebExperience",
+    "advice_from_evidence",
+    "advise",
+    "given_by_person",
+    "judge",
+    "note_given",
+    "raise_if_hit",
+    "web_experiences",
+]
 
 DEFAULT: Final = "SEV2"
 """Runbook, step 1."""
@@ -96,7 +109,7 @@ def _by_questions(asked: Questions, rule: SeverityRule) -> tuple[str, str]:
     if after.asked < rule.min_questions or without is None or blocked is None:
         many = f"{after.asked} question{' was' if after.asked == 1 else 's were'} asked {since}"
         return "unknown", f"{many}, fewer than the {rule.min_questions} that count"
-    if asked.problem and asked.before is not None:  # what was counted is incomplete, and so are its shares
+    if not asked.complete:
         return "unknown", asked.problem.rstrip(".")
     told = [
         f"{share:.0%} of the {after.asked:,} questions {since} {words}{_before(asked.before, name)}"
@@ -150,7 +163,66 @@ def note_given(incident: Incident, severity: str) -> Event:
     return incident.conclude("triage", words, {"verdict": severity, _GIVEN: True})
 
 
-def raise_if_hit(incident: Incident, found: Affected) -> Event | None:
+def advice_from_evidence(incident: Incident) -> Advice:
+    """The rule's advice on an incident about failing syncs, from its evidence's rows: quick, and without pandas.
+
+    The same as :func:`vmqlib.runbook.affected.affected_by` gives without a detection.
+    """
+    opened = incident.state.opened_at or incident.as_of
+    rows = {name: _rows(incident, name) for name in ("sync-jobs", "metrics", "resources")}
+    jobs = rows["sync-jobs"] or []
+    signs = [_first_bad(jobs, opened, one) for one in sorted({str(job["data_source_id"]) for job in jobs})]
+    since = min((one for one in signs if one is not None), default=None)
+    metrics, seen = incident.observed("metrics"), None
+    if rows["metrics"] is not None:
+        stopped = "" if metrics.complete else metrics.stopped or "they stopped early"
+        seen = points_of_rows(rows["metrics"], metrics.at or opened, stopped)
+    weeks = incident.settings.detection.baseline_weeks
+    asked = questions(
+        metrics if seen is None else seen, since, incident.as_of, baseline=timedelta(weeks=weeks)
+    )
+    found = rows["resources"]
+    complete = incident.observed("resources").complete
+    return advise(
+        asked,
+        web_experiences(found or [], complete=complete and found is not None),
+        incident.settings.severity_rule,
+    )
+
+
+def web_experiences(rows: Iterable[Mapping[str, Any]], *, complete: bool) -> tuple[WebExperience, ...] | None:
+    """Those among the rows of ``resources``; ``None`` where none is there and the rows are not all."""
+    found = tuple(
+        WebExperience(*(str(row.get(name) or "") for name in ("id", "name", "status")))
+        for row in rows
+        if row.get("kind") == "web-experience"
+    )
+    return found if found or complete else None
+
+
+def _rows(incident: Incident, name: str) -> list[dict[str, Any]] | None:
+    """The rows of what was seen, or ``None``."""
+    seen = incident.observed(name)
+    if not seen.available or seen.evidence is None:
+        return None
+    return list(incident.evidence.open(seen.evidence).rows())
+
+
+def _first_bad(jobs: Sequence[Mapping[str, Any]], opened: datetime, data_source_id: str) -> datetime | None:
+    """Start of the first run that did not succeed, after the last one before the opening that did."""
+    good = last_good_row(jobs, opened, data_source_id=data_source_id)
+    since = good["started_at"] if good else ""
+    bad = [
+        job["started_at"]
+        for job in jobs
+        if job["data_source_id"] == data_source_id
+        and job["status"] in TERMINAL - {"SUCCEEDED"}
+        and (job["started_at"] or "") > since
+    ]
+    return parse_iso(min(bad)) if bad else None
+
+
+def raise_if_hit(incident: Incident, advice: Advice) -> Event | None:
     """Makes it SEV1 where the rule says that customers are hit, unless a person said how severe it is.
 
     Returns
@@ -158,7 +230,6 @@ def raise_if_hit(incident: Incident, found: Affected) -> Event | None:
     Event or None
         The journal's event, with the reason and its evidence; ``None`` where nothing was changed.
     """
-    advice = found.severity
     if advice.severity != "SEV1" or incident.state.severity == "SEV1" or incident.state.closed_at:
         return None
     if given_by_person(incident):
@@ -172,3 +243,36 @@ def raise_if_hit(incident: Incident, found: Affected) -> Event | None:
         data={"severity": "SEV1", "previous": before, "reason": advice.reason, "by_rule": True},
         evidence=[one.evidence for one in seen if one.evidence is not None],
     )
+
+
+def judge(incident: Incident, given: str = "") -> Event | None:
+    """Runbook, step 1, once an incident was looked at: how severe it is. Never raises for evidence that is missing or
+    broken: that must not cost the record.
+
+    Parameters
+    ----------
+    given:
+        What the person who opened it said; empty lets the rule raise it.
+
+    Returns
+    -------
+    Event or None
+        What was written; ``None`` where nothing was.
+    """
+    if given:
+        return note_given(incident, given)
+    try:
+        advice = _advice(incident)
+    except VmqError as error:
+        words = f"How severe it is could not be judged: {error.message}"
+        return incident.failed("triage", words, {"problem": error.message, "hint": error.hint})
+    return raise_if_hit(incident, advice)
+
+
+def _advice(incident: Incident) -> Advice:
+    # The other triggers need no plan of a rollback, which leaves the time for pandas and the whole picture.
+    if incident.identity.trigger == "sync-failed":
+        return advice_from_evidence(incident)
+    from vmqlib.runbook.affected import affected_by
+
+    return affected_by(incident).severity
