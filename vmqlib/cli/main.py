@@ -20,6 +20,7 @@ __all__ = ["main", "run", "vmq"]
 _COMMANDS = {
     "ack": "triage",
     "close": "incidents",
+    "detect": "detect",
     "lab": "lab",
     "list": "incidents",
     "logs": "logs",
@@ -71,6 +72,7 @@ def vmq() -> None:
 
     \b
     Examples:
+      vmq detect                            do any of the runbook's four triggers fire?
       vmq open --trigger sync-failed        gather everything, write the record
       vmq logs --data-source ID --since 2h  capture the connector's logs
       vmq rollback plan INC-20261123-001    what going back to the last good sync would do

@@ -1,0 +1,268 @@
+"""The runbook's fourth trigger: unauthorized content in the index.
+
+What is indexed is held against the folders that are never documents, against ``forbidden`` in the settings, against
+the connector's own filter, and against the bucket as it was when a later sync SUCCEEDED. What the ACL file leaves open
+to everyone is told beside it: whether that is meant, nobody can see from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.runbook.findings import Finding
+from vmqlib.runbook.triggers.indexed import Unwanted, indexed_documents, unwanted_documents
+from vmqlib.runbook.triggers.verdicts import Confidence, Reason, Verdict, overall
+from vmqlib.runbook.triggers.witnesses import (
+    Seen,
+    ago,
+    as_time,
+    ended_jobs,
+    evidence,
+    incomplete,
+    name,
+    not_seen,
+)
+from vmqlib.sources.acl import open_to_everyone
+from vmqlib.sources.crawlscope import CrawlScope, crawl_scope
+from vmqlib.times import show_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vmqlib.settings import Connector, Settings
+
+__all__ = ["content"]
+
+_SHOWN = 3
+_RECENT = timedelta(days=7)
+_WHY = {
+    "housekeeping": "from folders that are never documents",
+    "forbidden": "that the setting `forbidden` names",
+    "outside": "that the connector's own filter leaves out",
+    "gone": "whose object is deleted, although a later sync SUCCEEDED",
+}
+_SOURCE = {"housekeeping": "documents", "forbidden": "documents", "outside": "resources", "gone": "versions"}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What was found of one connector."""
+
+    data_source_id: str
+    reasons: list[Reason]
+    unwanted: list[Unwanted]
+    since: datetime | None = None
+    cause: str = ""
+
+
+def content(seen: Seen, settings: Settings, now: datetime) -> tuple[Verdict, list[Finding]]:
+    """The verdict, and what the ACL file leaves open. Pure.
+
+    Parameters
+    ----------
+    seen:
+        ``documents``, ``resources``, ``versions``, ``sync-jobs``, ``acl``.
+    settings:
+        ``forbidden``, and the connectors with their excluded prefixes. Connectors without a bucket are not S3's, and
+        are not looked at.
+    now:
+        The moment that this is to be true for, UTC.
+    """
+    missing = not_seen(seen, "documents")
+    if missing is not None:
+        return Verdict("content", "unknown", None, "low", (missing,)), []
+    connectors = [one for one in settings.data_sources if one.data_source_id and one.bucket]
+    if not connectors:
+        why = Reason("unknown", "No S3 connector is in the settings.", "documents")
+        return Verdict("content", "unknown", None, "low", (why,)), []
+    parts = [_part(one, seen, settings) for one in connectors]
+    told = [_acl_reason(one, seen) for one in connectors]
+    order = {"firing": 0, "unknown": 1, "quiet": 2}
+    reasons = tuple(
+        sorted([*(one for part in parts for one in part.reasons), *told], key=lambda one: order[one.says])
+    )
+    findings = [one for each in connectors for one in _acl_findings(each, seen, settings, now)]
+    verdict = overall(reasons)
+    if verdict != "firing":
+        return Verdict("content", verdict, None, "high" if verdict == "quiet" else "low", reasons), findings
+    firing = [part for part in parts if part.unwanted]
+    worst = min(firing, key=lambda part: (part.since or now, -sum(len(one.keys) for one in part.unwanted)))
+    plain = {one.why for part in firing for one in part.unwanted} & {"housekeeping", "forbidden"}
+    sure: Confidence = "high" if plain else "medium"
+    return (
+        Verdict("content", "firing", worst.since, sure, reasons, worst.data_source_id, worst.cause),
+        findings,
+    )
+
+
+def _part(connector: Connector, seen: Seen, settings: Settings) -> _Part:
+    one = connector.data_source_id
+    called, bucket = name(settings, one), connector.bucket or settings.bucket_name
+    indexed = indexed_documents(seen["documents"].frame, one, bucket)
+    jobs = None if not_seen(seen, "sync-jobs") else ended_jobs(seen["sync-jobs"].frame, one)
+    scope, no_scope = _scope(connector, seen)
+    deleted, no_bucket = _deleted(connector, seen, settings)
+    good = None if jobs is None else jobs[jobs["status"].eq("SUCCEEDED")]
+    found = unwanted_documents(indexed, settings, connector, scope=scope, deleted=deleted, good_syncs=good)
+    # What an older filter let in is taken out by the next sync, unless the deletion safeguard keeps it.
+    changed = _changed_since(connector, seen, jobs) if any(each.why == "outside" for each in found) else None
+    unwanted = [each for each in found if changed is None or each.why != "outside"]
+    reasons = [_firing(each, called, seen, jobs) for each in unwanted]
+    unknown = [no_scope, no_bucket, *([seen_jobs] if (seen_jobs := not_seen(seen, "sync-jobs")) else [])]
+    reasons += [each for each in [*unknown, changed] if each is not None]
+    if cut := incomplete(seen, "documents"):
+        text = f"{called}: the list of documents is incomplete: {cut}."
+        reasons.append(Reason("unknown", text, "documents", evidence=evidence(seen, "documents")))
+    judged = indexed["is_known"] | indexed["key"].isin([key for each in unwanted for key in each.keys])
+    if strange := list(indexed.loc[~judged, "document_id"]):
+        text = f"{called}: the ids of {len(strange):,} documents tell no key, such as {strange[0]!r}."
+        reasons.append(Reason("unknown", text, "documents", evidence=evidence(seen, "documents")))
+    if not reasons:
+        text = f"{called}: each of the {len(indexed):,} documents in the index is one that the connector is to index."
+        reasons.append(Reason("quiet", text, "documents", evidence=evidence(seen, "documents")))
+    since = min((each.since for each in reasons if each.says == "firing" and each.since), default=None)
+    sync = _sync_of(since, jobs)
+    cause = f"content/{one}/{sync or (since.isoformat(timespec='seconds') if since else 'unknown')}"
+    return _Part(one, reasons, unwanted, since, cause if unwanted else "")
+
+
+def _firing(found: Unwanted, called: str, seen: Seen, jobs: pd.DataFrame | None) -> Reason:
+    shown = ", ".join(found.keys[:_SHOWN]) + (" …" if len(found.keys) > _SHOWN else "")
+    many = "1 document is" if len(found.keys) == 1 else f"{len(found.keys):,} documents are"
+    text = f"{called}: {many} indexed {_WHY[found.why]}: {shown}"
+    since = _end_of_sync(found.since, jobs)
+    if since is not None:
+        text = f"{text}; since {show_time(since)}"
+    source = _SOURCE[found.why]
+    return Reason("firing", f"{text}.", source, since, evidence(seen, source))
+
+
+def _end_of_sync(moment: datetime | None, jobs: pd.DataFrame | None) -> datetime | None:
+    """The end of the sync in which ``moment`` lies: from then on all that it brought was there. Else the moment."""
+    if moment is None or jobs is None:
+        return moment
+    around = jobs[(jobs["started_at"] <= moment) & (jobs["ended"] >= moment)]
+    return moment if around.empty else as_time(around["ended"].iloc[-1])
+
+
+def _sync_of(moment: datetime | None, jobs: pd.DataFrame | None) -> str:
+    if moment is None or jobs is None:
+        return ""
+    around = jobs[(jobs["started_at"] <= moment) & (jobs["ended"] >= moment)]
+    return "" if around.empty else str(around["execution_id"].iloc[-1])
+
+
+def _scope(connector: Connector, seen: Seen) -> tuple[CrawlScope | None, Reason | None]:
+    """What the connector takes for documents, or why that is not known."""
+    missing = not_seen(seen, "resources")
+    if missing is not None:
+        return None, missing
+    row = _data_source(connector, seen)
+    if row is None or not isinstance(row["config"], str) or not row["config"]:
+        text = f"{connector.name}: the connector's configuration was not seen."
+        return None, Reason("unknown", text, "resources", evidence=evidence(seen, "resources"))
+    return crawl_scope(seen["resources"].frame, connector.data_source_id), None
+
+
+def _changed_since(connector: Connector, seen: Seen, jobs: pd.DataFrame | None) -> Reason | None:
+    """That the connector was changed after its last sync began; ``None`` where it was not."""
+    row = _data_source(connector, seen)
+    changed = None if row is None else as_time(row["updated_at"])
+    last = None if jobs is None or jobs.empty else as_time(jobs["started_at"].iloc[-1])
+    if changed is None or last is None or changed <= last:
+        return None
+    text = (
+        f"{connector.name}: documents are indexed that the connector's filter leaves out; but it was changed at "
+        f"{show_time(changed)}, after the last sync began: the next one shows what stays."
+    )
+    return Reason("unknown", text, "resources", changed, evidence(seen, "resources"))
+
+
+def _data_source(connector: Connector, seen: Seen) -> Mapping[str, Any] | None:
+    frame = seen["resources"].frame
+    mine = frame[frame["kind"].eq("data-source") & frame["id"].eq(connector.data_source_id)]
+    return None if mine.empty else {str(key): value for key, value in mine.iloc[0].to_dict().items()}
+
+
+def _deleted(
+    connector: Connector, seen: Seen, settings: Settings
+) -> tuple[Mapping[str, datetime] | None, Reason | None]:
+    """The keys whose newest version is a delete marker, with its time, or why that is not known."""
+    missing = not_seen(seen, "versions")
+    if missing is not None:
+        return None, missing
+    kept = evidence(seen, "versions")
+    if cut := incomplete(seen, "versions"):
+        return None, Reason(
+            "unknown", f"The list of objects is incomplete: {cut}.", "versions", evidence=kept
+        )
+    first = next(one for one in settings.data_sources if one.bucket)
+    if (connector.bucket, connector.prefix) != (first.bucket, first.prefix):
+        text = f"{connector.name}: its bucket was not listed; only that of {first.name} was."
+        return None, Reason("unknown", text, "versions", evidence=kept)
+    frame = seen["versions"].frame
+    gone = frame[frame["order"].eq(0) & frame["is_delete_marker"].fillna(False).astype(bool)]
+    return dict(zip(gone["key"], gone["at"], strict=True)), None
+
+
+# -- the ACL file
+
+
+def _acl_reason(connector: Connector, seen: Seen) -> Reason:
+    missing = not_seen(seen, "acl")
+    if missing is not None:
+        return missing
+    kept = evidence(seen, "acl")
+    if cut := incomplete(seen, "acl"):
+        return Reason("unknown", f"The access control file was not seen: {cut}.", "acl", evidence=kept)
+    broken, rules = _acl_rows(connector, seen)
+    if broken:
+        text = f"{connector.name}: {broken[0]}: whether any folder is closed is not known."
+        says: Any = "quiet" if "names no access control file" in broken[0] else "unknown"
+        text = f"{connector.name}: {broken[0]}: everything is open to everyone." if says == "quiet" else text
+        return Reason(says, text, "acl", evidence=kept)
+    closed = ", ".join(sorted(rules["prefix"].unique())) or "nothing"
+    return Reason(
+        "quiet", f"{connector.name}: the access control file has rules for {closed}.", "acl", evidence=kept
+    )
+
+
+def _acl_rows(connector: Connector, seen: Seen) -> tuple[list[str], pd.DataFrame]:
+    """What is wrong with the file as a whole, and its rules."""
+    frame = seen["acl"].frame
+    mine = frame[frame["data_source_id"].eq(connector.data_source_id)]
+    whole = mine[mine["prefix"].fillna("").eq("") & mine["problem"].fillna("").ne("")]
+    return list(whole["problem"]), mine[mine["problem"].fillna("").eq("")]
+
+
+def _acl_findings(connector: Connector, seen: Seen, settings: Settings, now: datetime) -> list[Finding]:
+    if not_seen(seen, "acl") or incomplete(seen, "acl"):
+        return []
+    frame = seen["acl"].frame
+    mine = frame[frame["data_source_id"].eq(connector.data_source_id)]
+    wrong = list(mine.loc[mine["problem"].fillna("").ne(""), "problem"].unique())
+    found: list[Finding] = []
+    named = [one for one in wrong if "names no access control file" not in one]
+    if named:
+        text = f"{connector.name}: {'; '.join(named[:_SHOWN])}."
+        found.append(Finding("acl-broken", "problem", text, "Mend the file and sync.", "acl"))
+    changed = as_time(mine["modified_at"].max()) if len(mine) else None
+    bucket = connector.bucket or settings.bucket_name
+    indexed = indexed_documents(seen["documents"].frame, connector.data_source_id, bucket)
+    keys = indexed.loc[indexed["is_known"], "key"].astype("str")
+    if keys.empty or mine.empty:
+        return found
+    is_open = keys[open_to_everyone(keys, mine, connector.data_source_id)]
+    folders = sorted({key.split("/", 1)[0] + "/" for key in is_open if "/" in key})
+    # That most is open is how it is meant to be; that the file was changed lately is worth a look.
+    if changed is not None and now - changed <= _RECENT and folders:
+        text = (
+            f"{connector.name}: the access control file was changed at {ago(changed, now)}. It names "
+            f"{', '.join(sorted(mine['prefix'].unique())) or 'nothing'}; open to everyone: {', '.join(folders)}."
+        )
+        remedy = "See whether each of these is meant to be open; `vmq versions --key` shows the file's older versions."
+        found.append(Finding("open-prefixes", "warning", text, remedy, "acl"))
+    return found

@@ -1,0 +1,255 @@
+"""The runbook's third trigger: guardrails that block users' questions.
+
+The share of blocked questions is compared with its own past: the same hours of the day, in the weeks before. Canary
+questions, where they were asked, and conversation logs, where they may be read, are witnesses of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from vmqlib.runbook.canaries import Answer
+from vmqlib.runbook.findings import Finding
+from vmqlib.runbook.triggers.shares import FEW, Leap, compare
+from vmqlib.runbook.triggers.verdicts import Confidence, Reason, Verdict, overall
+from vmqlib.runbook.triggers.witnesses import Seen, evidence, incomplete, not_seen
+from vmqlib.times import duration, show_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vmqlib.settings import Detection, Settings
+
+__all__ = ["guardrail"]
+
+_DAY = 86_400
+_RECENT = timedelta(hours=48)
+_LONGEST = timedelta(days=7)
+_OVER = 0.01
+"""So unlikely is a stretch without a block, by the share that was, that it is over."""
+
+
+@dataclass(frozen=True)
+class _Since:
+    """A moment since when too much is blocked."""
+
+    at: datetime
+    leap: Leap
+    weight: float
+    before: timedelta
+    at_same_hours: bool
+
+
+def guardrail(
+    seen: Seen, settings: Settings, now: datetime, answers: Sequence[Answer] | None = None
+) -> tuple[Verdict, list[Finding]]:
+    """The verdict, and what the canaries found. Pure.
+
+    Parameters
+    ----------
+    seen:
+        ``metrics``; ``conversations`` where they may be read.
+    settings:
+        ``detection``: factor, least count, weeks to compare with.
+    now:
+        The moment that this is to be true for, UTC.
+    answers:
+        What the canary questions and prompts were answered (:func:`vmqlib.runbook.canaries.ask`).
+    """
+    measured = _by_metrics(seen, settings.detection, now)
+    logged = _by_conversations(seen, settings.detection, now)
+    asked = [_by_canary(one) for one in answers or ()]
+    canaries = [one for one in asked if one is not None]
+    reasons = sorted(
+        [*canaries, measured, *([logged] if logged else [])],
+        key=lambda one: {"firing": 0, "unknown": 1, "quiet": 2}[one.says],
+    )
+    # The metrics see every question. Where they were not seen, the log of all conversations may stand in for them.
+    witness = logged if logged and measured.says == "unknown" and logged.says == "quiet" else measured
+    verdict = overall(reasons, needed=[witness])
+    findings = [one for answer in answers or () if (one := _finding(answer))]
+    if verdict != "firing":
+        calm: Confidence = "low" if verdict == "unknown" else "high" if canaries else "medium"
+        return Verdict("guardrail", verdict, None, calm, tuple(reasons)), findings
+    firing = [one for one in reasons if one.says == "firing"]
+    since = min((one.since for one in firing if one.since is not None and one not in canaries), default=None)
+    if since is None:
+        since = min((one.since for one in firing if one.since is not None), default=None)
+    sure: Confidence = "high" if any(one in canaries for one in firing) or len(firing) > 1 else "medium"
+    cause = f"guardrail/{settings.app_id}/{since:%Y-%m-%dT%HZ}" if since else f"guardrail/{settings.app_id}"
+    return Verdict("guardrail", "firing", since, sure, tuple(reasons), cause=cause), findings
+
+
+# -- metrics
+
+
+def _by_metrics(seen: Seen, rule: Detection, now: datetime) -> Reason:
+    missing = not_seen(seen, "metrics")
+    if missing is not None:
+        return missing
+    frame = seen["metrics"].frame
+    frame = frame[frame["namespace"].eq("AWS/QBusiness") & frame["value"].notna() & frame["at"].notna()]
+    chat = frame[frame["metric"].isin(["ChatMessages", "BlockedChatMessages"])]
+    kept = evidence(seen, "metrics")
+    if not chat["metric"].eq("ChatMessages").any():
+        text = "No question at all was counted (ChatMessages) in the time that was looked at."
+        return Reason("unknown", text, "metrics", evidence=kept)
+    table = chat.pivot_table(index="at", columns="metric", values="value", aggfunc="sum")
+    table = table.reindex(columns=["ChatMessages", "BlockedChatMessages"]).fillna(0.0).sort_index()
+    table.columns = ["asked", "blocked"]
+    return _reason(table, rule, now, "metrics", seen)
+
+
+# -- conversation logs
+
+
+def _by_conversations(seen: Seen, rule: Detection, now: datetime) -> Reason | None:
+    """``None`` where conversations are not observed: the settings do not allow it."""
+    if "conversations" not in seen:
+        return None
+    missing = not_seen(seen, "conversations")
+    if missing is not None:
+        return missing
+    frame = seen["conversations"].frame
+    frame = frame[frame["at"].notna() & frame["is_blocked"].notna()]
+    if frame.empty:
+        return Reason(
+            "unknown", "No conversation was logged in the time that was looked at.", "conversations"
+        )
+    table = frame.assign(asked=1.0, blocked=frame["is_blocked"].astype(float)).set_index("at")
+    hourly = table[["asked", "blocked"]].resample("1h").sum()
+    hourly = hourly[hourly["asked"] > 0]
+    return _reason(hourly, rule, now, "conversations", seen)
+
+
+# -- the comparison
+
+
+def _reason(table: pd.DataFrame, rule: Detection, now: datetime, source: str, seen: Seen) -> Reason:
+    """What a table (``asked`` and ``blocked`` by the start of their period) says."""
+    kept, cut = evidence(seen, source), incomplete(seen, source)
+    table = table[table.index <= now]
+    spans = [_leap(table, at, now, rule) for at in _candidates(table, now)]
+    leapt = [one for one in spans if one.leap.leapt]
+    if leapt:
+        found = max(leapt, key=lambda one: one.weight)
+        if calm := _over(table[table.index >= found.at]):
+            text = f"{_words(found)} That is over: {calm}."
+            return Reason("unknown" if cut else "quiet", text, source, evidence=kept)
+        return Reason("firing", _words(found), source, found.at, kept)
+    if cut:
+        return Reason("unknown", f"What was asked is incomplete: {cut}.", source, evidence=kept)
+    recent = _leap(table, now - timedelta(days=1), now, rule)
+    undecided = [one for one in spans if one.leap.leapt is None]
+    if undecided:
+        found = max(undecided, key=lambda one: one.leap.blocked)
+        text = f"{_words(found)} With fewer than {FEW} before there is nothing to compare with."
+        return Reason("unknown", text, source, evidence=kept)
+    return Reason("quiet", _words(recent), source, evidence=kept)
+
+
+def _candidates(table: pd.DataFrame, now: datetime) -> list[datetime]:
+    """Moments since when it may be: each period of the last two days with a block in it, then whole days."""
+    hit = table[table["blocked"] > 0].index
+    near = [at.to_pydatetime(warn=False) for at in hit[hit >= now - _RECENT]]
+    days = [now - timedelta(days=day) for day in range(3, _LONGEST.days + 1)]
+    return [*near, *(day for day in days if len(hit) and day >= hit[0])]
+
+
+def _leap(table: pd.DataFrame, since: datetime, now: datetime, rule: Detection) -> _Since:
+    """The questions since then, against those at the same hours of the days before."""
+    after = table[table.index >= since]
+    before = table[(table.index < since) & (table.index >= since - timedelta(weeks=rule.baseline_weeks))]
+    same, at_same_hours = before, now - since < timedelta(days=1)
+    if at_same_hours:
+        same = before[_seconds_after(before, since) <= (now - since).total_seconds()]
+        if same["asked"].sum() < FEW:  # too few at these hours: all hours tell more than none
+            same, at_same_hours = before, False
+    asked, blocked, n, hits = (
+        round(float(part[column].sum())) for part in (after, same) for column in ("asked", "blocked")
+    )
+    found = compare(
+        asked, blocked, n, hits, factor=rule.guardrail_factor, at_least=rule.guardrail_min_blocked
+    )
+    length = since - before.index[0].to_pydatetime(warn=False) if len(before) else timedelta()
+    return _Since(since, found, found.blocked - (found.expected or 0.0), length, at_same_hours)
+
+
+def _seconds_after(part: pd.DataFrame, since: datetime) -> pd.Series[float]:
+    """How long after ``since``'s time of day each period begins."""
+    import pandas as pd
+
+    at = pd.DatetimeIndex(part.index)
+    return pd.Series((at - pd.Timestamp(since)).total_seconds() % _DAY, index=part.index)
+
+
+def _over(since: pd.DataFrame) -> str:
+    """Whether blocking has stopped, in words; empty while it may go on."""
+    hit = since[since["blocked"] > 0].index
+    later = since[since.index > hit[-1]]
+    asked = round(float(later["asked"].sum()))
+    until = since[since.index <= hit[-1]]
+    share = min(1.0, float(until["blocked"].sum()) / max(1.0, float(until["asked"].sum())))
+    if (1 - share) ** asked > _OVER:
+        return ""
+    return f"none of the {asked} questions since {show_time(hit[-1].to_pydatetime(warn=False))} was blocked"
+
+
+def _words(found: _Since) -> str:
+    leap = found.leap
+    if leap.asked == 0:
+        return f"Nobody asked anything since {show_time(found.at)}, so nothing was blocked."
+    were = "was" if leap.blocked == 1 else "were"
+    now = f"{leap.blocked} of {leap.asked:,} questions since {show_time(found.at)} {were} blocked ({leap.share:.0%})."
+    if not leap.before_asked:
+        return f"{now} Nothing is known of the time before."
+    share = leap.before_blocked / leap.before_asked
+    hours = "At the same hours of the" if found.at_same_hours else "In the"
+    return (
+        f"{now} {hours} {duration(found.before)} before, {leap.before_blocked} of {leap.before_asked:,} "
+        f"({share:.1%}): by that share it would have been some {leap.expected or 0:.1f}."
+    )
+
+
+# -- canaries
+
+
+def _by_canary(answer: Answer) -> Reason | None:
+    """What a canary says of over-blocking; ``None`` where it says nothing, as one that is to be blocked."""
+    if answer.expect != "answered" or answer.outcome not in ("blocked", "answered"):
+        return None
+    if answer.outcome == "blocked":
+        text = f"The canary “{answer.text}” is to be answered, and is blocked: “{answer.said}”"
+        return Reason("firing", text, "canaries", answer.at)
+    cited = ", ".join(answer.sources[:3])
+    return Reason("quiet", f"The canary “{answer.text}” is answered, from {cited}.", "canaries")
+
+
+def _finding(answer: Answer) -> Finding | None:
+    asked = f"“{answer.text}”"
+    if answer.problem:
+        return Finding(
+            "canary-not-asked", "warning", f"{asked} could not be asked: {answer.problem}", answer.hint
+        )
+    if answer.expect == "blocked" and answer.outcome == "answered":
+        text = f"The prompt {asked} is to be blocked, and is answered from {', '.join(answer.sources[:3])}."
+        remedy = "Compare the guardrails with the ops repo: a phrase or topic is missing."
+        return Finding("guardrail-open", "problem", text, remedy, "canaries")
+    if answer.expect == "answered" and answer.outcome == "unclear":
+        text = f"The canary {asked} is answered from no document; whether it is blocked cannot be told: “{answer.said}”"
+        remedy = "Look whether its document is indexed, and at BlockedChatMessages."
+        return Finding("canary-without-answer", "warning", text, remedy, "canaries")
+    if answer.wanted and answer.outcome == "answered" and not answer.cites_wanted:
+        cited, wanted = ", ".join(answer.sources[:3]), " or ".join(answer.wanted)
+        text = f"The canary {asked} is answered from {cited}, not from {wanted}."
+        return Finding(
+            "canary-other-source",
+            "warning",
+            text,
+            f"Look at whether it is indexed: {answer.wanted[0]}.",
+            "canaries",
+        )
+    return None
