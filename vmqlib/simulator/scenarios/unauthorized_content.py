@@ -117,6 +117,7 @@ class _Leak:
         return replace(
             self.routine.truth(before=self.at),
             fires=frozenset({"content"}),
+            findings=frozenset({"open-prefixes"}),
             since=since,
             suspect="aws-call:UpdateDataSource",
             who=self.who,
