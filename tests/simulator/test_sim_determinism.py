@@ -19,6 +19,7 @@ from vmqlib.simulator import LocalAws
 
 scenario, seed, now = sys.argv[1], int(sys.argv[2]), datetime.fromisoformat(sys.argv[3])
 with LocalAws(scenario, seed, now=now) as aws:
+    aws.faults.clear()
     e = aws.env
     def client(name):
         return boto3.client(name, endpoint_url=aws.url, region_name=e["AWS_REGION"],
@@ -67,7 +68,10 @@ def digest(scenario, seed, now, hash_seed):
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("scenario", ["no-sync", "guardrail-overblock", "unauthorized-content"])
+@pytest.mark.parametrize(
+    "scenario",
+    ["no-sync", "guardrail-overblock", "unauthorized-content", "role-denied", "throttled", "blind-alarm"],
+)
 def test_the_same_seed_gives_the_same_incident_on_another_day(scenario):
     with ThreadPoolExecutor(2) as pool:
         one, other_day = pool.map(lambda given: digest(scenario, *given), [(3, NOW, "1"), (3, LATER, "2")])

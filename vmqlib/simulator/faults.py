@@ -186,6 +186,11 @@ class Faults:
         with self._lock:
             self._rules.clear()
 
+    @property
+    def rules(self) -> tuple[Fault, ...]:
+        """Those in force, first match first."""
+        return tuple(self._rules)
+
     def record(self) -> list[Call]:
         """From now on every request is appended to the list that this returns."""
         with self._lock:
