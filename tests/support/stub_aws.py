@@ -25,6 +25,7 @@ REST = [
     (r"GET /applications/[^/]+/indices/[^/]+/datasources/[^/]+", "GetDataSource"),
     (r"GET /applications/[^/]+/indices/[^/]+/datasources/[^/]+/syncjobs", "ListDataSourceSyncJobs"),
     (r"GET /applications/[^/]+/index/[^/]+/documents", "ListDocuments"),
+    (r"GET /applications/[^/]+/chatcontrols", "GetChatControlsConfiguration"),
 ]
 
 

@@ -158,7 +158,7 @@ def _fetch(aws: Aws, data_source_id: str, bucket: str, key: str) -> _File:
             answer["Body"].close()
     except ResourceMissing:
         return _with(known, problem="the file does not exist")
-    modified = moment(answer["LastModified"])
+    modified = moment(answer.get("LastModified"))
     if len(body) > MOST_BYTES:
         said = f"the file is larger than {MOST_BYTES // 1024**2} MiB and was not read"
         return _with(known, modified_at=modified, problem=said, stopped=said)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -29,7 +30,7 @@ MOST_PAGES = 20
 """Lookups, of 50 events each, after which a region is left: ten seconds at CloudTrail's pace."""
 
 _CALL = "cloudtrail:LookupEvents"
-_PATIENCE_S = (1.0, 2.0, 4.0)  # waits when throttled, each in all for a region
+_PATIENCE_S = (1.0, 3.0)  # waits when throttled although boto3 tried again: so many in all for a region
 _LAG = timedelta(minutes=15)
 # KMS writes an event for each Decrypt: by source, what matters would be one in thousands. These take a key away.
 _KEY_EVENTS = ("DisableKey", "ScheduleKeyDeletion", "PutKeyPolicy", "RevokeGrant")
@@ -82,13 +83,12 @@ def read(
     plan.setdefault(away, []).append(iam)
     lookups = [_Lookups(aws, region, window, pause) for region in plan]
     gather([partial(one.run, questions) for one, questions in zip(lookups, plan.values(), strict=True)])
-    errors = [error for one in lookups for error in one.errors]
-    if len(errors) == sum(map(len, plan.values())):
-        raise errors[0]
+    if not any(one.answers for one in lookups):
+        raise next(one.error for one in lookups if one.error is not None)
     # They come newest first, and times have whole seconds: turned round, those of one second keep their order.
     found = {row["event_id"] or number: row for number, row in enumerate(_rows(lookups))}
     rows = list(found.values())[::-1]
-    stopped = [said for one in lookups for said in one.stopped]
+    stopped = [one.stopped for one in lookups if one.stopped]
     return Reading(
         source="trail",
         call=_CALL,
@@ -112,38 +112,56 @@ def _rows(lookups: Sequence[_Lookups]) -> Iterator[Row]:
     return (row for one in lookups for row in one.rows)
 
 
+class _Enough(Exception):
+    """So many pages that the rest is left."""
+
+
 @dataclass
 class _Lookups:
-    """The lookups in one region, one after the other: they share its quota."""
+    """The lookups in one region, one after the other: they share its quota. Where one is refused, the others would be,
+    too, and are not asked."""
 
     aws: Aws
     region: str
     window: Window
     pause: Callable[[float], None]
     rows: list[Row] = field(default_factory=list)
-    errors: list[AwsError] = field(default_factory=list)
-    stopped: list[str] = field(default_factory=list)
+    answers: int = 0
+    error: AwsError | None = None
+    stopped: str = ""
+    _earliest: str = ""
     _patience: list[float] = field(default_factory=lambda: list(_PATIENCE_S))
-    _pages: int = 0
 
     def run(self, questions: Sequence[tuple[str, str]]) -> None:
         """Asks all of them. What cannot be had is noted."""
-        client = self._client()
+        left = [value for _, value in questions]
         try:
-            for key, value in questions:
-                try:
+            with self._client() as client:
+                for key, value in questions:
+                    self._earliest = ""
                     self._ask(client, key, value)
-                except AwsError as error:
-                    self.errors.append(error)
-                    self.stopped.append(f"{value} in {self.region}: {error.message}")
-        finally:
-            if client is not self.aws.client("cloudtrail"):
-                client.close()
+                    left.pop(0)
+        except _Enough:
+            self._stop(f"it has more than {MOST_PAGES} pages of 50", left)
+        except AwsError as error:
+            self.error = error
+            self._stop(error.message.rstrip("."), left)
 
-    def _client(self) -> Any:
+    def _stop(self, why: str, left: list[str]) -> None:
+        back = f"{left.pop(0)} only back to {self._earliest}" if self._earliest else ""
+        rest = f"not asked for {', '.join(left)}" if left else ""
+        self.stopped = f"{self.region}: {why}: {'; '.join(filter(None, (back, rest)))}"
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
         if self.region == self.aws.region:
-            return self.aws.client("cloudtrail")
-        return self.aws.own_client("cloudtrail", region=self.region)
+            yield self.aws.client("cloudtrail")
+            return
+        client = self.aws.own_client("cloudtrail", region=self.region)
+        try:
+            yield client
+        finally:
+            client.close()
 
     def _ask(self, client: Any, key: str, value: str) -> None:
         where: dict[str, Any] = {
@@ -152,17 +170,17 @@ class _Lookups:
             "EndTime": self.window.until,
             "MaxResults": 50,
         }
-        token, earliest = "", ""
+        token = ""
         while True:
-            if self._pages >= MOST_PAGES:
-                back = f"only back to {earliest}" if earliest else "not asked"
-                self.stopped.append(f"{value} in {self.region}: {back}, after {MOST_PAGES} pages in all")
-                return
-            self._pages += 1
+            if self.answers >= MOST_PAGES:
+                raise _Enough
             page = self._page(client, where | ({"NextToken": token} if token else {}))
+            self.answers += 1
             events = page.get("Events", [])
             self.rows += (row_of(event) for event in events if not _only_read(event))
-            earliest = moment(events[-1].get("EventTime")) or earliest if events else earliest
+            self._earliest = min(
+                filter(None, (moment(event.get("EventTime")) for event in events)), default=self._earliest
+            )
             following = page.get("NextToken", "")
             if not following or following == token:
                 return
