@@ -576,3 +576,17 @@ def test_a_journal_obeys_the_published_schema(open_incident: Open, project: Path
     validator = jsonschema.Draft202012Validator(schema)
     for line in incident.journal.path.read_text().splitlines():
         validator.validate(json.loads(line))
+
+
+def test_what_was_masked_is_counted_by_kind(open_incident: Open) -> None:
+    """The kinds' names (password, aws-secret) are telling names themselves: their counts are no secrets."""
+    rows = [
+        {"key": "password=hunter2-hunter2"},
+        {"key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzzzzzzKEY"},
+        {"key": "https://hooks.slack.com/services/T000/B000/XXXXXXXXXXXXXXXX"},
+    ]
+    incident = open_incident(source("trail", rows))
+    assert incident.observe()["trail"].available
+    noted = [event for event in incident.journal.events() if event.kind == "observed"]
+    assert noted[0].data.redactions == {"password": 1, "aws-secret": 1, "slack-webhook": 1}
+    assert incident.verify().ok

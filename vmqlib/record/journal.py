@@ -156,7 +156,9 @@ class Journal:
         summary = entry.summary
         if self._masks:
             masks = self._masks()
-            summary, data = masks.text(summary), masks.value(data)
+            # How many of each kind were masked: by its name, {"password": 2} looks like a secret itself.
+            counts = {"redactions": data["redactions"]} if entry.kind == "observed" else {}
+            summary, data = masks.text(summary), masks.value(data) | counts
         return {
             "actor": self._actor().model_dump(),
             "kind": entry.kind,
