@@ -11,6 +11,7 @@ from typing import ClassVar
 
 __all__ = [
     "AccessDenied",
+    "AlreadyOpen",
     "AwsError",
     "BadInput",
     "CheckFailed",
@@ -150,6 +151,22 @@ class WorldChanged(VmqError):
     """What was planned for is not what is there now."""
 
     exit_code = 4
+
+
+class AlreadyOpen(VmqError):
+    """There is an incident for that cause already; another one was not opened.
+
+    Parameters
+    ----------
+    incident_id:
+        Which.
+    """
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, hint: str = "", incident_id: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.incident_id = incident_id
 
 
 class LockHeld(VmqError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar
+from vmqlib.errors import AlreadyOpen, BadInput
 from vmqlib.record.kernel import start_kernel
 from vmqlib.times import show_time
 
@@ -22,14 +24,17 @@ _SEVERITIES = ("SEV1", "SEV2", "SEV3")
 
 
 @click.command("open")
+@click.option("--trigger", type=click.Choice(_TRIGGERS), help="The runbook's trigger condition.")
 @click.option(
-    "--trigger", type=click.Choice(_TRIGGERS), required=True, help="The runbook's trigger condition."
-)
+    "--event", "event", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",
+    help="A CloudWatch alarm: SNS notification, EventBridge event, or bare. - reads stdin.",
+)  # fmt: skip
+@click.option("--auto", is_flag=True, help="Whatever `vmq detect` finds firing, one incident for each cause.")
 @click.option(
     "--severity", type=click.Choice(_SEVERITIES),
     help="Default: SEV2, or SEV1 where the settings' rule says that customers are hit.",
 )  # fmt: skip
-@click.option("--title", default="", help="Default: the trigger, in the runbook's words.")
+@click.option("--title", default="", help="Default: the trigger, in the runbook's words; the alarm's reason.")
 @click.option(
     "--data-source", "data_source_id", default="", metavar="ID", help="Default: DS_ID, or every connector."
 )
@@ -41,7 +46,9 @@ _SEVERITIES = ("SEV1", "SEV2", "SEV3")
 )  # fmt: skip
 @json_option
 def open_command(
-    trigger: str,
+    trigger: str | None,
+    event: str | None,
+    auto: bool,
     severity: str | None,
     title: str,
     data_source_id: str,
@@ -52,6 +59,9 @@ def open_command(
 ) -> None:
     """From a page to a record: open an incident, look at everything, run the notebook, write the page.
 
+    Give one of --trigger, --event and --auto. With --event and --auto there is one incident for one cause: where there
+    is one already, it is named and no other is opened.
+
     Looks only; changes nothing in AWS unless --approve names a step. A rollback to the last good sync is planned and
     shown. What cannot be had is said in its place in the record.
 
@@ -60,30 +70,79 @@ def open_command(
       vmq open --trigger sync-failed
       vmq open --trigger sync-failed --approve rollback
       vmq open --trigger no-sync --severity SEV1 --title "Nothing indexed since Friday"
+      vmq open --event notification.json
+      aws cloudwatch describe-alarms --alarm-names QBusinessSyncFailed | vmq open --event -
+      vmq open --auto
       vmq open --trigger sync-failed --json | jq -r .html
     """
+    if (given := (trigger is not None) + (event is not None) + auto) != 1:
+        raise BadInput(
+            "Nothing says what to open an incident for."
+            if not given
+            else "More than one thing says what to open.",
+            hint="Give one of --trigger NAME, --event FILE and --auto.",
+        )
+    from vmqlib.cli.occasions import Occasion, by_event, by_rules, show_known, show_nothing
+
+    # A page is read before anything is started: one that cannot be used costs nothing.
+    occasions = [by_event(event)] if event is not None else [Occasion(trigger)] if trigger else []
     # Before anything else is imported: it gets ready on the other core.
     with start_kernel(offline=True) as kernel, progress_bar(transient=True) as bar:
         task = bar.add_task("Opening", total=None)
+
+        def progress(words: str) -> None:
+            bar.update(task, description=words)
+
         from vmqlib.runbook.opening import page_to_record
         from vmqlib.settings import Settings
 
-        record = page_to_record(
-            Settings.load(),
-            kernel=kernel,
-            trigger=trigger,
-            severity=severity or "",
-            title=title,
-            data_source_id=data_source_id,
-            since=since,
-            logs_since=logs_since,
-            approve=approve,
-            progress=lambda words: bar.update(task, description=words),
-        )
-    _others_open(record)
-    _show(record, as_json=as_json, looked=True, opened=True)
-    if record.remedy.stopped is not None:
-        raise record.remedy.stopped
+        settings = Settings.load()
+        found = None
+        if auto:
+            found, occasions = by_rules(settings, since=since, progress=progress)
+        records: list[Record] = []
+        known: list[AlreadyOpen] = []
+        for occasion in occasions:
+            try:
+                records.append(
+                    page_to_record(
+                        settings,
+                        kernel=kernel if occasion is occasions[0] else None,
+                        trigger=occasion.trigger,
+                        severity=severity or "",
+                        title=title or occasion.title,
+                        data_source_id=data_source_id or occasion.data_source_id,
+                        since=since,
+                        logs_since=logs_since,
+                        approve=approve,
+                        cause=occasion.cause,
+                        progress=progress,
+                    )
+                )
+            except AlreadyOpen as error:
+                known.append(error)
+    if found is not None and not occasions:
+        show_nothing(found, as_json=as_json)
+    elif not records:
+        show_known(settings, known, as_json=as_json)
+    for there in known:
+        notice(f"  {there.message}")
+    for record in records:
+        _others_open(record)
+    _show_all(records, as_json=as_json)
+
+
+def _show_all(records: Sequence[Record], *, as_json: bool) -> None:
+    """Says where the records are. In JSON it is one document: the most severe one's, with the others in it."""
+    stopped = [one.remedy.stopped for one in records if one.remedy.stopped is not None]
+    if as_json and len(records) > 1:
+        first, *others = [_record(one, opened=True) for one in records]
+        print_json({**first, "others": others})
+    else:
+        for record in records:
+            _show(record, as_json=as_json, looked=True, opened=True)
+    if stopped:
+        raise stopped[0]
 
 
 @click.command("render")
@@ -137,20 +196,7 @@ def _show(record: Record, *, as_json: bool, looked: bool, opened: bool = False) 
     # A problem beside older evidence: it could not be seen this time, and the record shows what was true then.
     missing = [each for each in seen.values() if each.problem]
     if as_json:
-        print_json(
-            {
-                "id": incident.id,
-                "dir": incident.dir.resolve(),
-                "notebook": record.run.path.resolve(),
-                "html": record.html.resolve(),
-                "state": incident.state.phase,
-                "severity": incident.state.severity,
-                "severity_reason": incident.state.severity_reason,
-                "unavailable": [each.name for each in missing],
-                "seconds": round(record.run.seconds, 2),
-                **({"rollback": _remedy(record.remedy)} if opened else {}),
-            }
-        )
+        print_json(_record(record, opened=opened))
     else:
         click.echo(f"{incident.id}  {incident.state.severity}  {incident.identity.title}")
         if opened and incident.state.severity_reason:
@@ -167,6 +213,22 @@ def _show(record: Record, *, as_json: bool, looked: bool, opened: bool = False) 
         notice("Nothing could be seen. The record says so; when AWS can be reached again:")
         notice(f"  vmq render {incident.id} --refresh")
         click.get_current_context().exit(3)
+
+
+def _record(record: Record, *, opened: bool) -> dict[str, Any]:
+    """Where a record is, for programs."""
+    incident = record.incident
+    return {
+        "id": incident.id,
+        "dir": incident.dir.resolve(),
+        "notebook": record.run.path.resolve(),
+        "html": record.html.resolve(),
+        "state": incident.state.phase,
+        "severity": incident.state.severity,
+        "unavailable": [one.name for one in incident.observations().values() if one.problem],
+        "seconds": round(record.run.seconds, 2),
+        **({"rollback": _remedy(record.remedy), "opened": True} if opened else {}),
+    }
 
 
 def _remedy(done: Remedy) -> dict[str, Any]:

@@ -27,7 +27,8 @@ class Identity(BaseModel):
     """``incident.json``: what an incident is, written once when it is opened.
 
     ``severity`` is the one at the opening; ``resources`` are the ids of the settings (``app_id``,
-    ``index_id`` …); ``data_source_id`` is the connector in question; ``version`` is the kit's."""
+    ``index_id`` …); ``data_source_id`` is the connector in question; ``version`` is the kit's; ``cause`` is what it was
+    opened for, where a rule or an alarm set it off."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
@@ -41,6 +42,7 @@ class Identity(BaseModel):
     data_source_id: str = ""
     resources: dict[str, str] = {}
     version: str = ""
+    cause: str = ""
 
     @field_serializer("opened_at")
     def _opened_at(self, at: datetime) -> str:

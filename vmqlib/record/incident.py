@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmqlib.errors import AwsError, BadInput, CorruptRecord, VmqError
 from vmqlib.record import manifest as manifests
@@ -98,6 +98,8 @@ class Incident(Diary):
         title: str = "",
         severity: str = "SEV2",
         data_source_id: str = "",
+        cause: str = "",
+        event: Mapping[str, Any] | None = None,
         clock: Clock | None = None,
         sources: Mapping[str, Source] | None = None,
     ) -> Incident:
@@ -114,6 +116,10 @@ class Incident(Diary):
             ``SEV1``, ``SEV2`` (the runbook's default) or ``SEV3``.
         data_source_id:
             The connector in question, or ``""``.
+        cause:
+            What it is opened for, where a rule or an alarm set it off: the same for as long as that lasts.
+        event:
+            What was delivered, where a page set it off: JSON types. Kept in the journal's first event, masked.
 
         Raises
         ------
@@ -132,7 +138,7 @@ class Incident(Diary):
             id=folder.name, title=title or trigger, trigger=trigger, severity=level, opened_at=now,
             region=settings.region, account=settings.account_id, data_source_id=data_source_id,
             resources={name: str(getattr(settings, name)) for name in _RESOURCES if getattr(settings, name)},
-            version=__version__,
+            version=__version__, cause=cause,
         )  # fmt: skip
         incident = cls(folder, draft, settings, aws, clock, sources)
         masked = {
@@ -145,7 +151,7 @@ class Incident(Diary):
             "opened",
             f"Opened {incident.id} ({severity}): {incident.identity.title}.",
             step="triage",
-            data=incident.identity.model_dump(mode="json"),
+            data=incident.identity.model_dump(mode="json") | ({"event": dict(event)} if event else {}),
         )
         return incident
 

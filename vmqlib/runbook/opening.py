@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from vmqlib.errors import BadInput, Interrupted
 from vmqlib.record.incident import Incident
 from vmqlib.runbook.approvals import Remedy, approved_steps, remedy
+from vmqlib.runbook.causes import Cause, once
 from vmqlib.runbook.severity import DEFAULT, judge
 from vmqlib.settings import Settings
 from vmqlib.times import Clock, SystemClock, Window, parse_when
@@ -150,12 +151,20 @@ def open_incident(
     severity: str = "",
     title: str = "",
     data_source_id: str = "",
+    cause: Cause | None = None,
     clock: Clock | None = None,
 ) -> Incident:
     """Makes the incident's folder and the first entry of its journal.
 
+    Parameters
+    ----------
+    cause:
+        What it is opened for, where a rule or a page set it off: then only if there is none for it yet.
+
     Raises
     ------
+    AlreadyOpen
+        When there is an incident for that cause.
     BadInput
         When trigger or severity is none that the runbook knows.
     SettingsError
@@ -169,15 +178,18 @@ def open_incident(
         )
     settings.require("app_id", "index_id")
     source = data_source_id or settings.data_sources[0].data_source_id
-    return Incident.open(
-        settings,
-        aws,
-        trigger=trigger,
-        severity=severity or DEFAULT,
-        title=title or TRIGGERS[trigger],
-        data_source_id=source,
-        clock=clock or SystemClock(),
-    )
+    with once(settings.incidents, cause) if cause else nullcontext():
+        return Incident.open(
+            settings,
+            aws,
+            trigger=trigger,
+            severity=severity or DEFAULT,
+            title=title or TRIGGERS[trigger],
+            data_source_id=source,
+            cause=cause.key if cause else "",
+            event=cause.event if cause else None,
+            clock=clock or SystemClock(),
+        )
 
 
 def look(
@@ -216,11 +228,12 @@ def page_to_record(
     since: str = SINCE,
     logs_since: str = LOGS_SINCE,
     approve: str | Iterable[str] = (),
+    cause: Cause | None = None,
     progress: Callable[[str], None] = lambda _: None,
     clock: Clock | None = None,
 ) -> Record:
     """Opens an incident, observes, plans the rollback (and carries it out where it is approved), runs the notebook and
-    writes the page. See :func:`begin` for the parameters.
+    writes the page. See :func:`begin` and :func:`open_incident` for the parameters.
 
     ``kernel`` is one that was started before; ``progress`` is told, in words, what is being done. The record is
     written although the rollback was stopped: by what, its ``remedy`` says.
@@ -241,6 +254,7 @@ def page_to_record(
             severity=severity,
             title=title,
             data_source_id=data_source_id,
+            cause=cause,
             clock=clock,
         )
         progress(f"{incident.id}: asking AWS")
