@@ -22,7 +22,7 @@ from vmqlib.runbook import rollback
 from vmqlib.sources.versionlisting import ObjectVersion, list_versions
 from vmqlib.times import iso
 
-HISTORIES = 24
+HISTORIES = 20
 ROUNDS = 4
 
 
@@ -53,6 +53,7 @@ def server(request: pytest.FixtureRequest) -> S3Server:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # half a minute, on a machine that is not busy
 def test_server_and_model_agree_before_and_after_a_rollback_and_its_undo(
     server: S3Server, tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ def server(request: pytest.FixtureRequest) -> S3Server:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # half a minute, on a machine that is not busy
 def test_after_a_rollback_the_bucket_holds_what_rclone_says_it_held(server: S3Server, tmp_path: Path) -> None:
     bucket = server.bucket()
     # Without ties: rclone sorts by LastModified alone, and takes any of the versions of one second for the newest.

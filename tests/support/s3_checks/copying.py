@@ -136,13 +136,18 @@ def an_archived_version_is_not_copied(s: Probe) -> None:
 
 
 @check
-def an_archived_version_is_restored_then_copied(s: Probe) -> None:
+def an_archived_version_is_copied_once_it_is_restored(s: Probe) -> None:
     b = s.bucket()
     version = s.two(b, StorageClass="GLACIER")
     s.s3.restore_object(Bucket=b, Key="k", VersionId=version, RestoreRequest={"Days": 1})
-    assert 'ongoing-request="false"' in s.s3.head_object(Bucket=b, Key="k", VersionId=version)["Restore"]
-    s.copy(b, version)
-    same(s.read(b), b"one")
+    state = s.s3.head_object(Bucket=b, Key="k", VersionId=version)["Restore"]
+    # Hours on AWS; a server that does it at once is right, too.
+    if "true" in state:
+        same(state, 'ongoing-request="true"')
+        same(s.refused(s.copy, b, version), (403, "InvalidObjectState"))
+    else:
+        s.copy(b, version)
+        same(s.read(b), b"one")
 
 
 @check
