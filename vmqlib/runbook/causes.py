@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vmqlib.runbook.pages import Page
     from vmqlib.runbook.triggers import Verdict
 
-__all__ = ["Cause", "incident_of", "once"]
+__all__ = ["Cause", "check", "incident_of", "once"]
 
 _LOCK = ".opening.lock"
 _PATIENCE = 60.0  # seconds: who holds it asks STS who it is, which may be slow to answer
@@ -86,16 +86,27 @@ def once(root: Path, cause: Cause) -> Iterator[None]:
         descriptor = os.open(root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _take(descriptor, root)
-        there = incident_of(root, cause)
-        if there is not None:
-            raise AlreadyOpen(
-                f"{there.id} is there for it already, opened at {show_time(there.opened_at)}: {there.title}.",
-                hint=f"`vmq show {there.id}` says how it stands.",
-                incident_id=there.id,
-            )
+        check(root, cause)
         yield
     finally:
         os.close(descriptor)  # which gives the lock back, as the process's end would
+
+
+def check(root: Path, cause: Cause) -> None:
+    """Makes sure that there is no incident for that cause yet.
+
+    Raises
+    ------
+    AlreadyOpen
+        When there is one.
+    """
+    there = incident_of(root, cause)
+    if there is not None:
+        raise AlreadyOpen(
+            f"{there.id} is there for it already, opened at {show_time(there.opened_at)}: {there.title}.",
+            hint=f"`vmq show {there.id}` says how it stands.",
+            incident_id=there.id,
+        )
 
 
 def incident_of(root: Path, cause: Cause) -> Identity | None:

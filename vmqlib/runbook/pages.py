@@ -87,6 +87,7 @@ class _Alarm:
     metrics: tuple[tuple[Any, Any, Any], ...]  # namespace, name, dimensions
     is_composite: bool
     account: Any
+    description: Any
 
 
 def parse(text: bytes | str, settings: Settings) -> Page:
@@ -125,7 +126,7 @@ def parse(text: bytes | str, settings: Settings) -> Page:
         alarm=name,
         since=_time(alarm.at),
         reason=alarm.reason if isinstance(alarm.reason, str) else "",
-        title=_one_line(f"Alarm {name}: {alarm.reason if isinstance(alarm.reason, str) else 'in ALARM'}"),
+        title=_one_line(f"{name}: {alarm.description}" if alarm.description else f"{name} is in ALARM"),
         data_source_id=data_source_id,
         account=alarm.account if isinstance(alarm.account, str) else "",
         event=_kept(delivered),
@@ -235,6 +236,7 @@ def _from_event_bridge(event: dict[str, Any]) -> _Alarm:
     return _Alarm(
         detail.get("alarmName"), state.get("value"), state.get("timestamp") or event.get("time"),
         state.get("reason"), tuple(found), "alarmRule" in configuration, event.get("account"),
+        configuration.get("description"),
     )  # fmt: skip
 
 
@@ -246,6 +248,7 @@ def _from_message(message: dict[str, Any]) -> _Alarm:
     return _Alarm(
         message.get("AlarmName"), message.get("NewStateValue"), message.get("StateChangeTime"),
         message.get("NewStateReason"), tuple(found), "AlarmRule" in message, message.get("AWSAccountId"),
+        message.get("AlarmDescription"),
     )  # fmt: skip
 
 
@@ -270,6 +273,7 @@ def _from_described(alarm: dict[str, Any]) -> _Alarm:
         alarm.get("AlarmName"), alarm.get("StateValue"),
         alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp"),
         alarm.get("StateReason"), tuple(found), "AlarmRule" in alarm, parts[4] if len(parts) > 5 else "",
+        alarm.get("AlarmDescription"),
     )  # fmt: skip
 
 

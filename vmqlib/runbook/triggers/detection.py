@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -117,19 +119,26 @@ def live(
     dict
         An observation for each; what could not be had says why. Nothing is raised for it.
     """
-    wanted = list(sources_for(NEEDED, settings) if names is None else names)
+    wanted = list(dict.fromkeys(sources_for(NEEDED, settings) if names is None else names))
     seen: dict[str, Observation] = {}
-    with ThreadPoolExecutor(max(1, min(threads, len(wanted))), thread_name_prefix="vmq-look") as pool:
-        looks = {
-            pool.submit(_look, aws, settings, REGISTRY[name], window, data_source_id): name for name in wanted
-        }
-        try:
-            for done in as_completed(looks):
-                seen[looks[done]] = done.result()
-                progress(looks[done])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    todo: queue.SimpleQueue[str] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[str, Observation]] = queue.SimpleQueue()
+    for name in wanted:
+        todo.put(name)
+
+    def work() -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                name = todo.get_nowait()
+                done.put((name, _look(aws, settings, REGISTRY[name], window, data_source_id)))
+
+    # Daemons, as where an incident looks: Ctrl-C need not wait for an answer that takes its time.
+    for number in range(min(threads, len(wanted))):
+        threading.Thread(target=work, name=f"vmq-look-{number}", daemon=True).start()
+    while len(seen) < len(wanted):
+        name, observation = done.get()
+        seen[name] = observation
+        progress(name)
     return {name: seen[name] for name in wanted}
 
 
