@@ -29,7 +29,7 @@ def result(script):
     def make(scenario, seed, fires=(), **said):
         verdicts = QUIET | {name.replace("_", "-"): value for name, value in said.items()}
         return script.Result(
-            scenario, seed, script.version(), sorted(fires), verdicts, {}, "", None, [], [], 2.0, 1.0
+            scenario, seed, script.version(), sorted(fires), verdicts, {}, "", None, [], [], 2.0, 1.0, 1.5
         )
 
     return make
