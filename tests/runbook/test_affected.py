@@ -210,9 +210,11 @@ def test_parameters_of_another_form_are_no_error(asked) -> None:
     assert told(trail=look("trail", rows)).guardrail.changes[0].what == ()
 
 
-def test_forbidden_documents_in_the_index_are_named() -> None:
-    assert told(Settings.load(forbidden=("b/",))).documents.forbidden == ("b/3.md",)
-    assert told(documents=failed_look("documents")).documents.forbidden is None
+def test_documents_that_must_not_be_there_are_named() -> None:
+    rows = [document("b/3.md"), document("audit/x.json"), document("a.md")]
+    kept = told(Settings.load(forbidden=("b/",)), documents=look("documents", rows))
+    assert kept.documents.unwanted == ("audit/x.json", "b/3.md")
+    assert told(documents=failed_look("documents")).documents.unwanted is None
 
 
 def test_after_a_rollback_the_changes_of_the_incident_are_still_told() -> None:

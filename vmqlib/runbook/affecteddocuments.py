@@ -42,15 +42,16 @@ class AffectedDocuments:
         How many of the failing ones, or their metadata files, are among the changed ones.
     examples:
         Keys of failing documents, in order, ten at most.
-    forbidden:
-        Keys in the index that the setting ``forbidden`` names, in order, ten at most; ``None`` where not known.
+    unwanted:
+        Keys in the index that the setting ``forbidden`` names, or in a folder that is never documents, in order, ten
+        at most; ``None`` where that is not known.
     """
 
     failing: int | None = None
     changed: int | None = None
     failing_changed: int | None = None
     examples: tuple[str, ...] = ()
-    forbidden: tuple[str, ...] | None = None
+    unwanted: tuple[str, ...] | None = None
 
 
 def document_keys(names: pd.Series[str]) -> pd.Series[str]:
@@ -75,7 +76,7 @@ def affected_documents(
     there:
         Observations that were seen, by source name.
     settings:
-        Forbidden keys.
+        Forbidden keys, and connectors with the folders that they leave out.
     connectors:
         The last good sync is that of the affected one.
     until:
@@ -84,20 +85,24 @@ def affected_documents(
     import pandas as pd
 
     listed = failing = None
-    forbidden: tuple[str, ...] | None = None
+    unwanted: tuple[str, ...] | None = None
     if "documents" in there:
         frame = there["documents"].frame
         frame = frame[~frame["status"].fillna("").isin(GONE)]
         listed = document_keys(frame["document_id"])
         failing = listed[frame["status"].fillna("").isin(FAILED)]
-        forbidden = tuple(sorted(key for key in listed if settings.forbids(key)))[:_EXAMPLES]
+        never = tuple({folder for one in settings.data_sources for folder in one.exclude})
+        there_all_the_same = listed[
+            listed.map(lambda key: key.startswith(never) or bool(settings.forbids(key)))
+        ]
+        unwanted = tuple(sorted(there_all_the_same)[:_EXAMPLES])
     changed = _changed(there, connectors, until)
     documents = AffectedDocuments(
         failing=None if failing is None else len(failing),
         changed=None if changed is None else int(changed["document"].sum()),
         failing_changed=None if failing is None or changed is None else _both(failing, changed["key"]),
         examples=() if failing is None else tuple(sorted(failing)[:_EXAMPLES]),
-        forbidden=forbidden,
+        unwanted=unwanted,
     )
     counts = {
         "documents": _by_prefix(listed),

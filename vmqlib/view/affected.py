@@ -199,8 +199,8 @@ def _documents(found: Affected) -> str:
         parts.append(f"{documents.failing_changed:,} of the failing ones are among the changed")
     if documents.examples:
         parts.append(f"for example {_names(documents.examples)}")
-    if documents.forbidden:
-        parts.append(f"forbidden, and in the index: {_names(documents.forbidden)}")
+    if documents.unwanted:
+        parts.append(f"in the index, and must not be: {_names(documents.unwanted)}")
     return "; ".join(parts)
 
 

@@ -1,0 +1,229 @@
+"""Reads off an incident what the next step depends on; what was not seen stays unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.runbook.affected import affected_by
+from vmqlib.runbook.affecteddocuments import document_keys
+from vmqlib.runbook.severity import given_by_person
+from vmqlib.runbook.stepfacts import Facts, Rollback
+from vmqlib.sources.syncjobs import TERMINAL, last_good
+from vmqlib.sources.versions import changed_since
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vmqlib.record.incident import Incident
+    from vmqlib.record.observation import Observation
+    from vmqlib.runbook.affected import Affected
+    from vmqlib.runbook.triggers import Detection
+
+__all__ = ["facts"]
+
+_SHOWN = 3
+
+
+def facts(incident: Incident, detection: Detection | None = None, found: Affected | None = None) -> Facts:
+    """What the rules may ask about.
+
+    Parameters
+    ----------
+    detection, found:
+        What the triggers say, and who is affected, where that is known already.
+    """
+    identity, state, settings = incident.identity, incident.state, incident.settings
+    known = Facts(
+        incident_id=incident.id,
+        data_source_id=identity.data_source_id,
+        bucket=settings.connector(identity.data_source_id).bucket or settings.bucket_name,
+        closed=state.closed_at is not None,
+        missing=tuple(seen.title for seen in incident.observations().values() if not seen.available),
+        rollback=_how_far(incident),
+        update_due=state.next_update_due,
+        channel=settings.slack_channel,
+        security=settings.contacts.security,
+        region=identity.region or settings.region,
+        app_id=identity.resources.get("app_id") or settings.app_id or None,
+        index_id=identity.resources.get("index_id") or settings.index_id or None,
+        ops_repo=str(settings.ops_repo) if settings.ops_repo else None,
+        about=(identity.trigger,),
+        opened_at=state.opened_at,
+        acknowledged=state.acknowledged_at is not None,
+        severity=state.severity,
+        severity_by_person=given_by_person(incident),
+    )
+    if known.closed:
+        return known
+    alarms = incident.observed("alarms")
+    if alarms.available:
+        firing = alarms.frame.loc[alarms.frame["state"] == "ALARM", "name"]
+        known = replace(known, alarms=tuple(firing))
+    return _triage(incident, _syncs(incident, known), detection, found)
+
+
+def _how_far(incident: Incident) -> Rollback:
+    from vmqlib.runbook import rollback
+
+    now = rollback.status(incident)
+    plan, last = now.plan, now.applied
+    return Rollback(
+        state=now.state,
+        command=now.command,
+        plan=plan.summary if plan else "",
+        changes=plan.changes if plan else 0,
+        left=last.left if last else 0,
+        failed=last.failed if last else 0,
+        others=last.changed if last else 0,
+        restored=now.restored,
+    )
+
+
+def _syncs(incident: Incident, known: Facts) -> Facts:
+    """Adds how the syncs went, and what follows from it for documents and objects."""
+    state, jobs = incident.state, incident.observed("sync-jobs")
+    if not jobs.available or jobs.frame.empty:
+        return known
+    ordered = jobs.frame.sort_values("started_at")
+    newest = ordered.iloc[-1]
+    good = last_good(jobs.frame, state.opened_at)
+    applied = [each.at for each in state.applied if each.step == "rollback"]
+    over = applied and newest["started_at"] > applied[-1] and newest["status"] in TERMINAL
+    known = replace(
+        known,
+        rollback=replace(known.rollback, synced=bool(over)),
+        last_status=newest["status"],
+        last_good_at=None if good is None else good["started_at"].to_pydatetime(),
+        recovered=newest["status"] == "SUCCEEDED" and newest["started_at"] > state.opened_at,
+        bad_syncs=_bad_in_a_row(ordered, known.data_source_id),
+    )
+    return _with_documents(incident, known, newest["execution_id"])
+
+
+def _bad_in_a_row(ordered: pd.DataFrame, data_source_id: str) -> int:
+    """Ended syncs of the data source, up to its newest, that did not succeed."""
+    mine = ordered[ordered["data_source_id"].eq(data_source_id)] if data_source_id else ordered
+    status = mine.loc[mine["status"].isin(TERMINAL), "status"]
+    return int(status.eq("SUCCEEDED").iloc[::-1].cumsum().eq(0).sum())
+
+
+def _with_documents(incident: Incident, known: Facts, execution_id: str) -> Facts:
+    """Adds which documents failed in that sync, which objects changed since the last good one, and which promotion
+    the failing ones were written in."""
+    report, listed = incident.observed("document-report"), incident.observed("versions")
+    failing: set[str] | None = None
+    if report.available:
+        latest = report.frame[report.frame["execution_id"] == execution_id]
+        failing = set(document_keys(latest.loc[latest["status"] == "FAILED", "uri"]))
+        known = replace(known, failing=len(failing))
+    if listed.available and known.last_good_at is not None:
+        changed = changed_since(listed.frame, known.last_good_at)
+        changed = changed[~changed["same_content"]]
+        both = None if failing is None else _touched(changed["key"], failing)
+        known = replace(
+            known, changed=len(changed), failing_and_changed=None if both is None else len(set(both.values()))
+        )
+        if both:
+            known = _with_promotion(incident.observed("promotions"), known, changed, both)
+    return known
+
+
+def _touched(changed: Iterable[str], failing: set[str]) -> dict[str, str]:
+    """The changed keys that are a failing document or its metadata file (``<prefix>/<key>.metadata.json``), each with
+    that document."""
+    found = {}
+    for key in changed:
+        parts = key.removesuffix(".metadata.json").split("/")
+        names = (
+            ["/".join(parts[place:]) for place in range(len(parts))] if key.endswith(".metadata.json") else []
+        )
+        if (document := next((name for name in (key, *names) if name in failing), None)) is not None:
+            found[key] = document
+    return found
+
+
+def _with_promotion(seen: Observation, known: Facts, changed: pd.DataFrame, both: dict[str, str]) -> Facts:
+    """Adds the promotion during which most of the failing documents were written."""
+    from vmqlib.runbook.promoters import Promoters
+
+    if not seen.available:
+        return known
+    times = dict(zip(changed["key"], changed["current_at"].dt.to_pydatetime(), strict=True))
+    promoters = Promoters.of_frame(seen.frame).knowing(times.values())
+    written: dict[Any, set[str]] = {}
+    for key, document in both.items():
+        promoted = promoters.of(key, times[key])
+        # Of two promotions at once, nobody can say which it was.
+        if promoted is not None and promoted.relation == "during" and len(promoted.promotions) == 1:
+            written.setdefault(promoted.promotions[0], set()).add(document)
+    if not written:
+        return replace(known, promoted_failing=0)
+    most = max(written, key=lambda one: (len(written[one]), one.at))
+    return replace(known, promotion=most.name, promotion_at=most.at, promoted_failing=len(written[most]))
+
+
+def _triage(incident: Incident, known: Facts, detection: Detection | None, found: Affected | None) -> Facts:
+    """Adds what the triggers say, who is affected, and what of guardrails and content is seen."""
+    if detection is None:
+        from vmqlib.runbook.triggers import detect
+
+        detection = detect(incident.observations(), incident.settings, incident.as_of)
+    said = {one.trigger: one.verdict for one in detection.triggers}
+    own = incident.identity.trigger
+    about = [one for one, verdict in said.items() if verdict == "firing"]
+    if said.get(own) == "unknown" or own not in said:  # type: ignore[call-overload]
+        about.append(own)  # type: ignore[arg-type]
+    found = found or affected_by(incident, detection)
+    mine = next((one for one in found.connectors if one.data_source_id == known.data_source_id), None)
+    known = replace(
+        known,
+        about=tuple(about),
+        customers=found.severity.customers,
+        customers_why=found.severity.reason,
+        schedule=mine.schedule if mine else None,
+    )
+    return _with_content(incident, _with_guardrail(incident, known, found), found, detection)
+
+
+def _with_guardrail(incident: Incident, known: Facts, found: Affected) -> Facts:
+    done = [one for one in found.guardrail.changes or () if not one.refused and one.at is not None]
+    if done:
+        change = done[0]
+        more = f" and {len(change.what) - _SHOWN} more" if len(change.what) > _SHOWN else ""
+        known = replace(
+            known,
+            guardrail_at=change.at,
+            guardrail_who=change.who or "somebody",
+            guardrail_what=", ".join(change.what[:_SHOWN]) + more
+            if change.what
+            else "what, the event does not say",
+        )
+    if "commits" not in incident.sources or not (seen := incident.observed("commits")).available:
+        return known
+    commits = seen.frame[seen.frame["area"].eq("guardrails") & seen.frame["at"].notna()].sort_values("at")
+    if commits.empty:
+        return known
+    last = commits.iloc[-1]
+    at: datetime = last["at"].to_pydatetime()
+    return replace(
+        known, commit=last["sha"], commit_at=at, commit_about=f"{last['subject']}, by {last['author']}"
+    )
+
+
+def _with_content(incident: Incident, known: Facts, found: Affected, detection: Detection) -> Facts:
+    verdict = next((one for one in detection.triggers if one.trigger == "content"), None)
+    told = [one.text for one in verdict.reasons if one.says == "firing"] if verdict else []
+    if told:
+        known = replace(known, content_why=told[0])
+    if found.documents.unwanted:
+        known = replace(known, content_uri=f"s3://{known.bucket}/{found.documents.unwanted[0]}")
+    acl = [one.text for one in detection.findings if one.kind in ("acl-broken", "open-prefixes")]
+    if not acl or "acl" not in incident.sources:
+        return known
+    files = incident.observed("acl").frame
+    files = files[files["data_source_id"].eq(known.data_source_id) & files["key"].fillna("").ne("")]
+    where = f"s3://{files['bucket'].iloc[0]}/{files['key'].iloc[0]}" if len(files) else None
+    return replace(known, acl_why=acl[0], acl_uri=where)
