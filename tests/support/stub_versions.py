@@ -150,6 +150,24 @@ class VersionServer:
         answer = head.encode() + body
         return self.spoil(number, answer) if self.spoil else answer
 
+    def _folded(self, start: int, prefix: bytes) -> bytes:
+        """What a delimiter gives: folders as common prefixes, and the entries that are in none."""
+        found: list[bytes] = []
+        while start < len(self._keys) and len(found) < self.page and self._keys[start].startswith(prefix):
+            slash = self._keys[start].find(b"/", len(prefix))
+            if slash < 0:
+                found.append(self._parts[start])
+                start += 1
+            else:
+                folder = self._keys[start][: slash + 1]
+                found.append(
+                    f"<CommonPrefixes><Prefix>{quote_plus(folder, safe='/')}</Prefix></CommonPrefixes>".encode()
+                )
+                start = bisect_left(self._keys, folder[:-1] + b"0")
+        more = str(start < len(self._keys) and self._keys[start].startswith(prefix)).lower()
+        head = f"<ListVersionsResult><EncodingType>url</EncodingType><IsTruncated>{more}</IsTruncated>"
+        return b"".join([head.encode(), *found, b"</ListVersionsResult>"])
+
     def _page(self, asked: dict[str, str]) -> bytes:
         marker, version = asked.get("key-marker", ""), asked.get("version-id-marker", "")
         prefix = asked.get("prefix", "").encode("utf-8", "surrogateescape")
@@ -158,6 +176,8 @@ class VersionServer:
             while start and self._versions[start - 1] != version:
                 start -= 1
         start = max(start, bisect_left(self._keys, prefix))
+        if asked.get("delimiter"):
+            return self._folded(start, prefix)
         end = min(len(self._keys), start + min(self.page, int(asked.get("max-keys") or self.page)))
         here = end
         while here > start and not self._keys[here - 1].startswith(prefix):

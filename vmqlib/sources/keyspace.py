@@ -18,7 +18,7 @@ LAST = "\U0010ffff"
 """Sorts behind every character that a key can go on with."""
 
 _PLACES = 12  # digits of a number: more than a float can tell apart
-_KNOWN = 8  # with fewer characters seen at a place, their kinds are assumed to come, too
+_KNOWN = 8  # with fewer letters seen at a place, the others are assumed to come, too
 _MOST = 256  # characters that are kept for a place
 _CODES = 0x110000
 _SAMPLE = 100  # keys of a page that are looked at
@@ -125,9 +125,11 @@ class Keyspace:
             found = set(self._seen[place])
             if len(self._all) >= _MOST and any(not one.isascii() for one in found):
                 found.clear()
-            elif len(found) < _KNOWN:
-                kinds = [kind for kind in _KINDS if found.intersection(kind)]
-                found.update("".join(kinds) or self._all)
+            else:
+                kinds = [kind for kind in _KINDS if 0 < len(found.intersection(kind)) < _KNOWN]
+                found.update("".join(kinds))
+                if len(found) < _KNOWN:
+                    found.update(self._all)
             self._digits[place] = sorted(found)
         return self._digits[place]
 

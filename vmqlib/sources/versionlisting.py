@@ -12,9 +12,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import AwsError, Unreachable
+from vmqlib.sources.keyranges import Ring
 from vmqlib.sources.keyspace import LAST, Keyspace, in_bytes
-from vmqlib.sources.sharding import OtherOrder, Ring, in_order, sharded
-from vmqlib.sources.versionpages import CALL, ObjectVersion, Page, PageReader
+from vmqlib.sources.sharding import OtherOrder, in_order, sharded
+from vmqlib.sources.versionpages import CALL, ObjectVersion, Page, PageReader, folders_of
 
 if TYPE_CHECKING:
     import threading
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ObjectVersion", "list_versions"]
 
-_THREADS = 16
+_THREADS = 24
 _MISFITS = 3
 _FEW = 50  # entries asked for when only one key is wanted
 
@@ -54,7 +55,7 @@ def list_versions(
         Only these keys: one small listing for each.
     shards:
         How many ranges of keys are read at the same time; 1: one page after the other; 0: by itself, one after the
-        other until a third page is needed, then 16.
+        other until a third page is needed, then 24.
     progress:
         Called with how many entries were read since it was last called.
 
@@ -146,6 +147,14 @@ class Listing:
             next_key, next_version = inside + LAST, ""
         return Page(kept, next_key, next_version)
 
+    def folders(self, prefix: str, key_marker: str = "", *, stop: threading.Event | None = None) -> list[str]:
+        """The first thousand or so of the prefixes that begin so and go on to the next slash, behind a key."""
+        query = {**self._query, "delimiter": "/", "prefix": prefix}
+        if key_marker:
+            query["key-marker"] = key_marker
+        found = folders_of(self.s3.ask("GET", operation=CALL, query=query, stop=stop).body)
+        return [one for one in found if one > key_marker and self.wants(one)]
+
     def _asked(self, query: dict[str, str], stop: threading.Event | None) -> Page:
         """One answer, asked for again when it cannot be read."""
         attempt = 1
@@ -169,6 +178,7 @@ class Listing:
         ring = Ring()
         known = Keyspace(self.prefix)
         count = misfits = 0
+        origin = ""
         while True:
             page = self.page(*asked)
             yield page.entries
@@ -181,16 +191,17 @@ class Listing:
             count += 1
             if threads > 1 and page.entries:
                 known.learn([entry.key for entry in page.entries])
+                origin = origin or page.entries[0].key
                 threads = threads if in_order(page) else 1
                 if threads > 1 and count >= alone:
-                    seen = page.entries[0].key, page.entries[-1].key
+                    seen = origin, page.entries[0].key, page.entries[-1].key
                     try:
-                        for some in sharded(self.page, asked, known, seen, threads, self.stuck):
+                        for some in sharded(self, asked, known, seen, count, threads):
                             yield some
                             asked = some[-1].key, some[-1].version_id
                         return
                     except OtherOrder:
-                        count, misfits, ring = 0, misfits + 1, Ring()
+                        count, misfits, ring, origin = 0, misfits + 1, Ring(), ""
                         threads = threads if misfits < _MISFITS else 1
 
     def stuck(self, key: str) -> AwsError:

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from vmqlib.errors import Unreachable
 from vmqlib.times import iso, parse_iso
 
-__all__ = ["CALL", "ObjectVersion", "Page", "PageReader", "parse_page"]
+__all__ = ["CALL", "ObjectVersion", "Page", "PageReader", "folders_of", "parse_page", "parsed"]
 
 CALL = "s3:ListObjectVersions"
 
@@ -219,6 +219,17 @@ def parsed(body: bytes) -> Page:
             hint="Repeat; it may be cut short, or a proxy's.",
             operation=CALL,
         ) from error
+
+
+def folders_of(body: bytes) -> list[str]:
+    """The common prefixes of a listing with a delimiter; none, if the answer cannot be read."""
+    try:
+        root = ElementTree.fromstring(body)  # noqa: S314 - as in parsed()
+    except ElementTree.ParseError:
+        return []
+    encoded = any(_local(child.tag) == "EncodingType" and child.text == "url" for child in root)
+    found = [part.text or "" for child in root if _local(child.tag) == "CommonPrefixes" for part in child]
+    return [_decoded(one) if encoded else one for one in found]
 
 
 def _entry(element: ElementTree.Element, *, marker: bool, encoded: bool) -> ObjectVersion:
