@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from vmqlib import view
+from vmqlib.runbook.affected import affected
+from vmqlib.settings import Settings
 from vmqlib.view.base import plain, tag
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -86,6 +88,7 @@ def every_view(story: Any, text: str) -> dict[str, Any]:
     lost = story.seen("alarms", [], available=False, problem=text, hint=text, evidence=None)
     return {
         "actions": view.actions(events),
+        "affected": view.affected(affected(o, Settings.load(), story.now)),
         "alarm_timeline": view.alarm_timeline(o["alarm-history"], o["alarms"], marks=marks),
         "changed_versions": view.changed_versions(o["versions"], story.day(15)),
         "failing_documents": view.failing_documents(o["document-report"], o["documents"]),
