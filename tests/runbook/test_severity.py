@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +15,14 @@ from support.records import FakeAws, MovingClock
 from vmqlib.record.incident import Incident
 from vmqlib.runbook.affected import affected, affected_by
 from vmqlib.runbook.questions import Asked, Questions, points_of_rows, questions
-from vmqlib.runbook.severity import WebExperience, advice_from_evidence, advise, note_given, raise_if_hit
+from vmqlib.runbook.severity import (
+    WebExperience,
+    advice_from_evidence,
+    advise,
+    judge,
+    note_given,
+    raise_if_hit,
+)
 from vmqlib.runbook.triage import set_severity
 from vmqlib.settings import Settings, SeverityRule
 from vmqlib.times import iso
@@ -220,3 +228,33 @@ def test_the_quick_way_says_what_the_whole_one_says(project) -> None:
         "INC-20261123-001", settings=Settings.load(incidents=project / "notebooks" / "examples")
     )
     assert advice_from_evidence(incident) == affected_by(incident).severity
+
+
+@pytest.fixture
+def copied(project, tmp_path) -> Incident:
+    """The example's incident, where it may be written to."""
+    shutil.copytree(
+        project / "notebooks" / "examples" / "INC-20261123-001", tmp_path / "i" / "INC-20261123-001"
+    )
+    return Incident.load("INC-20261123-001", settings=Settings.load(incidents=tmp_path / "i"))
+
+
+def test_after_the_first_look_the_rule_judges_and_names_its_evidence(copied) -> None:
+    event = judge(copied)
+    assert event is not None
+    assert copied.state.severity == "SEV1"
+    assert {one.name for one in event.evidence} == {"metrics", "resources"}
+    assert "questions since" in copied.state.severity_reason
+
+
+def test_a_severity_that_was_given_is_kept_and_said(copied) -> None:
+    event = judge(copied, "SEV2")
+    assert "was given" in event.summary
+    assert (judge(copied), copied.state.severity) == (None, "SEV2")
+
+
+def test_broken_evidence_costs_the_judgement_and_no_more(copied) -> None:
+    for file in (copied.dir / "evidence").glob("metrics-*"):
+        file.write_bytes(b"torn")
+    assert judge(copied) is None
+    assert copied.state.severity == "SEV2"

@@ -5,7 +5,7 @@ Pure over observations: nothing is asked of AWS. What was not seen is ``None``, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from vmqlib.record.incident import Incident
     from vmqlib.record.observation import Observation
+    from vmqlib.runbook.triggers import Detection, Verdict
     from vmqlib.settings import Settings
 
 __all__ = [
@@ -112,7 +113,7 @@ def affected(
     seen: Mapping[str, Observation],
     settings: Settings,
     now: datetime,
-    detection: Any = None,
+    detection: Detection | None = None,
     *,
     opened: datetime | None = None,
 ) -> Affected:
@@ -133,7 +134,7 @@ def affected(
         When the incident was opened: what was hit is then told from the outage around it, also after recovery.
     """
     there = {name: one for name, one in seen.items() if one.available}
-    verdicts = tuple(getattr(detection, "triggers", ()))
+    verdicts = detection.triggers if detection is not None else ()
     connectors = affected_connectors(there, settings, verdicts, opened)
     since = _first_sign(verdicts, connectors)
     documents, prefixes = affected_documents(there, settings, connectors, opened)
@@ -156,7 +157,7 @@ def affected(
     )
 
 
-def affected_by(incident: Incident, detection: Any = None) -> Affected:
+def affected_by(incident: Incident, detection: Detection | None = None) -> Affected:
     """Who and what that incident hits, from its evidence, as of its present moment."""
     names = [
         name for name in (*_NEEDED, "document-report", "trail", "chat-controls") if name in incident.sources
@@ -170,7 +171,7 @@ def affected_by(incident: Incident, detection: Any = None) -> Affected:
     )
 
 
-def _fires(verdicts: tuple[Any, ...], trigger: str, data_source_id: str = "") -> bool | None:
+def _fires(verdicts: Sequence[Verdict], trigger: str, data_source_id: str = "") -> bool | None:
     said = {
         one.verdict
         for one in verdicts
@@ -179,7 +180,7 @@ def _fires(verdicts: tuple[Any, ...], trigger: str, data_source_id: str = "") ->
     return True if "firing" in said else False if said == {"quiet"} else None
 
 
-def _first_sign(verdicts: tuple[Any, ...], connectors: tuple[AffectedConnector, ...]) -> datetime | None:
+def _first_sign(verdicts: Sequence[Verdict], connectors: tuple[AffectedConnector, ...]) -> datetime | None:
     told = [one.since for one in verdicts if one.verdict == "firing" and one.since is not None]
     told += [one.first_bad_at for one in connectors if one.hit and one.first_bad_at is not None]
     return min(told, default=None)

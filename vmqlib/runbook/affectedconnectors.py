@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vmqlib.record.observation import Observation
+    from vmqlib.runbook.triggers import Verdict
     from vmqlib.settings import Settings
 
 __all__ = ["AffectedConnector", "affected_connectors"]
@@ -52,7 +53,7 @@ class AffectedConnector:
 
 
 def affected_connectors(
-    there: Mapping[str, Observation], settings: Settings, verdicts: Sequence[Any], opened: datetime | None
+    there: Mapping[str, Observation], settings: Settings, verdicts: Sequence[Verdict], opened: datetime | None
 ) -> tuple[AffectedConnector, ...]:
     names = {one.data_source_id: one.name for one in settings.data_sources if one.data_source_id}
     schedules: dict[str, str] = {}
@@ -76,7 +77,7 @@ def _connector(
     name: str,
     jobs: pd.DataFrame | None,
     schedule: str | None,
-    verdicts: Sequence[Any],
+    verdicts: Sequence[Verdict],
     opened: datetime | None,
 ) -> AffectedConnector:
     firing = [

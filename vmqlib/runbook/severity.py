@@ -274,5 +274,7 @@ def _advice(incident: Incident) -> Advice:
     if incident.identity.trigger == "sync-failed":
         return advice_from_evidence(incident)
     from vmqlib.runbook.affected import affected_by
+    from vmqlib.runbook.triggers import detect
 
-    return affected_by(incident).severity
+    said = detect(incident.observations(), incident.settings, incident.as_of)
+    return affected_by(incident, said).severity
