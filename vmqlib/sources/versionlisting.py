@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from operator import attrgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import AwsError, Unreachable
@@ -26,6 +26,7 @@ __all__ = ["ObjectVersion", "list_versions"]
 
 _THREADS = 24
 _MISFITS = 3
+_KEY, _LATEST, _AT = (ObjectVersion._fields.index(name) for name in ("key", "is_latest", "at"))
 _FEW = 50  # entries asked for when only one key is wanted
 
 
@@ -92,11 +93,11 @@ def _counted(
 
 
 def _newest_first(entries: Iterator[ObjectVersion]) -> Iterator[ObjectVersion]:
-    for _, several in groupby(entries, key=attrgetter("key")):
+    for _, several in groupby(entries, key=itemgetter(_KEY)):
         versions = list(several)
         if len(versions) > 1:
             # By time, then the current one; where these are equal, the sort leaves the listing's own order.
-            versions.sort(key=attrgetter("at", "is_latest"), reverse=True)
+            versions.sort(key=itemgetter(_AT, _LATEST), reverse=True)
         yield from versions
 
 
