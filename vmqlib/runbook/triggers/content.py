@@ -111,8 +111,7 @@ def _part(connector: Connector, seen: Seen, settings: Settings) -> _Part:
     changed = _changed_since(connector, seen, jobs) if any(each.why == "outside" for each in found) else None
     unwanted = [each for each in found if changed is None or each.why != "outside"]
     reasons = [_firing(each, called, seen, jobs) for each in unwanted]
-    unknown = [no_scope, no_bucket, *([seen_jobs] if (seen_jobs := not_seen(seen, "sync-jobs")) else [])]
-    reasons += [each for each in [*unknown, changed] if each is not None]
+    reasons += [each for each in (no_scope, no_bucket, _no_jobs(seen), changed) if each is not None]
     if cut := incomplete(seen, "documents"):
         text = f"{called}: the list of documents is incomplete: {cut}."
         reasons.append(Reason("unknown", text, "documents", evidence=evidence(seen, "documents")))
@@ -153,6 +152,15 @@ def _sync_of(moment: datetime | None, jobs: pd.DataFrame | None) -> str:
         return ""
     around = jobs[(jobs["started_at"] <= moment) & (jobs["ended"] >= moment)]
     return "" if around.empty else str(around["execution_id"].iloc[-1])
+
+
+def _no_jobs(seen: Seen) -> Reason | None:
+    """Why nobody knows which syncs should have taken something out; ``None`` where all syncs were seen."""
+    missing = not_seen(seen, "sync-jobs")
+    if missing is None and (cut := incomplete(seen, "sync-jobs")):
+        text = f"The sync history is incomplete: {cut}."
+        missing = Reason("unknown", text, "sync-jobs", evidence=evidence(seen, "sync-jobs"))
+    return missing
 
 
 def _scope(connector: Connector, seen: Seen) -> tuple[CrawlScope | None, Reason | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import log
 from typing import TYPE_CHECKING
 
 from vmqlib.runbook.canaries import Answer
@@ -175,7 +176,21 @@ def _leap(table: pd.DataFrame, since: datetime, now: datetime, rule: Detection) 
         asked, blocked, n, hits, factor=rule.guardrail_factor, at_least=rule.guardrail_min_blocked
     )
     length = since - before.index[0].to_pydatetime(warn=False) if len(before) else timedelta()
-    return _Since(since, found, found.blocked - (found.expected or 0.0), length, at_same_hours)
+    return _Since(since, found, _split_weight(after, before), length, at_same_hours)
+
+
+def _split_weight(after: pd.DataFrame, before: pd.DataFrame) -> float:
+    """How much likelier two shares, of before and of since, make the counts than one share for all (log-likelihood
+    ratio): highest for the moment at which the share changed."""
+    (n1, b1), (n0, b0) = (
+        (float(part["asked"].sum()), float(part["blocked"].sum())) for part in (after, before)
+    )
+    return _log_likelihood(n1, b1) + _log_likelihood(n0, b0) - _log_likelihood(n1 + n0, b1 + b0)
+
+
+def _log_likelihood(asked: float, blocked: float) -> float:
+    blocked = min(blocked, asked)
+    return sum(part * log(part / asked) for part in (blocked, asked - blocked) if part > 0)
 
 
 def _seconds_after(part: pd.DataFrame, since: datetime) -> pd.Series[float]:
