@@ -64,6 +64,27 @@ def test_what_touches_the_knowledge_base_oldest_first(repo: Repo) -> None:
     assert reading.parameters["head"] == repo.git("rev-parse", "HEAD")
 
 
+@pytest.mark.parametrize(
+    ("path", "area"),
+    [
+        ("02-qbusiness/guardrails/README.md", "guardrails"),
+        ("02-qbusiness/guardrails/topic-controls.json", "guardrails"),
+        ("02-qbusiness/data-sources/s3.yaml", "connectors"),
+        ("03-connectors/slack/config.json", "connectors"),
+        ("acl.json", "connectors"),
+        ("docs/images/a.png", "docs"),
+        ("phases-mirage.md", "docs"),
+        ("scripts/sovereign-sync-docs.sh", "other"),
+        ("02-qbusiness/application.yaml", "other"),
+        (".env", "other"),
+        ("01-network/vpc.yaml", ""),
+        (".github/workflows/ci.yaml", ""),
+    ],
+)
+def test_the_area_of_a_path(path: str, area: str) -> None:
+    assert commits.area_of(path) == area
+
+
 def test_a_folder_in_a_work_tree_is_looked_at_by_itself(repo: Repo) -> None:
     repo.commit("Both", {"ops/docs/a.md": "a", "docs/b.md": "b"}, ago(hours=1))
     assert look(repo.folder / "ops")[1]["paths"].tolist() == ['["docs/a.md"]']

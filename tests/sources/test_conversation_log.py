@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from support.records import MovingClock
+from support.records import FakeAws, MovingClock, source
 from support.stub_aws import Asked, StubAws, error
 
 from vmqlib.aws import Aws
 from vmqlib.errors import AccessDenied, SettingsError
 from vmqlib.record.incident import Incident
 from vmqlib.settings import Settings
-from vmqlib.sources import REGISTRY, conversations, frame
+from vmqlib.sources import REGISTRY, Reading, Source, conversations, frame
 from vmqlib.times import SystemClock, Window
 
 AT = 1_795_430_000_000  # 2026-11-23, 10:33 UTC
@@ -65,23 +66,16 @@ def test_without_leave_it_is_neither_asked_nor_missed(tmp_path: Path) -> None:
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("asked")
 
-    from dataclasses import replace
-
-    source = replace(conversations.SOURCE, read=never)
+    kept = replace(conversations.SOURCE, read=never)
     settings = Settings.load(incidents=tmp_path)
-    incident = Incident.open(settings, None, trigger="guardrail", sources={"conversations": source})
+    incident = Incident.open(settings, None, trigger="guardrail", sources={"conversations": kept})
     incident.aws = Any  # type: ignore[assignment]  # nothing is asked of it
     assert incident.observe() == {}
     assert incident.observations() == {}
 
 
 def test_what_was_seen_with_leave_stays_in_the_record(tmp_path: Path) -> None:
-    from support.records import FakeAws, source
-
-    seen = source("conversations", [{"key": "k"}])
-    kept = type(seen)(
-        "conversations", "Asked", seen.read, seen.columns, wanted=lambda given: given.read_conversations
-    )
+    kept = replace(source("conversations", [{"key": "k"}]), wanted=conversations.SOURCE.wanted)
     aws: Any = FakeAws(MovingClock())
     settings = Settings.load(incidents=tmp_path, read_conversations=True)
     incident = Incident.open(settings, aws, trigger="guardrail", sources={"conversations": kept})
@@ -127,6 +121,19 @@ def test_fields_of_many_forms(stub: StubAws, aws: Aws, allowed: Settings, window
     assert str(table["at"].iloc[0]) == "2026-11-23 10:32:20+00:00"
 
 
+def test_a_long_question_is_not_cut_within_a_secret(
+    stub: StubAws, aws: Aws, allowed: Settings, window: Window
+) -> None:
+    secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzzzzzzKEY"
+    said = ["w " * 240 + secret + " and more", secret * 20]
+    stub.on["FilterLogEvents"] = lambda _: {
+        "events": [logged(n, user_message=one) for n, one in enumerate(said)]
+    }
+    first, second = (row["question"] for row in conversations.read(aws, allowed, window).rows)
+    assert first == "w " * 240 + "…"
+    assert second == "…"
+
+
 def test_an_interruption_keeps_what_was_read(
     stub: StubAws, aws: Aws, allowed: Settings, window: Window
 ) -> None:
@@ -157,10 +164,6 @@ def test_how_far_back_sources_look_by_themselves(window: Window) -> None:
 
 
 def test_an_incident_keeps_to_it_unless_told_otherwise(tmp_path: Path) -> None:
-    from support.records import FakeAws
-
-    from vmqlib.sources.base import Reading, Source
-
     asked: list[timedelta] = []
 
     def read(_aws: Any, _settings: Any, window: Window, /, *, data_source_id: str = "") -> Reading:

@@ -212,7 +212,7 @@ def _git(
     if program is None:
         raise SettingsError(
             "Git is not installed, so the ops repo's commits cannot be read.",
-            hint="Install git, or set ops_repo to nothing.",
+            hint="Install git; everything else can be seen without it.",
         )
     options = [part for name, value in _SAFE.items() for part in ("-c", f"{name}={value}")]
     env = {name: os.environ[name] for name in _KEPT if name in os.environ} | _SET
