@@ -214,6 +214,7 @@ def test_documents_that_must_not_be_there_are_named() -> None:
     rows = [document("b/3.md"), document("audit/x.json"), document("a.md")]
     kept = told(Settings.load(forbidden=("b/",)), documents=look("documents", rows))
     assert kept.documents.unwanted == ("audit/x.json", "b/3.md")
+    assert kept.documents.forbidden == ("b/3.md",)
     assert told(documents=failed_look("documents")).documents.unwanted is None
 
 

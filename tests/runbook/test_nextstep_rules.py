@@ -396,6 +396,14 @@ def test_customers_hit_later_are_escalated_unless_a_person_judged() -> None:
     assert "escalate" not in names(replace(known, customers="unknown"))
 
 
+def test_a_rollback_that_is_planned_says_the_promotion_too() -> None:
+    made = Rollback("planned", "vmq rollback apply X", plan="It copies 5.", changes=5)
+    (step,) = [one for one in plan_next(replace(FAILING, rollback=made)) if one.step.startswith("3")]
+    assert "all among the promotion of 2026-11-23 09:12:00 UTC" in step.why
+    assert "It copies 5." in step.why
+    assert step.command == "vmq rollback apply X"
+
+
 def test_a_finished_rollback_asks_for_the_resync_only() -> None:
     known = replace(FAILING, rollback=Rollback("verified", restored=True))
     assert [one for one in names(known) if one[:2] in ("ro", "re")] == ["resync-restored"]

@@ -118,9 +118,9 @@ def show_command(incident_id: str, as_json: bool) -> None:
         click.echo(f"not seen: {seen.title}: {seen.problem} {seen.hint}")
     click.echo("Next steps")
     for step in steps:
-        click.echo(f"  {step.step}: {step.why}")
+        click.echo(f"  {step.step}: {printable(step.why)}")
         if step.command:
-            click.echo(f"    {step.command}")
+            click.echo(f"    {printable(step.command)}")
 
 
 @click.command("note")

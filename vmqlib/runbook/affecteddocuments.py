@@ -45,6 +45,9 @@ class AffectedDocuments:
     unwanted:
         Keys in the index that the setting ``forbidden`` names, or in a folder that is never documents, in order, ten
         at most; ``None`` where that is not known.
+    forbidden:
+        Those of them that the setting names, which belong nowhere: the others belong where they are, and not into the
+        index. In order, ten at most.
     """
 
     failing: int | None = None
@@ -52,6 +55,7 @@ class AffectedDocuments:
     failing_changed: int | None = None
     examples: tuple[str, ...] = ()
     unwanted: tuple[str, ...] | None = None
+    forbidden: tuple[str, ...] = ()
 
 
 def document_keys(names: pd.Series[str]) -> pd.Series[str]:
@@ -86,16 +90,17 @@ def affected_documents(
 
     listed = failing = None
     unwanted: tuple[str, ...] | None = None
+    forbidden: tuple[str, ...] = ()
     if "documents" in there:
         frame = there["documents"].frame
         frame = frame[~frame["status"].fillna("").isin(GONE)]
         listed = document_keys(frame["document_id"])
         failing = listed[frame["status"].fillna("").isin(FAILED)]
         never = tuple({folder for one in settings.data_sources for folder in one.exclude})
-        there_all_the_same = listed[
-            listed.map(lambda key: key.startswith(never) or bool(settings.forbids(key)))
-        ]
-        unwanted = tuple(sorted(there_all_the_same)[:_EXAMPLES])
+        said = [key for key in listed if settings.forbids(key)]
+        kept = [key for key in listed if key.startswith(never)]
+        unwanted = tuple(sorted({*said, *kept})[:_EXAMPLES])
+        forbidden = tuple(sorted(said)[:_EXAMPLES])
     changed = _changed(there, connectors, until)
     documents = AffectedDocuments(
         failing=None if failing is None else len(failing),
@@ -103,6 +108,7 @@ def affected_documents(
         failing_changed=None if failing is None or changed is None else _both(failing, changed["key"]),
         examples=() if failing is None else tuple(sorted(failing)[:_EXAMPLES]),
         unwanted=unwanted,
+        forbidden=forbidden,
     )
     counts = {
         "documents": _by_prefix(listed),

@@ -218,8 +218,9 @@ def _with_content(incident: Incident, known: Facts, found: Affected, detection: 
     told = [one.text for one in verdict.reasons if one.says == "firing"] if verdict else []
     if told:
         known = replace(known, content_why=told[0])
-    if found.documents.unwanted:
-        known = replace(known, content_uri=f"s3://{known.bucket}/{found.documents.unwanted[0]}")
+    # What is in the index from _staging/ must leave the index, and stay in the bucket.
+    if found.documents.forbidden:
+        known = replace(known, content_uri=f"s3://{known.bucket}/{found.documents.forbidden[0]}")
     acl = [one.text for one in detection.findings if one.kind in ("acl-broken", "open-prefixes")]
     if not acl or "acl" not in incident.sources:
         return known

@@ -133,7 +133,7 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "commit_at": Fact("time", "when it was made"),
         "commit_about": Fact("text", "its author and subject"),
         "content_why": Fact("text", "which documents are indexed that must not be"),
-        "content_uri": Fact("text", "the first of them, as s3://bucket/key"),
+        "content_uri": Fact("text", "the first that the setting `forbidden` names, as s3://bucket/key"),
         "acl_why": Fact("text", "what is wrong with the access control file, or open in it"),
         "acl_uri": Fact("text", "that file, as s3://bucket/key"),
         "rollback_state": Fact("text", "as vmq rollback says: none, planned, applied, verified …", always=True),
