@@ -74,6 +74,7 @@ class Range:
         self.count = 0  # … and so many
         self.first = ""  # of the last of them
         self.guess = 0.0  # pages, before the first of them
+        self.left: float | None = None  # pages, as far as that was worked out
         self.ring = Ring()
 
 
@@ -168,6 +169,8 @@ class Ranges:
         self._looking -= 1
         if len(self._folders) < _KEPT:
             self._folders = sorted({*self._folders, *folders})
+            for one in self._ranges:
+                one.left = None
 
     def _next(self) -> Range | Look | None:
         """The first range that may be read on; else the far part of the one that seems to have most left.
@@ -195,10 +198,13 @@ class Ranges:
 
     def _left(self, one: Range) -> float:
         """How many pages a range seems to have."""
-        if one.done:
-            return 0.0
-        if not one.last:
-            return one.guess
+        if one.done or not one.last:
+            return 0.0 if one.done else one.guess
+        if one.left is None:
+            one.left = self._estimate(one)
+        return one.left
+
+    def _estimate(self, one: Range) -> float:
         passed, inside = self._between(one.origin, one.last), self._between(one.last, one.end)
         if inside[1] and (passed[1] or _folder(one)):
             return inside[1] * one.count / max(passed[1], 0.5)
@@ -237,7 +243,7 @@ class Ranges:
         far.origin = start
         if one.end is not None and left != float("inf"):
             far.guess = min(left * (1 - share), _AHEAD)  # guesses upon guesses would cut into nothing
-        one.end, one.guess = start, left * share
+        one.end, one.guess, one.left = start, left * share, None
         self._ranges.insert(number + 1, far)
         return far
 
@@ -277,6 +283,7 @@ class Ranges:
             self._read_ahead += 1
             mine.first, mine.last = entries[0].key, entries[-1].key
             mine.count += 1
+            mine.left = None
             self._read_in[_folder(mine)] += 1
             mine.whole = False
             self._known.learn((mine.first, mine.last))
@@ -286,7 +293,9 @@ class Ranges:
     def _correct(self, mine: Range, expected: float, *, nothing: bool) -> None:
         """Keys come in clusters, such as folders: what lies between two of them was taken for more than it is."""
         if nothing and not mine.last:
-            self._stretch[self._level(self._ranges[self._ranges.index(mine) - 1])] *= _STEP
+            before = self._ranges[self._ranges.index(mine) - 1]
+            before.left = None
+            self._stretch[self._level(before)] *= _STEP
         elif not mine.done and expected < 1:
             level = self._level(mine)
             self._stretch[level] = max(1.0, self._stretch[level] / _STEP)

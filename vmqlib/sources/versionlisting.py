@@ -7,7 +7,7 @@ markers as two lists: what came first within a second is lost there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,8 @@ def list_versions(
         pages: Iterator[list[ObjectVersion]] = (page for key in wanted for page in _of_key(listing, key))
     else:
         pages = listing.pages(shards or _THREADS, alone=1 if shards else 2)
-    yield from _newest_first(_counted(pages, progress))
+    for page in _newest_first(_counted(pages, progress)):
+        yield from page
 
 
 def _of_key(listing: Listing, key: str) -> Iterator[list[ObjectVersion]]:
@@ -85,20 +86,42 @@ def _of_key(listing: Listing, key: str) -> Iterator[list[ObjectVersion]]:
 
 def _counted(
     pages: Iterator[list[ObjectVersion]], progress: Callable[[int], None] | None
-) -> Iterator[ObjectVersion]:
+) -> Iterator[list[ObjectVersion]]:
     for page in pages:
         if progress is not None:
             progress(len(page))
-        yield from page
+        if page:
+            yield page
 
 
-def _newest_first(entries: Iterator[ObjectVersion]) -> Iterator[ObjectVersion]:
+def _newest_first(pages: Iterator[list[ObjectVersion]]) -> Iterator[list[ObjectVersion]]:
+    """Pages of whole keys, each key's entries by time, then the current one, then as they were listed."""
+    waiting: list[ObjectVersion] = []  # of the last key, which may go on
+    for page in pages:
+        if waiting and waiting[-1].key == page[-1].key:
+            waiting += page
+            continue
+        page = waiting + page
+        end = len(page) - 1
+        while end and page[end - 1].key == page[-1].key:
+            end -= 1
+        waiting = page[end:]
+        yield _sorted(page[:end])
+    yield _sorted(waiting)
+
+
+def _sorted(entries: list[ObjectVersion]) -> list[ObjectVersion]:
+    """S3 lists them so already, but for ties and odd servers: looking is quicker than sorting."""
+    for one, after in pairwise(entries):
+        if one.key == after.key and (one.at, one.is_latest) < (after.at, after.is_latest):
+            break
+    else:
+        return entries
+    found: list[ObjectVersion] = []
     for _, several in groupby(entries, key=itemgetter(_KEY)):
-        versions = list(several)
-        if len(versions) > 1:
-            # By time, then the current one; where these are equal, the sort leaves the listing's own order.
-            versions.sort(key=itemgetter(_AT, _LATEST), reverse=True)
-        yield from versions
+        # Sorting leaves the listing's own order where time and being current are equal.
+        found += sorted(several, key=itemgetter(_AT, _LATEST), reverse=True)
+    return found
 
 
 class Listing:
