@@ -29,6 +29,8 @@ __all__ = ["guardrail"]
 _DAY = 86_400
 _RECENT = timedelta(hours=48)
 _LONGEST = timedelta(days=7)
+_AS_GOOD = 1.0
+"""Log-likelihoods this close tell two moments hardly apart."""
 _OVER = 0.01
 """So unlikely is a stretch without a block, by the share that was, that it is over."""
 
@@ -136,7 +138,7 @@ def _reason(table: pd.DataFrame, rule: Detection, now: datetime, source: str, se
     spans = [_leap(table, at, now, rule) for at in _candidates(table, now)]
     leapt = [one for one in spans if one.leap.leapt]
     if leapt:
-        found = max(leapt, key=lambda one: one.weight)
+        found = _likeliest(leapt)
         if calm := _over(table[table.index >= found.at]):
             text = f"{_words(found)} That is over: {calm}."
             return Reason("unknown" if cut else "quiet", text, source, evidence=kept)
@@ -177,6 +179,13 @@ def _leap(table: pd.DataFrame, since: datetime, now: datetime, rule: Detection) 
     )
     length = since - before.index[0].to_pydatetime(warn=False) if len(before) else timedelta()
     return _Since(since, found, _split_weight(after, before), length, at_same_hours)
+
+
+def _likeliest(leapt: list[_Since]) -> _Since:
+    """Since when: of the moments that part before and since about as well as the best one, the latest. A lone block in
+    the night before says little of when it began."""
+    best = max(one.weight for one in leapt)
+    return max((one for one in leapt if one.weight >= best - _AS_GOOD), key=lambda one: one.at)
 
 
 def _split_weight(after: pd.DataFrame, before: pd.DataFrame) -> float:
