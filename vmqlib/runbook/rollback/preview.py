@@ -243,14 +243,14 @@ class Preview:
         again = f"{many(self.reindexed, 'document')} indexed again, {self.removed:,} deleted"
         beside = f"; also those of {many(self.metadata, 'metadata file')}" if self.metadata else ""
         cost, requests = self.cost, sorted(self.cost.requests.items())
-        usd = f"{cost.once:,.2f} USD, and {cost.month:,.2f} USD a month for the new versions ({cost.source})"
+        usd = f"{_usd(cost.once)}, and {_usd(cost.month)} a month for the new versions ({cost.source})"
         return [
             *rows,
             ("next sync", again + beside),
             ("deletion safeguard", self.safeguard.text),
             ("requests", ", ".join(f"{count:,} {kind}" for kind, count in requests)),
             ("cost, estimated", usd),
-            ("time, estimated", f"{duration(timedelta(seconds=self.seconds))} ({self.assumed})"),
+            ("time, estimated", f"{_span(self.seconds)} ({self.assumed})"),
         ]
 
     def lines(self, mask: Callable[[str], str] = str) -> list[str]:
@@ -258,3 +258,11 @@ class Preview:
         rows = self.rows(mask)
         width = max((len(name) for name, _ in rows), default=0)
         return [f"{name:<{width}}  {value}" for name, value in rows]
+
+
+def _usd(amount: float) -> str:
+    return "less than 0.01 USD" if 0 < amount < 0.01 else f"{amount:,.2f} USD"
+
+
+def _span(seconds: float) -> str:
+    return "less than 1 s" if 0 < seconds < 1 else duration(timedelta(seconds=seconds))
