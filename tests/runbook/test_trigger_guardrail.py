@@ -40,6 +40,12 @@ def test_a_leap_fires_and_is_told_with_its_figures() -> None:
     assert "At the same hours of the" in verdict.reasons[0].text
 
 
+def test_a_lone_block_the_night_before_is_not_the_beginning() -> None:
+    night = chat(SINCE - timedelta(hours=10), SINCE - timedelta(hours=9), asked=0, blocked=1)
+    verdict, _ = of([*usual(), *night, *chat(SINCE, NOW, asked=10, blocked=4)])
+    assert verdict.since == SINCE
+
+
 def test_more_questions_with_the_usual_share_do_not() -> None:
     rows = [*usual(), *chat(SINCE, NOW, asked=60, blocked=1)]
     assert of(rows)[0].verdict == "quiet"

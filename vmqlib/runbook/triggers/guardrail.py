@@ -29,8 +29,10 @@ __all__ = ["guardrail"]
 _DAY = 86_400
 _RECENT = timedelta(hours=48)
 _LONGEST = timedelta(days=7)
-_AS_GOOD = 1.0
-"""Log-likelihoods this close tell two moments hardly apart."""
+_AS_GOOD = 1.92
+"""Log-likelihoods this close tell two moments hardly apart (half the 95 % point of chi-squared)."""
+_ENOUGH = 100
+"""So many questions at the same hours are needed to tell more than those of all hours."""
 _OVER = 0.01
 """So unlikely is a stretch without a block, by the share that was, that it is over."""
 
@@ -169,7 +171,7 @@ def _leap(table: pd.DataFrame, since: datetime, now: datetime, rule: Detection) 
     same, at_same_hours = before, now - since < timedelta(days=1)
     if at_same_hours:
         same = before[_seconds_after(before, since) <= (now - since).total_seconds()]
-        if same["asked"].sum() < FEW:  # too few at these hours: all hours tell more than none
+        if same["asked"].sum() < _ENOUGH:
             same, at_same_hours = before, False
     asked, blocked, n, hits = (
         round(float(part[column].sum())) for part in (after, same) for column in ("asked", "blocked")
