@@ -74,6 +74,7 @@ class Range:
         self.count = 0  # … and so many
         self.first = ""  # of the last of them
         self.guess = 0.0  # pages, before the first of them
+        self.by_folders = False  # it begins with one, and there may be more in it
         self.left: float | None = None  # pages, as far as that was worked out
         self.ring = Ring()
 
@@ -229,10 +230,10 @@ class Ranges:
         # The marker is further where a prefix was jumped over.
         low = max(one.last, one.marker[0], key=in_bytes)
         place, several = self._between(low, one.end)
-        start: str | None
+        start: str | None = None
         if several:
             start = self._folders[place + int(share * several)]
-        else:
+        elif one.last or not one.by_folders:  # of a folder that nobody has read in, nothing can be guessed
             if _folder(one) and one.end is not None:
                 share = min(0.5, 0.5 * left / self._known.left(one.first, one.last, one.end))
             start = self._known.between(low, one.end, share)
@@ -241,7 +242,9 @@ class Ranges:
             return self._next()
         far = Range((start, ""), one.end)
         far.origin = start
-        if one.end is not None and left != float("inf"):
+        if several:
+            far.guess, far.by_folders = left * (1 - share), True
+        elif one.end is not None and left != float("inf"):
             far.guess = min(left * (1 - share), _AHEAD)  # guesses upon guesses would cut into nothing
         one.end, one.guess, one.left = start, left * share, None
         self._ranges.insert(number + 1, far)
