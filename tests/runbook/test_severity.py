@@ -232,10 +232,13 @@ def test_the_quick_way_says_what_the_whole_one_says(project) -> None:
 
 @pytest.fixture
 def copied(project, tmp_path) -> Incident:
-    """The example's incident, where it may be written to."""
-    shutil.copytree(
-        project / "notebooks" / "examples" / "INC-20261123-001", tmp_path / "i" / "INC-20261123-001"
-    )
+    """The example's incident as it was before anybody judged how severe it is, where it may be written to."""
+    folder = tmp_path / "i" / "INC-20261123-001"
+    shutil.copytree(project / "notebooks" / "examples" / "INC-20261123-001", folder)
+    journal = folder / "journal.jsonl"
+    before, judged, _ = journal.read_bytes().partition(b'"kind":"severity"')
+    if judged:
+        journal.write_bytes(before[: before.rindex(b"\n") + 1])
     return Incident.load("INC-20261123-001", settings=Settings.load(incidents=tmp_path / "i"))
 
 
