@@ -131,6 +131,9 @@ class TestPlan:
         assert [i.key for i in rig.plan(keys=["audit/b.json"]).iter_items()] == ["audit/b.json"]
         with pytest.raises(BadInput, match="leaves nothing"):
             rig.plan(prefix="_staging/", exclude=["_staging/"])
+        narrower = rig.plan(exclude=["doc-00"])
+        assert {"_staging/", "audit/", "ci/", "doc-00"} <= set(narrower.scope.exclude)
+        assert not [i for i in narrower.iter_items() if i.key.startswith(("_staging/", "audit/", "doc-00"))]
 
     def test_a_bucket_that_never_had_versions(self, local: Any, point_at: Callable[[Any], None]) -> None:
         point_at(local)

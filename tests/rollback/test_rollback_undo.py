@@ -70,6 +70,16 @@ def test_an_undo_is_undone(applied: Rig) -> None:
         assert rollback.status(applied.incident).restored is restored
 
 
+def test_an_undo_that_nobody_approved_changes_nothing_of_what_comes_next(applied: Rig) -> None:
+    before = rollback.status(applied.incident)
+    rollback.undo(applied.incident)
+    after = rollback.status(applied.incident)
+    assert (after.state, after.command) == (before.state, before.command)
+    plan = rollback.planned(applied.incident)
+    assert plan is not None
+    assert plan.target.kind != "undo"
+
+
 def test_what_moved_on_is_left_alone(applied: Rig) -> None:
     applied.write({"doc-000.md": "theirs", "doc-001.md": None, "new.md": "theirs, too"})
     back = rollback.undo(applied.incident)

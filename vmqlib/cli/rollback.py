@@ -61,7 +61,9 @@ def rollback_command() -> None:
 )
 @click.option("--prefix", help="Only keys that begin with it. Default: the connector's.")
 @click.option(
-    "--exclude", multiple=True, help="No keys that begin with it; repeatable. Default: the connector's."
+    "--exclude",
+    multiple=True,
+    help="No keys that begin with it; repeatable. The connector's own exclusions hold as well.",
 )
 @click.option("--key", "keys", multiple=True, help="Only this key; repeatable.")
 @click.option(
@@ -184,7 +186,7 @@ def apply_command(
         notice(f"  {warning}")
     how = _thaw(incident, plan, yes=yes) if thaw else None
     if not plan.changes:
-        notice("No object is to be changed.")
+        notice(_nothing(plan))
         if as_json:
             print_json({"id": incident.id, "digest": plan.digest, "changes": 0})
         return
@@ -283,7 +285,7 @@ def undo_command(incident_id: str, rate: float | None, workers: int, yes: bool, 
     if not as_json:
         shows.show_plan(incident, plan)
     if not plan.changes:
-        notice("No object is to be changed.")
+        notice(_nothing(plan))
         if as_json:
             print_json({"id": incident.id, "digest": plan.digest, "changes": 0})
         return
@@ -299,6 +301,15 @@ def undo_command(incident_id: str, rate: float | None, workers: int, yes: bool, 
 
 
 # -- what they share
+
+
+def _nothing(plan: Plan) -> str:
+    held = sum(plan.head.blocked.values())
+    return (
+        f"Nothing is changed: {held:,} keys are held back (BLOCKED)."
+        if held
+        else "No object is to be changed."
+    )
 
 
 def _incident(incident_id: str) -> Incident:

@@ -78,7 +78,8 @@ def _how_far(incident: Incident) -> Rollback:
         left=last.left if last else 0,
         failed=last.failed if last else 0,
         others=last.changed if last else 0,
-        restored=now.restored,
+        # Half a rollback is nothing to index: it is gone on with, or taken back, first.
+        restored=now.restored and now.state not in {"unfinished", "interrupted"},
     )
 
 

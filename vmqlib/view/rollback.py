@@ -87,6 +87,11 @@ def rollback_result(status: Status | Callable[[], Status]) -> View:
 def _nothing_applied(status: Status) -> View:
     if status.plan is None:
         lead = "Nothing was planned, and nothing in the bucket was changed."
+    elif held := sum(status.plan.head.blocked.values()):
+        why = (
+            "Planned, and not applied" if status.plan.changes else "The plan has nothing that can be done now"
+        )
+        lead = f"{why}: nothing in the bucket was changed. {held:,} keys are held back (BLOCKED); the plan says why."
     elif not status.command:
         lead = "Nothing had to be changed."
     else:

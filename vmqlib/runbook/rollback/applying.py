@@ -329,11 +329,17 @@ def _refusal(incident: Incident, made: Applied) -> AwsError | None:
     first = next((each for each in made.problems if each.result == "failed"), None)
     why = f" The first: {first.problem}" if first else ""
     hint = first.hint if first and first.hint else "The apply log names them."
+    if first is None or first.code != "missing":  # what is gone stays gone, however often it is tried
+        hint = f"{hint} Then `vmq rollback resume {incident.id}` tries them again."
     return AwsError(
-        f"{made.failed} objects were refused, {made.restored} are as planned.{why}",
-        hint=f"{hint} Then `vmq rollback resume {incident.id}` tries them again.",
+        f"{_many(made.failed)} refused, {made.restored} as planned.{why}",
+        hint=hint,
         code=first.code if first else "",
     )
+
+
+def _many(count: int) -> str:
+    return f"{count:,} object was" if count == 1 else f"{count:,} objects were"
 
 
 def _raise(incident: Incident, made: Applied, error: VmqError | None) -> None:
@@ -350,7 +356,7 @@ def _raise(incident: Incident, made: Applied, error: VmqError | None) -> None:
     if made.ending == "changed":
         names = ", ".join(repr(each.key) for each in made.problems if each.result == "changed")
         raise WorldChanged(
-            f"{made.changed} objects were changed by somebody else after the plan was made, and were left alone: "
-            f"{names}. {made.restored} are as planned.",
+            f"{_many(made.changed)} changed by somebody else, or by another plan, after this plan was made, and left "
+            f"alone: {names}. {made.restored} are as planned.",
             hint=f"Agree with them, then `vmq rollback plan {incident.id}` plans with what is there now.",
         )

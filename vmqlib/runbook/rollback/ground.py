@@ -82,9 +82,11 @@ def scope_of(
 
     Parameters
     ----------
-    prefix, exclude:
-        As given; ``None`` takes the connector's own. Of its exclusions those are left out that would exclude all that
-        was asked for: who names a prefix or a key means it.
+    prefix:
+        As given; ``None`` takes the connector's own.
+    exclude:
+        Prefixes that are left out besides the connector's own. Of those none counts that would exclude all that was
+        asked for: who names a prefix or a key means it.
     keys:
         As given; several times the same is once.
 
@@ -100,17 +102,16 @@ def scope_of(
     where = prefix if prefix is not None else "" if named else connector.prefix
     if strangers := [key for key in named if not key.startswith(where)]:
         raise BadInput(f"{strangers[0]!r} does not begin with {where!r}.", hint="Name keys or a prefix.")
-    if exclude is None:
-        own = () if named else connector.exclude
-        left_out = tuple(each for each in own if each and not where.startswith(each))
-    else:
-        left_out = tuple(each for each in exclude if each)
-        if swallowing := [each for each in left_out if where.startswith(each)]:
-            raise BadInput(
-                f"Excluding {swallowing[0]!r} leaves nothing of {where!r}.",
-                hint="Give another --prefix, or leave that --exclude out.",
-            )
-    return Scope(bucket_of(incident), where, left_out, named)
+    own = () if named else connector.exclude
+    given = tuple(each for each in exclude or () if each)
+    if swallowing := [each for each in given if where.startswith(each)]:
+        raise BadInput(
+            f"Excluding {swallowing[0]!r} leaves nothing of {where!r}.",
+            hint="Give another --prefix, or leave that --exclude out.",
+        )
+    # What is given narrows the scope further: it never lets in what the connector leaves out.
+    kept = (each for each in own if each and not where.startswith(each))
+    return Scope(bucket_of(incident), where, tuple(dict.fromkeys((*kept, *given))), named)
 
 
 def versioning(s3: S3) -> Versioning:

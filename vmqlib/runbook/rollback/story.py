@@ -101,8 +101,9 @@ class Story:
 
     @property
     def newest(self) -> Planned | None:
-        """The plan that was made last."""
-        return next(reversed(self.plans.values()), None)
+        """The plan that was made last. An undo that nobody approved is none: it was looked at and left."""
+        made = (plan for plan in reversed(self.plans.values()) if not plan.of or plan.digest in self.applies)
+        return next(made, None)
 
     @property
     def last(self) -> Applied | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from vmqlib.errors import BadInput
 from vmqlib.runbook.rollback.comparing import compare, outside
 from vmqlib.runbook.rollback.differences import Draft
-from vmqlib.runbook.rollback.ground import belongs, connected
+from vmqlib.runbook.rollback.ground import belongs, connected, nobody_applies
 from vmqlib.runbook.rollback.planning import Watch, private, quiet
 from vmqlib.runbook.rollback.results import Difference, Verification
 from vmqlib.runbook.rollback.sidebyside import joined, log_of
@@ -70,6 +70,8 @@ def verify(incident: Incident, plan: Plan | None = None, *, progress: Watch = qu
     ------
     BadInput
         Nothing was planned, the plan is another incident's, or the incident is offline.
+    LockHeld
+        An apply is under way in this incident.
     AwsError
         The bucket cannot be listed.
     """
@@ -85,6 +87,7 @@ def verify(incident: Incident, plan: Plan | None = None, *, progress: Watch = qu
         private(folder(incident))
         / f"verify-{plan.digest[:12]}-{at:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}.json"
     )
+    nobody_applies(incident)  # what it is doing right now would look like somebody else's doing
     with S3(aws, scope.bucket) as s3, Draft(path) as draft:
         versions = list_versions(
             s3,
