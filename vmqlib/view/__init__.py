@@ -9,6 +9,7 @@ from __future__ import annotations
 from vmqlib.view.affected import affected
 from vmqlib.view.alarm_plot import alarm_timeline
 from vmqlib.view.base import Panel, Plot, View, unavailable
+from vmqlib.view.checks import checks
 from vmqlib.view.comparison import Comparison
 from vmqlib.view.desk import desk
 from vmqlib.view.findings import last_good, sync_facts
@@ -43,6 +44,7 @@ __all__ = [
     "affected",
     "alarm_timeline",
     "changed_versions",
+    "checks",
     "desk",
     "failing_documents",
     "header",

@@ -78,6 +78,9 @@ CHIPS = {
     "SUCCEEDED": ("#BFE5D8", "#111111"),
     "OK": ("#BFE5D8", "#111111"),
     "closed": ("#BFE5D8", "#111111"),
+    "fail": ("#A03000", "#ffffff"),
+    "cannot tell": ("#E69F00", "#111111"),
+    "pass": ("#BFE5D8", "#111111"),
 }
 """Background and text colour of words that are worth seeing first. The word is always there, too."""
 
