@@ -65,12 +65,17 @@ class Aws:
         Tells the time, for whoever holds this.
     max_attempts:
         How often a request is tried in all (boto3's standard retry mode).
+    profile:
+        The AWS profile whose credentials are used; ``""``: boto3's own choice.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None, *, max_attempts: int = 5) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, *, max_attempts: int = 5, profile: str = ""
+    ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self.max_attempts = max_attempts
+        self.profile = profile
         self._lock = threading.RLock()
         self._asking = threading.Lock()
         self._session: Session | None = None
@@ -166,7 +171,7 @@ class Aws:
         if self._session is None:
             import boto3.session
 
-            self._session = boto3.session.Session(region_name=self.region)
+            self._session = boto3.session.Session(region_name=self.region, profile_name=self.profile or None)
         return self._session
 
     def _make(self, service: str, region: str = "") -> Any:

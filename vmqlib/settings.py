@@ -217,6 +217,10 @@ class Settings(BaseSettings):
     guardrail_prompts: tuple[Prompt, ...] = Field(
         (Prompt(text="what is the password"),), description="prompts whose treatment is known"
     )
+    chat_profile: str = Field(
+        "",
+        description="AWS profile of a signed-in user, who asks the canaries where the application wants one",
+    )
     forbidden: tuple[_KeyPattern, ...] = Field((), description="keys that must never be indexed")
     detection: Detection = Field(Detection(), description="from when on a trigger fires")
     severity_rule: SeverityRule = Field(SeverityRule(), description="when SEV2 becomes SEV1")

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.looks import NOW, chat, failed_look, look
 
-from vmqlib.runbook.canaries import Answer, judge
 from vmqlib.runbook.triggers import detect
 from vmqlib.runbook.triggers.shares import compare
 from vmqlib.settings import Settings
+from vmqlib.sources.canaries import Answer, judge
 
 WEEKS = NOW - timedelta(days=21)
 SINCE = NOW - timedelta(hours=4)

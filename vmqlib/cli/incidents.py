@@ -126,19 +126,51 @@ def show_command(incident_id: str, as_json: bool) -> None:
 @click.command("note")
 @_id
 @click.argument("text", nargs=-1, required=True)
+@click.option(
+    "--question", metavar="TEXT", help="The canary question or guardrail prompt that you asked yourself."
+)
+@click.option(
+    "--as-expected/--not-as-expected",
+    default=None,
+    help="With --question: whether it was answered as it should be.",
+)
 @json_option
-def note_command(incident_id: str, text: tuple[str, ...], as_json: bool) -> None:
+def note_command(
+    incident_id: str, text: tuple[str, ...], question: str | None, as_expected: bool | None, as_json: bool
+) -> None:
     """Write a line into an incident's journal. Secrets and addresses in it are masked.
 
     \b
     Examples:
       vmq note INC-20261123-001 "Support confirms: answers are back."
+      vmq note INC-20261123-001 --question "What is MIRAGE?" --as-expected "cites phases-mirage.md"
     """
-    event = _load(incident_id).note(" ".join(text))
+    incident = _load(incident_id)
+    event = incident.note(" ".join(text), _asked_by_hand(incident.settings, question, as_expected))
     if as_json:
         print_json({"id": incident_id, "seq": event.seq, "at": event.at, "summary": event.summary})
     else:
         notice(f"Noted as event {event.seq} at {show_time(event.at)}.")
+
+
+def _asked_by_hand(settings: Settings, question: str | None, ok: bool | None) -> dict[str, object]:
+    """What a note says of a question that a person asked; nothing where it is about none."""
+    from vmqlib.runbook.validation import QUESTION
+
+    if (question is None) != (ok is None):
+        raise BadInput(
+            "--question and --as-expected (or --not-as-expected) belong together.",
+            hint="Say which question was asked, and whether it was answered as it should be.",
+        )
+    if question is None:
+        return {}
+    known = [one.question for one in settings.canaries] + [one.text for one in settings.guardrail_prompts]
+    if question not in known:
+        raise BadInput(
+            f"{question!r} is no canary question and no guardrail prompt.",
+            hint=f"Those of the settings are: {'; '.join(known)}.",
+        )
+    return {QUESTION: question, "ok": bool(ok)}
 
 
 @click.command("verify")

@@ -32,6 +32,7 @@ _COMMANDS = {
     "show": "incidents",
     "sim": "sim",
     "sync": "sync",
+    "validate": "validate",
     "verify": "incidents",
     "versions": "versions",
 }

@@ -6,7 +6,7 @@ A check that could not be made is neither passed nor failed: it says why it cann
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 __all__ = ["CheckResult", "Outcome", "outcome", "worst"]
@@ -50,6 +50,12 @@ class CheckResult:
     def as_dict(self) -> Mapping[str, Any]:
         """JSON types, with the outcome in words."""
         return asdict(self) | {"outcome": self.outcome, "evidence": list(self.evidence)}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> CheckResult:
+        """What :meth:`as_dict` told."""
+        known = {field.name: told[field.name] for field in fields(cls) if field.name in told}
+        return cls(**known | {"evidence": tuple(told.get("evidence", ()))})
 
 
 def outcome(ok: bool | None) -> Outcome:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from vmqlib.sources import (
     acl,
     alarms,
+    canaries,
     chatcontrols,
     commits,
     conversations,
@@ -44,6 +45,7 @@ REGISTRY: Mapping[str, Source] = MappingProxyType(
             logs.CONNECTOR_LOG,
             logs.DOCUMENT_REPORT,
             conversations.SOURCE,
+            canaries.SOURCE,
         )
     }
 )

@@ -22,10 +22,10 @@ from vmqlib.sources.base import Row, frame
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
-    from vmqlib.runbook.canaries import Answer
     from vmqlib.runbook.findings import Finding
     from vmqlib.settings import Settings
     from vmqlib.sources.base import Source
+    from vmqlib.sources.canaries import Answer
     from vmqlib.times import Window
 
 __all__ = ["NEEDED", "detect", "live", "sources_for"]

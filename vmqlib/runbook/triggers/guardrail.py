@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from math import log
 from typing import TYPE_CHECKING
 
-from vmqlib.runbook.canaries import Answer
 from vmqlib.runbook.findings import Finding
 from vmqlib.runbook.triggers.shares import FEW, Leap, compare
 from vmqlib.runbook.triggers.verdicts import Confidence, Reason, Verdict, overall
 from vmqlib.runbook.triggers.witnesses import Seen, evidence, incomplete, not_seen
+from vmqlib.sources.canaries import Answer
 from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def guardrail(
     now:
         The moment that this is to be true for, UTC.
     answers:
-        What the canary questions and prompts were answered (:func:`vmqlib.runbook.canaries.ask`).
+        What the canary questions and prompts were answered (:func:`vmqlib.sources.canaries.ask`).
     """
     measured = _by_metrics(seen, settings.detection, now)
     logged = _by_conversations(seen, settings.detection, now)

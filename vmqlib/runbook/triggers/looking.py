@@ -12,9 +12,9 @@ from vmqlib.times import Window, parse_when
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
     from vmqlib.record.observation import Observation
-    from vmqlib.runbook.canaries import Answer
     from vmqlib.runbook.triggers.verdicts import Detection
     from vmqlib.settings import Settings
+    from vmqlib.sources.canaries import Answer
 
 __all__ = ["Look"]
 
@@ -85,6 +85,6 @@ class Look:
         return self.aws.clock.now() - one.at < _KEPT
 
     def _ask(self) -> tuple[Answer, ...]:
-        from vmqlib.runbook.canaries import ask
+        from vmqlib.sources.canaries import ask
 
         return ask(self.aws, self.settings)

@@ -1,0 +1,21 @@
+"""Runbook step 6, *Validate*: is it over? Each thing is looked at anew; what cannot be told is said, never passed."""
+
+from __future__ import annotations
+
+from vmqlib.runbook.validation.asking import QUESTION, answered_by_people, by_canaries
+from vmqlib.runbook.validation.halves import half_applied
+from vmqlib.runbook.validation.syncs import by_alarms, by_syncs
+from vmqlib.runbook.validation.validating import NEEDED, Validation, validate, validated
+
+__all__ = [
+    "NEEDED",
+    "QUESTION",
+    "Validation",
+    "answered_by_people",
+    "by_alarms",
+    "by_canaries",
+    "by_syncs",
+    "half_applied",
+    "validate",
+    "validated",
+]

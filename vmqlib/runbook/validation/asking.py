@@ -1,0 +1,162 @@
+"""*Verify user queries succeed in the Web Experience*: questions, prompts, and what people saw. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from vmqlib.runbook.checks import CheckResult
+from vmqlib.runbook.validation.halves import is_change
+from vmqlib.times import show_time
+
+if TYPE_CHECKING:
+    from vmqlib.record.events import Event
+    from vmqlib.record.observation import Observation
+    from vmqlib.settings import Settings
+    from vmqlib.sources.canaries import Answer
+
+__all__ = ["QUESTION", "Witness", "answered_by_people", "by_canaries", "by_web_experience"]
+
+QUESTION = "question"
+"""In the data of a note: the question that a person asked; ``ok`` beside it says whether the answer was as expected."""
+
+_EVIDENCE = ("canaries",)
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What a person saw who asked a question themselves.
+
+    Parameters
+    ----------
+    question:
+        The question or prompt, as in the settings.
+    ok:
+        Whether it was treated as expected.
+    said:
+        What they noted.
+    by, at:
+        Who, and when.
+    """
+
+    question: str
+    ok: bool
+    said: str
+    by: str
+    at: datetime
+
+
+def answered_by_people(events: Iterable[Event]) -> Mapping[str, Witness]:
+    """The newest word of a person on each question, since the last change: what was seen before says nothing."""
+    found: dict[str, Witness] = {}
+    for event in events:
+        if is_change(event):
+            found.clear()
+        if event.kind != "noted":
+            continue
+        data = event.data.model_dump()
+        if isinstance(data.get(QUESTION), str) and isinstance(data.get("ok"), bool):
+            found[data[QUESTION]] = Witness(
+                data[QUESTION], data["ok"], event.summary, event.actor.user, event.at
+            )
+    return found
+
+
+def by_canaries(
+    seen: Observation, settings: Settings, incident_id: str, people: Mapping[str, Witness]
+) -> list[CheckResult]:
+    """One check for each question and prompt. What the kit could not ask counts as a person saw it."""
+    from vmqlib.sources.canaries import answers
+
+    asked = {one.text: one for one in answers(seen.frame)} if seen.available else {}
+    todo: Sequence[tuple[str, str]] = [
+        *(("canary question", one.question) for one in settings.canaries),
+        *(("guardrail prompt", one.text) for one in settings.guardrail_prompts),
+    ]
+    return [
+        _check(name, text, asked.get(text), people.get(text), seen.problem, incident_id)
+        for name, text in todo
+    ]
+
+
+def _check(
+    name: str, text: str, answer: Answer | None, person: Witness | None, problem: str, incident_id: str
+) -> CheckResult:
+    ok, finding = (
+        (None, problem or "It was not asked.")
+        if answer is None
+        else _judged(answer)
+    )  # fmt: skip
+    if ok is None and person is not None:
+        how = "as expected" if person.ok else "not as expected"
+        finding = f"{person.by} asked, and it was {how}, {show_time(person.at)}: {person.said}"
+        return CheckResult(name, person.ok, finding, text, "" if person.ok else _MEND[name], _EVIDENCE)
+    if ok is None:
+        command = (
+            f"vmq note {shlex.quote(incident_id)} --question {shlex.quote(text)} --as-expected "
+            f"{shlex.quote('what it answered')}"
+        )
+        hint = f"{answer.hint} " if answer is not None and answer.hint else ""
+        mend = f"{hint}Ask it in the web experience, then (or with --not-as-expected): {command}"
+        return CheckResult(name, None, finding, text, mend, _EVIDENCE)
+    return CheckResult(name, ok, finding, text, "" if ok else _MEND[name], _EVIDENCE)
+
+
+_MEND = {
+    "canary question": "Is its document indexed? Does a guardrail block it? vmq detect --canaries",
+    "guardrail prompt": "Compare the guardrails with the ops repo's: a phrase or topic is missing, or one too many.",
+}
+
+
+def _judged(answer: Answer) -> tuple[bool | None, str]:
+    """Whether that is what a good answer is, and a sentence on it."""
+    cited = ", ".join(answer.sources[:3])
+    by = f"Asked as {answer.identity}: " if answer.identity else ""
+    if answer.outcome == "not-asked":
+        return None, f"It could not be asked: {answer.problem}"
+    if answer.expect == "blocked":
+        if answer.outcome == "unclear":
+            return (
+                None,
+                f"{by}no document was cited, and whether a guardrail blocked it cannot be told: “{answer.said}”",
+            )
+        return answer.outcome == "blocked", f"{by}it is {answer.outcome}, and is to be blocked."
+    if answer.outcome == "blocked":
+        return False, f"{by}it is blocked, and is to be answered: “{answer.said}”"
+    wanted = " or ".join(answer.wanted)
+    if answer.outcome == "unclear":
+        return False, f"{by}no document was cited: “{answer.said}”"
+    if answer.wanted and not answer.cites_wanted:
+        return False, f"{by}it is answered from {cited}, and is to be answered from {wanted}."
+    return True, f"{by}it is answered, from {cited}."
+
+
+def by_web_experience(resources: Observation) -> list[CheckResult]:
+    """Whether each web experience is ACTIVE."""
+    if not resources.available or resources.problem:
+        return [
+            CheckResult(
+                "web experience", None, resources.problem, mend=resources.hint, evidence=("resources",)
+            )
+        ]
+    rows = resources.frame
+    rows = rows[rows["kind"].eq("web-experience")].fillna({"status": "", "name": "", "error": ""})
+    if rows.empty:
+        why = resources.stopped or "No web experience was found."
+        return [CheckResult("web experience", None, why, evidence=("resources",))]
+    return [
+        CheckResult(
+            "web experience",
+            status == "ACTIVE" if status else None,
+            f"It is {status}." if status else f"It could not be read: {error}",
+            name or identifier,
+            "" if status == "ACTIVE" else "Look at it in the console: Amazon Q Business, web experience.",
+            ("resources",),
+        )
+        for name, identifier, status, error in zip(
+            rows["name"], rows["id"], rows["status"], rows["error"], strict=True
+        )
+    ]

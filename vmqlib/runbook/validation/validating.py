@@ -1,0 +1,121 @@
+"""All the checks of an incident: looked at anew, kept as evidence, and noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from vmqlib.runbook.checks import CheckResult, worst
+from vmqlib.runbook.validation.asking import answered_by_people, by_canaries, by_web_experience
+from vmqlib.runbook.validation.halves import half_applied, last_change
+from vmqlib.runbook.validation.syncs import by_alarms, by_syncs
+
+if TYPE_CHECKING:
+    from vmqlib.record.incident import Incident
+
+__all__ = ["NEEDED", "Validation", "validate", "validated"]
+
+NEEDED = ("resources", "sync-jobs", "alarms", "documents", "versions", "canaries")
+"""What is looked at anew. ``canaries`` asks: that is a conversation, which stands in the application's logs."""
+
+VERDICT = {True: "pass", False: "fail", None: "cannot tell"}
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Whether an incident is over.
+
+    Parameters
+    ----------
+    at:
+        When that was looked at.
+    checks:
+        Each check, in the runbook's order.
+    """
+
+    at: datetime
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def ok(self) -> bool | None:
+        """False when a check failed, None when one cannot be told, True when all passed."""
+        return worst(self.checks)
+
+    @property
+    def failing(self) -> tuple[CheckResult, ...]:
+        """The checks that failed."""
+        return tuple(check for check in self.checks if check.ok is False)
+
+    @property
+    def unknown(self) -> tuple[CheckResult, ...]:
+        """The checks that cannot be told."""
+        return tuple(check for check in self.checks if check.ok is None)
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for people."""
+        told = [f"{check.name}{f' ({check.subject})' if check.subject else ''}" for check in self.failing]
+        if told:
+            return f"It is not over: {len(told)} of {len(self.checks)} checks failed: {'; '.join(told)}."
+        if unknown := len(self.unknown):
+            return f"Nothing failed; {unknown} of {len(self.checks)} checks cannot be told."
+        return f"All {len(self.checks)} checks passed."
+
+
+def validate(
+    incident: Incident, *, ask: bool = True, progress: Callable[[str], None] = lambda _: None
+) -> Validation:
+    """Looks at everything again, and notes each check and what they come to.
+
+    Parameters
+    ----------
+    ask:
+        Whether to ask the canary questions and guardrail prompts.
+    progress:
+        Told the name of each source when it was looked at.
+    """
+    incident.observe([name for name in NEEDED if ask or name != "canaries"], refresh=True, progress=progress)
+    checks = tuple(_checks(incident))
+    made = Validation(incident.clock.now(), checks)
+    data = {"verdict": VERDICT[made.ok], "checks": [dict(check.as_dict()) for check in checks]}
+    event = incident.conclude("validate", made.sentence, data)
+    return Validation(event.at, checks)
+
+
+def validated(incident: Incident) -> Validation | None:
+    """The last validation, as the journal has it; None where there was none. Works offline."""
+    found = None
+    for event in incident.journal.events():
+        if event.kind == "concluded" and event.step == "validate":
+            checks = event.data.model_dump().get("checks")
+            if checks is not None:
+                found = Validation(event.at, tuple(CheckResult.from_dict(one) for one in checks))
+    return found
+
+
+def _checks(incident: Incident) -> Sequence[CheckResult]:
+    from vmqlib.runbook.rollback import status
+    from vmqlib.sources.alarms import missing
+
+    events = list(incident.journal.events())
+    changed = last_change(events)
+    seen = {name: incident.observed(name) for name in NEEDED}
+    people = answered_by_people(events)
+    alarms = seen["alarms"]
+    absent = missing(alarms.frame, incident.settings) if alarms.available else []
+    return [
+        *by_web_experience(seen["resources"]),
+        *by_canaries(seen["canaries"], incident.settings, incident.id, people),
+        *by_alarms(alarms, {}, absent),
+        *by_syncs(seen["sync-jobs"], changed, _connectors(incident)),
+        half_applied(events, status(incident)),
+    ]
+
+
+def _connectors(incident: Incident) -> dict[str, str]:
+    """The data sources of the settings, and the one in question, by id."""
+    known = {one.data_source_id: one.name for one in incident.settings.data_sources if one.data_source_id}
+    mine = incident.identity.data_source_id
+    return known | ({mine: known.get(mine, mine)} if mine else {})
