@@ -32,7 +32,7 @@ _CONNECT_S = 5
 _READ_S = 30
 _POOL = 32  # connections kept open by one client: more than any source uses threads
 
-Service = Literal["cloudtrail", "cloudwatch", "logs", "qbusiness", "s3", "sns", "sts"]
+Service = Literal["cloudtrail", "cloudwatch", "iam", "logs", "qbusiness", "s3", "sns", "sts"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ class Aws:
     def client(self, service: Literal["cloudtrail"]) -> CloudTrailClient: ...
     @overload
     def client(self, service: Literal["cloudwatch"]) -> CloudWatchClient: ...
+    @overload
+    def client(self, service: Literal["iam"]) -> Any: ...
     @overload
     def client(self, service: Literal["logs"]) -> CloudWatchLogsClient: ...
     @overload

@@ -32,6 +32,8 @@ _PERMISSIONS = {
     "s3:HeadBucket": "s3:ListBucket",
     "s3:HeadObject": "s3:GetObject",
     "s3:CopyObject": "s3:PutObject",
+    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
 }
 _DENIED = re.compile(
     r"User: (?P<user>\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"

@@ -21,6 +21,7 @@ _COMMANDS = {
     "ack": "triage",
     "close": "incidents",
     "detect": "detect",
+    "doctor": "doctor",
     "lab": "lab",
     "list": "incidents",
     "logs": "logs",
@@ -73,6 +74,7 @@ def vmq() -> None:
 
     \b
     Examples:
+      vmq doctor                            is everything wired up that an incident relies on?
       vmq detect                            do any of the runbook's four triggers fire?
       vmq open --trigger sync-failed        gather everything, write the record
       vmq logs --data-source ID --since 2h  capture the connector's logs

@@ -313,7 +313,8 @@ class Incident(Diary):
         Parameters
         ----------
         names:
-            Which sources; by default all that the settings let be observed.
+            Which sources; by default all that the settings let be observed, and that are looked at as a matter of
+            routine.
         window:
             The span to ask about; the last 21 days by default. A source that looks less far back by itself
             (:attr:`vmqlib.sources.Source.reach`) is asked about its end.
@@ -399,7 +400,9 @@ class Incident(Diary):
         return {name: self.observed(name) for name in self.sources if name in wanted or name in looks}
 
     def _wanted(self) -> Sequence[str]:
-        return [name for name, source in self.sources.items() if source.wanted(self.settings)]
+        return [
+            name for name, source in self.sources.items() if source.routine and source.wanted(self.settings)
+        ]
 
     def _known(self, name: str) -> None:
         if name not in self.sources:

@@ -35,7 +35,7 @@ from vmqlib.record import secretforms as forms
 from vmqlib.record.secretforms import Look
 from vmqlib.record.storage import storage_errors, write_atomically
 
-__all__ = ["KEY_FILE", "Redactor", "redaction_key"]
+__all__ = ["KEY_FILE", "Redactor", "has_mask", "redaction_key"]
 
 KEY_FILE = ".redaction-key"
 """The key's file in the incidents folder. It is never inside an incident, so it never travels with one."""
@@ -50,6 +50,11 @@ _MOST_NAMES = 4096
 _PLAIN = frozenset({int, float, bool, type(None)})
 
 _is_sensitive = lru_cache(maxsize=4096)(forms.is_sensitive_name)
+
+
+def has_mask(text: str) -> bool:
+    """Whether something in a text was masked: then it is no longer what it was read as."""
+    return _MASK.search(text) is not None
 
 
 class Redactor:

@@ -11,6 +11,7 @@ from vmqlib.runbook.affected import affected_by
 from vmqlib.runbook.affecteddocuments import document_keys
 from vmqlib.runbook.severity import given_by_person
 from vmqlib.runbook.stepfacts import Facts, Rollback
+from vmqlib.runbook.wiring.blindness import blind_alarms
 from vmqlib.sources.syncjobs import TERMINAL, last_good
 from vmqlib.sources.versions import changed_since
 
@@ -41,7 +42,12 @@ def facts(incident: Incident, detection: Detection | None = None, found: Affecte
         data_source_id=identity.data_source_id,
         bucket=settings.connector(identity.data_source_id).bucket or settings.bucket_name,
         closed=state.closed_at is not None,
-        missing=tuple(seen.title for seen in incident.observations().values() if not seen.available),
+        missing=tuple(
+            seen.title
+            for name, seen in incident.observations().items()
+            # What only `vmq doctor` looks at, `vmq render --refresh` does not.
+            if not seen.available and incident.sources[name].routine
+        ),
         rollback=_how_far(incident),
         update_due=state.next_update_due,
         channel=settings.slack_channel,
@@ -185,6 +191,7 @@ def _triage(incident: Incident, known: Facts, detection: Detection | None, found
         customers=found.severity.customers,
         customers_why=found.severity.reason,
         schedule=mine.schedule if mine else None,
+        blind_why=" ".join(one.text for one in blind_alarms(incident.observations())) or None,
     )
     return _with_content(incident, _with_guardrail(incident, known, found), found, detection)
 

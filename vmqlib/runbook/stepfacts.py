@@ -91,6 +91,7 @@ class Facts:
     content_uri: str | None = None
     acl_why: str | None = None
     acl_uri: str | None = None
+    blind_why: str | None = None
 
 
 VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
@@ -136,6 +137,7 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "content_uri": Fact("text", "the first that the setting `forbidden` names, as s3://bucket/key"),
         "acl_why": Fact("text", "what is wrong with the access control file, or open in it"),
         "acl_uri": Fact("text", "that file, as s3://bucket/key"),
+        "blind_why": Fact("text", "which alarm never sees its metric, and why"),
         "rollback_state": Fact("text", "as vmq rollback says: none, planned, applied, verified …", always=True),
         "rollback_command": Fact("command", "what to type next of the rollback"),
         "rollback_plan": Fact("text", "what the newest plan does", always=True),

@@ -7,16 +7,24 @@ from types import MappingProxyType
 
 from vmqlib.sources import (
     acl,
+    alarmactions,
+    alarmconfig,
     alarms,
     canaries,
+    buckethealth,
+    caller,
     chatcontrols,
     commits,
     conversations,
+    deliveries,
     documents,
     logs,
+    metricnames,
     metrics,
+    permissions,
     promotions,
     resources,
+    rolepolicy,
     syncjobs,
     trail,
     versions,
@@ -25,7 +33,7 @@ from vmqlib.sources.base import Column, Progress, Reading, Source, frame
 
 __all__ = ["REGISTRY", "Column", "Progress", "Reading", "Source", "frame"]
 
-#: What an incident observes, by name.
+#: What can be observed, by name. An incident looks at what is routine by itself, at the rest where it is asked to.
 REGISTRY: Mapping[str, Source] = MappingProxyType(
     {
         source.name: source
@@ -46,6 +54,15 @@ REGISTRY: Mapping[str, Source] = MappingProxyType(
             logs.DOCUMENT_REPORT,
             conversations.SOURCE,
             canaries.SOURCE,
+            # how it is wired up: vmq doctor
+            caller.SOURCE,
+            permissions.SOURCE,
+            alarmconfig.SOURCE,
+            metricnames.SOURCE,
+            alarmactions.SOURCE,
+            deliveries.SOURCE,
+            buckethealth.SOURCE,
+            rolepolicy.SOURCE,
         )
     }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,18 @@ if TYPE_CHECKING:
     from vmqlib.settings import Settings
     from vmqlib.times import Window
 
-__all__ = ["HISTORY", "NAMESPACES", "SOURCE", "missing", "read", "read_history"]
+__all__ = [
+    "HISTORY",
+    "NAMESPACES",
+    "SOURCE",
+    "Ours",
+    "children",
+    "describe",
+    "missing",
+    "named",
+    "read",
+    "read_history",
+]
 
 #: Alarms on these namespaces are ours even when the settings do not name them.
 NAMESPACES = frozenset({"VaultMesh/QBusiness", "AWS/QBusiness"})
@@ -66,7 +78,7 @@ def read(aws: Aws, settings: Settings, _window: Window, **_: str) -> Reading:
     return Reading(
         source="alarms",
         call="cloudwatch:DescribeAlarms",
-        parameters={"names": _named(settings), "namespaces": sorted(NAMESPACES)},
+        parameters={"names": named(settings), "namespaces": sorted(NAMESPACES)},
         rows=_ours(aws, settings),
     )
 
@@ -80,7 +92,7 @@ def read_history(aws: Aws, settings: Settings, window: Window, **_: str) -> Read
         ``cloudwatch:DescribeAlarms`` or ``cloudwatch:DescribeAlarmHistory`` refused or not reached.
     """
     # A named alarm that is gone still has its history.
-    names = list(dict.fromkeys([*_named(settings), *(row["name"] for row in _ours(aws, settings))]))
+    names = list(dict.fromkeys([*named(settings), *(row["name"] for row in _ours(aws, settings))]))
     rows = [row for part in gather([partial(_changes, aws, name, window) for name in names]) for row in part]
     rows.sort(key=lambda row: row["at"] or "")
     return Reading(
@@ -98,14 +110,41 @@ HISTORY = Source("alarm-history", "Alarm history", read_history, _HISTORY_COLUMN
 def missing(alarms: pd.DataFrame, settings: Settings) -> list[str]:
     """Alarms that the settings name and a frame of ``alarms`` does not have: nobody would have been paged."""
     there = set(alarms["name"])
-    return [name for name in _named(settings) if name not in there]
+    return [name for name in named(settings) if name not in there]
 
 
-def _named(settings: Settings) -> list[str]:
+def named(settings: Settings) -> list[str]:
+    """The alarms that the settings name."""
     return [name for name in (settings.alarms.sync_failed, settings.alarms.no_sync) if name]
 
 
-def _ours(aws: Aws, settings: Settings) -> list[Row]:
+@dataclass(frozen=True)
+class Ours:
+    """The account's alarms that concern the knowledge base, as CloudWatch describes them.
+
+    Parameters
+    ----------
+    plain:
+        Alarms on a metric or on metric math.
+    composite:
+        Alarms over alarms.
+    states:
+        The state of every alarm of the account, by name.
+    """
+
+    plain: tuple[Mapping[str, Any], ...]
+    composite: tuple[Mapping[str, Any], ...]
+    states: Mapping[str, str]
+
+
+def describe(aws: Aws, settings: Settings) -> Ours:
+    """The alarms that the settings name, those that look at one of our namespaces, and composite alarms over them.
+
+    Raises
+    ------
+    AwsError
+        ``cloudwatch:DescribeAlarms`` refused or not reached.
+    """
     paginator = aws.client("cloudwatch").get_paginator("describe_alarms")
     plain: list[Mapping[str, Any]] = []
     composite: list[Mapping[str, Any]] = []
@@ -113,21 +152,43 @@ def _ours(aws: Aws, settings: Settings) -> list[Row]:
         for page in paginator.paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"]):
             plain.extend(page.get("MetricAlarms", []))
             composite.extend(page.get("CompositeAlarms", []))
-    named = set(_named(settings))
-    rows = [
-        row
-        for row in (_metric_alarm(alarm) for alarm in plain)
-        if row["name"] in named or row["namespace"] in NAMESPACES
-    ]
-    names = {row["name"] for row in rows}
-    rows += [_composite(alarm) for alarm in composite if _over(alarm, names) or alarm["AlarmName"] in named]
+    known = set(named(settings))
+    mine = [one for one in plain if one["AlarmName"] in known or NAMESPACES & _namespaces(one)]
+    names = known | {one["AlarmName"] for one in mine}
+    over: list[Mapping[str, Any]] = []
+    # A composite alarm may stand over composite alarms.
+    while more := [one for one in composite if one not in over and _concerns(one, names)]:
+        over += more
+        names |= {one["AlarmName"] for one in more}
+    states = {one["AlarmName"]: one.get("StateValue", "") for one in (*plain, *composite)}
+    return Ours(tuple(mine), tuple(over), states)
+
+
+def children(rule: str) -> tuple[str, ...]:
+    """The alarms that a composite alarm's rule speaks of, by name or by ARN."""
+    quoted = re.findall(
+        r"""(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"([^"]*)"|'([^']*)'|([^"')]+?))\s*\)""", rule
+    )
+    found = ("".join(parts).strip() for parts in quoted)
+    return tuple(dict.fromkeys(part.rsplit(":alarm:", 1)[-1] for part in found if part))
+
+
+def _ours(aws: Aws, settings: Settings) -> list[Row]:
+    found = describe(aws, settings)
+    rows = [*map(_metric_alarm, found.plain), *map(_composite, found.composite)]
     return sorted(rows, key=lambda row: str(row["name"]))
 
 
-def _over(composite: Mapping[str, Any], names: set[str]) -> bool:
-    """Whether a composite alarm's rule speaks of one of these, by name or by ARN."""
-    quoted = re.findall(r"""\(\s*["']?([^"')]+)["']?\s*\)""", composite.get("AlarmRule", ""))
-    return any(part.rsplit(":alarm:", 1)[-1].strip() in names for part in quoted)
+def _namespaces(alarm: Mapping[str, Any]) -> set[str]:
+    """Of all the metrics that an alarm looks at."""
+    math = [one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one]
+    return {str(metric.get("Namespace", "")) for metric in (alarm, *math)}
+
+
+def _concerns(composite: Mapping[str, Any], names: set[str]) -> bool:
+    return composite["AlarmName"] in names or bool(
+        names.intersection(children(composite.get("AlarmRule", "")))
+    )
 
 
 def _state(alarm: Mapping[str, Any]) -> dict[str, Any]:

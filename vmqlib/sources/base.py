@@ -165,6 +165,8 @@ class Source:
         Whether the settings let it be observed. What they do not is neither asked nor missed.
     asks_aws:
         Whether it is AWS that answers.
+    routine:
+        Whether an incident looks at it by itself. Else it is looked at only where somebody names it (``vmq doctor``).
     """
 
     name: str
@@ -175,6 +177,7 @@ class Source:
     reach: timedelta | None = None
     wanted: Callable[[Settings], bool] = _always
     asks_aws: bool = True
+    routine: bool = True
 
     def within(self, window: Window) -> Window:
         """``window``, or its end where that reaches further back than this source looks by itself."""

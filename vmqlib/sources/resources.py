@@ -26,6 +26,7 @@ _COLUMNS = {
     "indexed_bytes": Column(COUNT, "bytes", "index: size of the indexed text"),
     "sync_schedule": Column(TEXT, "", "data source: cron expression in UTC; empty means on demand"),
     "error": Column(TEXT, "", "what Q Business says is wrong with it, or why it could not be read"),
+    "code": Column(TEXT, "", "AWS's error code where it could not be read"),
     "updated_at": Column(TIME, "", "when it was last changed"),
     "config": Column(TEXT, "", "data source: its configuration as JSON text"),
 }
@@ -81,7 +82,8 @@ def _one(
         try:
             return {"kind": kind, "id": identifier, **get(identifier)}, None
         except AwsError as error:
-            return {"kind": kind, "id": identifier, "status": "", "error": error.message}, error
+            why = {"error": error.message, "code": error.code}
+            return {"kind": kind, "id": identifier, "status": "", **why}, error
 
     return call
 

@@ -6,7 +6,6 @@ since an alarm can be blind; the alarm and the metric may know of syncs that it 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from vmqlib.runbook.triggers.witnesses import (
     name,
     not_seen,
 )
+from vmqlib.runbook.wiring.blindness import blind_alarms
 from vmqlib.times import duration
 
 if TYPE_CHECKING:
@@ -268,33 +268,9 @@ def _disagreements(known: Alarm, histories: list[_History], told: Reason, seen: 
 
 
 def _blind(known: Alarm, seen: Seen) -> Finding | None:
-    """The alarm looks at another set of dimensions than the one that the metric is published with."""
-    if known.row is None or not_seen(seen, "metrics") is not None:
+    """The alarm looks at another metric than the one that is published."""
+    found = next((one for one in blind_alarms(seen) if one.name == known.name), None)
+    if found is None:
         return None
-    frame = seen["metrics"].frame
-    published = frame[frame["metric"].eq("SyncFailed") & frame["value"].notna()]
-    if published.empty or known.row.get("metric") != "SyncFailed":
-        return None
-    sets = {text: _set(text) for text in published["dimensions"].dropna().unique()}
-    looks_at = _set(known.row.get("dimensions"))
-    if not sets or looks_at in sets.values():
-        return None
-    there = ", ".join(map(_words, sets.values()))
-    text = (
-        f"The alarm {known.name} looks at SyncFailed with {_words(looks_at)}; it is published with {there}: "
-        "the alarm never sees a datapoint."
-    )
     remedy = "Give it the very dimensions that the metric is published with; `vmq doctor` shows the change."
-    return Finding("blind-alarm", "problem", text, remedy, "alarms")
-
-
-def _set(dimensions: Any) -> dict[str, str]:
-    try:
-        found = json.loads(dimensions) if isinstance(dimensions, str) else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _words(dimensions: dict[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in dimensions.items()) or "no dimensions"
+    return Finding("blind-alarm", "problem", found.text, remedy, "alarms")
