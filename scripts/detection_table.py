@@ -58,7 +58,8 @@ class Result:
     late_s:
         Seconds between the true beginning and the "since" of each trigger that fired rightly; positive: told too late.
     wanted_suspect, suspect:
-        The change that had to be ranked first, and the one that was; "" for none, None: nobody ranked any.
+        The change that had to be ranked first, and the one that was; "" where none has more than its time against it,
+        None: nobody ranked any.
     wanted_findings, findings:
         The kinds that had to be found, and those that were.
     build_s, look_s:
@@ -92,7 +93,7 @@ class Result:
 def judge(scenario: str, seed: int, code: str) -> Result:
     """Sets a scenario up, looks at it, and compares."""
     from vmqlib.aws import Aws
-    from vmqlib.runbook import triggers
+    from vmqlib.runbook import changes, triggers
     from vmqlib.settings import Settings
     from vmqlib.simulator import LocalAws
     from vmqlib.times import FixedClock, Window
@@ -105,8 +106,12 @@ def judge(scenario: str, seed: int, code: str) -> Result:
         settings = Settings.load(forbidden=_FORBIDDEN)
         aws = Aws(settings, FixedClock(now))
         window = Window(now - timedelta(weeks=settings.detection.baseline_weeks), now)
-        seen = triggers.live(aws, settings, window)
+        needed = triggers.sources_for(triggers.NEEDED, settings)
+        seen = triggers.live(aws, settings, window, names=[*needed, *changes.NEEDED])
         detection = triggers.detect(seen, settings, now)
+        first = changes.rank(
+            changes.what_changed(seen, settings, now).changes, changes.first_sign(detection, seen, settings)
+        ).first
         kinds = {one.kind for one in detection.findings}
         looked = time.perf_counter()
     return Result(
@@ -121,7 +126,7 @@ def judge(scenario: str, seed: int, code: str) -> Result:
             if one.trigger in truth.fires and one.since is not None and truth.since is not None
         },
         wanted_suspect=truth.suspect,
-        suspect=None,
+        suspect=first.change.name if first else "",
         wanted_findings=sorted(truth.findings),
         findings=sorted(kinds),
         build_s=round(built - began, 2),
@@ -215,7 +220,7 @@ def _quality(results: Iterable[Result], triggers: Iterable[str]) -> tuple[str, s
 
 
 def _suspects(results: Sequence[Result]) -> str:
-    asked = [one for one in results if one.wanted_suspect and one.suspect is not None]
+    asked = [one for one in results if one.fires and one.suspect is not None]
     return ratio(sum(one.suspect == one.wanted_suspect for one in asked), len(asked))
 
 
@@ -343,8 +348,8 @@ def surprises(result: Result) -> Iterator[str]:
         must, said = trigger in result.fires, result.verdicts[trigger]
         if (must and said != "firing") or (not must and said != "quiet"):
             yield f"{which}: {trigger} is {said}, and has to {'fire' if must else 'be quiet'}"
-    if result.suspect is not None and result.wanted_suspect and result.suspect != result.wanted_suspect:
-        yield f"{which}: suspects {result.suspect or 'nothing'}, not {result.wanted_suspect}"
+    if result.suspect is not None and result.suspect != result.wanted_suspect:
+        yield f"{which}: suspects {result.suspect or 'nothing'}, not {result.wanted_suspect or 'nothing'}"
     if missing := set(result.wanted_findings) - set(result.findings):
         yield f"{which}: does not find {', '.join(sorted(missing))}"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vmqlib.record.observation import Observation
 
-__all__ = ["Guardrail", "GuardrailChange", "guardrail"]
+__all__ = ["Guardrail", "GuardrailChange", "guardrail", "guardrails_set"]
 
 _EVENT = "UpdateChatControlsConfiguration"
 
@@ -87,10 +87,21 @@ def guardrail(controls: Observation | None, trail: Observation | None, hit: bool
         )
         columns = (events[name].tolist() for name in ("at", "user", "parameters", "error_code"))
         changes = tuple(
-            GuardrailChange(_moment(at), _text(user), tuple(_said(_read(_text(given)))), _text(refused))
+            GuardrailChange(_moment(at), _text(user), guardrails_set(_text(given)), _text(refused))
             for at, user, given, refused in zip(*columns, strict=True)
         )
     return Guardrail(hit, phrases, topics, scope, changes)
+
+
+def guardrails_set(parameters: str) -> tuple[str, ...]:
+    """What a call of ``UpdateChatControlsConfiguration`` set or took away, one phrase each.
+
+    Parameters
+    ----------
+    parameters:
+        The event's parameters as JSON text; nothing is told of what cannot be read.
+    """
+    return tuple(_said(_read(parameters)))
 
 
 def _moment(value: Any) -> datetime | None:

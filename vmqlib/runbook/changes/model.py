@@ -1,0 +1,197 @@
+"""A change, and all changes as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+
+from vmqlib.sources.base import COUNT, TEXT, TIME, Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vmqlib.record.events import EvidenceRef
+
+__all__ = ["COLUMNS", "KINDS", "Area", "Change", "Kind", "Unseen", "WhatChanged"]
+
+Kind = Literal["objects", "promotion", "aws-call", "schedule", "commit", "sync", "alarm"]
+
+KINDS: Final[Mapping[Kind, str]] = MappingProxyType(
+    {
+        "promotion": "promotions",
+        "objects": "other S3 changes",
+        "aws-call": "AWS calls",
+        "schedule": "schedule",
+        "commit": "ops repo commits",
+        "sync": "syncs",
+        "alarm": "alarms",
+    }
+)
+"""The kinds of change, as people call them, in the order of a plot's lanes."""
+
+Area = Literal["objects", "acl", "connector", "schedule", "permissions", "guardrails", "application", "other"]
+"""What a change touches: that says what it could bring about."""
+
+COLUMNS: Final[Mapping[str, Column]] = MappingProxyType(
+    {
+        "at": Column(TIME, "", "when it began"),
+        "until": Column(TIME, "", "when it ended; the same as at for a moment"),
+        "kind": Column(TEXT, "", "objects, promotion, aws-call, schedule, commit, sync or alarm"),
+        "what": Column(TEXT, "", "what was done, in a few words"),
+        "who": Column(TEXT, "", "whoever did it, as the source says; empty where it does not"),
+        "where": Column(TEXT, "", "folders, resources or paths"),
+        "count": Column(
+            COUNT, "objects", "how many objects, or paths of a commit; missing where it counts none"
+        ),
+        "outcome": Column(
+            TEXT, "", "a sync's status, an alarm's state, a refused call's error; empty otherwise"
+        ),
+        "name": Column(TEXT, "", "promotion, objects, commit, sync, alarm, or aws-call: and the call's name"),
+        "reference": Column(
+            TEXT, "", "audit record, event id, commit or execution id: where it can be looked up"
+        ),
+        "source": Column(TEXT, "", "the observation that says so"),
+        "evidence": Column(TEXT, "", "its evidence file; empty for a look that was not kept"),
+    }
+)
+"""The columns of :attr:`WhatChanged.frame`."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that changed, or a sign that something did.
+
+    Parameters
+    ----------
+    at, until:
+        When it began and ended, UTC.
+    kind:
+        Which kind; a sync and an alarm are signs, and never causes.
+    what:
+        What was done, in a few words. Of objects: what was written at that time, since S3 does not keep who wrote.
+    name:
+        As in :data:`COLUMNS`: what programs know it by.
+    who, arn:
+        Whoever did it, for people and as ARN; empty where nobody knows.
+    where:
+        Folders, resources or paths, shortened.
+    count:
+        Objects or paths; ``None`` where it counts none, or they were not seen.
+    keys:
+        The keys that were written or deleted; of a commit its paths.
+    areas:
+        What it touches.
+    target:
+        What a call was made on, as CloudTrail names it.
+    outcome:
+        A sync's status, an alarm's state, a refused call's error.
+    reference:
+        Where it can be looked up.
+    source, evidence:
+        What says so, and the file.
+    """
+
+    at: datetime
+    until: datetime
+    kind: Kind
+    what: str
+    name: str
+    who: str = ""
+    arn: str = ""
+    where: str = ""
+    count: int | None = None
+    keys: frozenset[str] = field(default=frozenset(), repr=False)
+    areas: frozenset[Area] = frozenset()
+    target: str = ""
+    outcome: str = ""
+    reference: str = ""
+    source: str = ""
+    evidence: EvidenceRef | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def refused(self) -> bool:
+        """Whether AWS refused it, so that nothing changed."""
+        return self.kind in ("aws-call", "schedule") and bool(self.outcome)
+
+    @property
+    def is_cause(self) -> bool:
+        """Whether it could have brought anything about."""
+        return self.kind not in ("sync", "alarm") and not self.refused
+
+    @property
+    def order(self) -> tuple[datetime, datetime, str, str, str]:
+        """Oldest first, and always the same."""
+        return self.at, self.until, self.kind, self.reference, self.what
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Changes that nobody can know of, or not of all.
+
+    Parameters
+    ----------
+    what:
+        Which, in a few words.
+    why:
+        Why not, in a sentence.
+    hint:
+        What to do about it; may be empty.
+    whole:
+        Whether none was seen; else only some may be missing.
+    """
+
+    what: str
+    why: str
+    hint: str = ""
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class WhatChanged:
+    """Everything that changed in a span, oldest first.
+
+    Parameters
+    ----------
+    since, until:
+        The span, UTC.
+    changes:
+        The changes.
+    unseen:
+        What cannot be known, because it was not seen.
+    limits:
+        What never can, however much is seen: a sentence each.
+    """
+
+    since: datetime
+    until: datetime
+    changes: tuple[Change, ...]
+    unseen: tuple[Unseen, ...] = ()
+    limits: tuple[str, ...] = ()
+
+    @property
+    def causes(self) -> tuple[Change, ...]:
+        """Those that could have brought something about."""
+        return tuple(one for one in self.changes if one.is_cause)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a change, with the columns of :data:`COLUMNS`."""
+        import pandas as pd
+
+        rows = [
+            (
+                one.at, one.until, one.kind, one.what, one.who, one.where, one.count, one.outcome, one.name,
+                one.reference, one.source, one.evidence.file if one.evidence else "",
+            )
+            for one in self.changes
+        ]  # fmt: skip
+        made = pd.DataFrame(rows, columns=list(COLUMNS))
+        for name, column in COLUMNS.items():
+            if column.dtype == TIME:
+                made[name] = pd.to_datetime(made[name], utc=True).astype(TIME)
+            else:
+                made[name] = made[name].astype(column.dtype)
+        return made
