@@ -144,7 +144,7 @@ def test_an_old_look_beside_a_failed_one_says_nothing_of_now() -> None:
 
 @pytest.mark.parametrize(
     ("state", "blind", "ok"),
-    [("OK", "", True), ("ALARM", "", False), ("INSUFFICIENT_DATA", "", None), ("OK", "no datapoints", None),
+    [("OK", "", True), ("ALARM", "", False), ("INSUFFICIENT_DATA", "", None), ("OK", "no datapoints", False),
      ("ALARM", "no datapoints", False)],
 )  # fmt: skip
 def test_a_blind_alarm_is_never_passed(state: str, blind: str, ok: bool | None) -> None:

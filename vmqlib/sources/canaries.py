@@ -249,7 +249,7 @@ def _row(answer: Answer) -> Row:
     }
 
 
-SOURCE = Source("canaries", "Canary questions", read, _COLUMNS, wanted=lambda _: False)
+SOURCE = Source("canaries", "Canary questions", read, _COLUMNS, routine=False)
 
 
 def answers(frame: pd.DataFrame) -> tuple[Answer, ...]:

@@ -100,7 +100,7 @@ def _alarm(row: Mapping[Hashable, Any], blind: str) -> CheckResult:
         )  # fmt: skip
     if blind:
         finding = f"It is {state}, which says nothing: {blind}"
-        return CheckResult(_ALARM, None, finding, name, "vmq doctor", ("alarms",))
+        return CheckResult(_ALARM, False, finding, name, "vmq doctor", ("alarms", "metric-names"))
     if state != "OK":
         return CheckResult(_ALARM, None, f"It is {state}{since}.", name, "vmq doctor", ("alarms",))
     return CheckResult(_ALARM, True, f"It is OK{since}.", name, "", ("alarms",))

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["NEEDED", "Validation", "validate", "validated"]
 
-NEEDED = ("resources", "sync-jobs", "alarms", "documents", "versions", "canaries")
+_WIRING = ("alarm-config", "metric-names")
+"""What tells whether an alarm sees anything."""
+
+NEEDED = ("resources", "sync-jobs", "alarms", *_WIRING, "documents", "versions", "canaries")
 """What is looked at anew. ``canaries`` asks: that is a conversation, which stands in the application's logs."""
 
-VERDICT = {True: "pass", False: "fail", None: "cannot tell"}
+_VERDICT = {True: "pass", False: "fail", None: "cannot tell"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def validate(
     incident.observe([name for name in NEEDED if ask or name != "canaries"], refresh=True, progress=progress)
     checks = tuple(_checks(incident))
     made = Validation(incident.clock.now(), checks)
-    data = {"verdict": VERDICT[made.ok], "checks": [dict(check.as_dict()) for check in checks]}
+    data = {"verdict": _VERDICT[made.ok], "checks": [dict(check.as_dict()) for check in checks]}
     event = incident.conclude("validate", made.sentence, data)
     return Validation(event.at, checks)
 
@@ -97,6 +100,7 @@ def validated(incident: Incident) -> Validation | None:
 
 def _checks(incident: Incident) -> Sequence[CheckResult]:
     from vmqlib.runbook.rollback import status
+    from vmqlib.runbook.wiring import blind_alarms
     from vmqlib.sources.alarms import missing
 
     events = list(incident.journal.events())
@@ -104,11 +108,12 @@ def _checks(incident: Incident) -> Sequence[CheckResult]:
     seen = {name: incident.observed(name) for name in NEEDED}
     people = answered_by_people(events)
     alarms = seen["alarms"]
+    blind = {one.name: one.text for one in blind_alarms({name: seen[name] for name in _WIRING})}
     absent = missing(alarms.frame, incident.settings) if alarms.available else []
     return [
         *by_web_experience(seen["resources"]),
         *by_canaries(seen["canaries"], incident.settings, incident.id, people),
-        *by_alarms(alarms, {}, absent),
+        *by_alarms(alarms, blind, absent),
         *by_syncs(seen["sync-jobs"], changed, _connectors(incident)),
         half_applied(events, status(incident)),
     ]
