@@ -75,21 +75,19 @@ def doctor_command(incident_id: str, as_json: bool) -> None:
 
 
 def _show(found: Diagnosis) -> None:
-    rows = [
-        (one.outcome, part.title, one.name, one.subject, one.finding)
-        for part in found.parts
-        for one in part.checks
-    ]
-    table(("outcome", "part", "check", "of", "finding"), rows)
+    for part in found.parts:
+        click.echo(click.style(part.title, bold=True))
+        table(("outcome", "check", "finding"), [(one.outcome, one.name, one.finding) for one in part.checks])
+        click.echo()
     mends = [one for one in found.checks if one.ok is not True and one.mend]
     if mends:
-        click.echo("\nWhat to do:")
+        click.echo(click.style("What to do", bold=True))
     for one in mends:
         click.echo(f"\n{_heading(one)}")
         # Not through the table: a command has to be copied as it is.
         for line in one.mend.splitlines():
-            click.echo(f"{printable(line)}")
-    click.echo(f"\n{found.summary}")
+            click.echo(printable(line))
+    click.echo(f"\n{found.summary}" if mends else found.summary)
 
 
 def _heading(one: CheckResult) -> str:

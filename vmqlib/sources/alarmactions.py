@@ -6,6 +6,8 @@ Addresses of subscribers are not kept: only how many there are, and of which pro
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +82,7 @@ def kind_of(arn: str) -> str:
 
 def _topic(aws: Aws, arn: str) -> Row:
     try:
-        client = _client(aws, arn)
-        with aws_errors(_CALL, arn):
+        with _client(aws, arn) as client, aws_errors(_CALL, arn):
             pages = list(client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn))
     except ResourceMissing:
         return {"exists": False, "confirmed": 0, "pending": 0, "protocols": ""}
@@ -97,7 +98,12 @@ def _topic(aws: Aws, arn: str) -> Row:
     }
 
 
-def _client(aws: Aws, arn: str) -> Any:
+@contextmanager
+def _client(aws: Aws, arn: str) -> Iterator[Any]:
     """A topic is asked for in its own region."""
     region = arn.split(":")[3]
-    return aws.client("sns") if region in ("", aws.region) else aws.own_client("sns", region=region)
+    if region in ("", aws.region):
+        yield aws.client("sns")
+        return
+    with closing(aws.own_client("sns", region=region)) as client:
+        yield client

@@ -6,6 +6,7 @@ Asked is what an incident looks at (``docs/settings.md``, *Permissions to look*)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -212,8 +213,11 @@ def _object(aws: Aws, bucket: str) -> None:
 
 
 def _trail(aws: Aws, region: str) -> None:
-    client = aws.client("cloudtrail") if region == aws.region else aws.own_client("cloudtrail", region=region)
-    client.lookup_events(MaxResults=1)
+    if region == aws.region:
+        aws.client("cloudtrail").lookup_events(MaxResults=1)
+        return
+    with closing(aws.own_client("cloudtrail", region=region)) as client:
+        client.lookup_events(MaxResults=1)
 
 
 def _call(aws: Aws, service: Any, operation: str, parameters: dict[str, Any]) -> None:

@@ -173,11 +173,17 @@ def _context(aws: Aws, needs: _Needs) -> list[dict[str, Any]]:
         "aws:SecureTransport": ("boolean", "true"),
         "aws:RequestedRegion": ("string", aws.region),
         "aws:PrincipalArn": ("string", needs.role),
+        "aws:PrincipalAccount": ("string", _account(needs.role)),
+        "aws:ResourceAccount": ("string", _account(needs.role)),
     }
     return [
         {"ContextKeyName": name, "ContextKeyValues": [value], "ContextKeyType": kind}
         for name, (kind, value) in known.items()
     ]
+
+
+def _account(arn: str) -> str:
+    return (arn.split(":") + [""] * 5)[4]
 
 
 def _row(said: Mapping[str, Any]) -> Row:

@@ -82,7 +82,7 @@ def blind_alarms(seen: Seen) -> list[BlindAlarm]:
         the incident's own look, ``alarms`` and ``metrics``, which know of our own two metrics only. Alarms whose
         sources were not seen are not named.
     """
-    if _has(seen, "alarm-config", "metric-names") and not _outdated(seen):
+    if _has(seen, "alarm-config", "metric-names") and seen["metric-names"].complete and not _outdated(seen):
         every = [
             (alarm.name, one) for alarm in wired_alarms(seen) for one in alarm.metrics if not one.account
         ]

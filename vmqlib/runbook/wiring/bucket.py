@@ -46,12 +46,14 @@ def bucket(seen: Seen, settings: Settings, now: datetime) -> list[CheckResult]:
 def _versioning(name: str, row: Row, _seen: Seen, _settings: Settings, _now: datetime) -> list[CheckResult]:
     status = loaded(row["value"], "")
     if status == "Enabled":
-        return [CheckResult(VERSIONED, True, "Versioning is enabled.", name, evidence=_EVIDENCE)]
+        return [CheckResult(VERSIONED, True, f"{name}: versioning is enabled.", name, evidence=_EVIDENCE)]
     how = f"aws s3api put-bucket-versioning --bucket {shlex.quote(name)} --versioning-configuration Status=Enabled"
     if status == "Suspended":
-        text = "Versioning is suspended: whatever is written now overwrites the null version for good."
+        text = (
+            f"{name}: versioning is suspended: whatever is written now overwrites the null version for good."
+        )
     else:
-        text = "Versioning was never enabled: there is nothing to go back to."
+        text = f"{name}: versioning was never enabled: there is nothing to go back to."
     return [CheckResult(VERSIONED, False, text, name, how, _EVIDENCE)]
 
 
@@ -61,11 +63,12 @@ def _encryption(name: str, row: Row, _seen: Seen, settings: Settings, _now: date
         return []
     keys = [one.get("key", "") for one in loaded(row["value"], []) if "kms" in one.get("algorithm", "")]
     if any(_is_key(one, wanted) for one in keys):
-        return [CheckResult(ENCRYPTED, True, f"It encrypts with {keys[0]}.", name, evidence=_EVIDENCE)]
+        return [CheckResult(ENCRYPTED, True, f"{name} encrypts with {keys[0]}.", name, evidence=_EVIDENCE)]
     if "alias/" in "".join([wanted, *keys]):
-        text = f"It encrypts with {', '.join(keys) or 'no KMS key'}; KMS_KEY_ID is {wanted}: no alias is resolved here."
+        text = f"{name} encrypts with {', '.join(keys) or 'no KMS key'}, and KMS_KEY_ID is {wanted}."
+        text += " Which key an alias stands for, was not looked at."
         return [CheckResult(ENCRYPTED, None, text, name, evidence=_EVIDENCE)]
-    text = f"It encrypts with {', '.join(filter(None, keys)) or 'no KMS key of its own'}; KMS_KEY_ID is {wanted}."
+    text = f"{name} encrypts with {', '.join(filter(None, keys)) or 'no KMS key of its own'}; KMS_KEY_ID is {wanted}."
     how = "Correct KMS_KEY_ID in .env, and the key in the policies that were made from it; or the bucket's encryption."
     return [CheckResult(ENCRYPTED, False, text, name, how, _EVIDENCE)]
 
@@ -79,9 +82,9 @@ def _lifecycle(name: str, row: Row, seen: Seen, settings: Settings, now: datetim
     readers = [one for one in settings.data_sources if one.bucket == name]
     said = [_rule(one, readers, _age(seen, readers, now)) for one in rules]
     bad = [(text, ok) for text, ok in said if ok is not True]
-    texts = " ".join(text for text, _ in bad or said)
+    texts = " ".join(f"{name}: {text}" for text, _ in bad or said)
     if not bad:
-        text = texts or "No lifecycle rule: every version is kept."
+        text = texts or f"{name} has no lifecycle rule: every version is kept."
         return [CheckResult(KEPT, True, text, name, evidence=_EVIDENCE)]
     ok = False if any(one is False for _, one in bad) else None
     how = (
@@ -111,7 +114,7 @@ def _rule(
     """What a rule does to the versions that a rollback to the last good sync needs."""
     given = rule.get("Filter") or {}
     prefix = rule.get("Prefix") or given.get("Prefix") or given.get("And", {}).get("Prefix") or ""
-    called = f"The rule {rule.get('ID') or 'without a name'}{f' ({prefix})' if prefix else ''}"
+    called = f"the rule {rule.get('ID') or 'without a name'}{f' ({prefix})' if prefix else ''}"
     if prefix and readers and all(prefix.startswith(one.exclude) for one in readers):
         return f"{called} concerns no document.", True
     whole = bool(given.keys() - {"Prefix", "And"}) or bool(given.get("And", {}).keys() - {"Prefix"})

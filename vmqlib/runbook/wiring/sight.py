@@ -33,11 +33,12 @@ def sight(seen: Seen, settings: Settings, _now: datetime) -> list[CheckResult]:
             return [unknown]
     metrics = published(seen)
     stopped = "" if seen["metric-names"].complete else seen["metric-names"].stopped
+    stopped = stopped or ("" if seen["metric-names"].complete else "the look stopped early")
     return [_sees(one, metrics, settings, stopped) for one in wired_alarms(seen) if one.kind != "composite"]
 
 
 def _sees(alarm: WiredAlarm, metrics: Sequence[Published], settings: Settings, stopped: str) -> CheckResult:
-    said = [(one, _verdict(one, metrics)) for one in alarm.metrics]
+    said = [(one, _verdict(one, metrics, is_whole=not stopped)) for one in alarm.metrics]
     blind = [one for one, ok in said if ok is False]
     if blind:
         return _blind(alarm, blind, metrics, settings)
@@ -50,12 +51,12 @@ def _sees(alarm: WiredAlarm, metrics: Sequence[Published], settings: Settings, s
     )
 
 
-def _verdict(looked: Looked, metrics: Sequence[Published]) -> bool | None:
+def _verdict(looked: Looked, metrics: Sequence[Published], *, is_whole: bool) -> bool | None:
     if looked.account:
         return None
     if any(one.periods for one in metrics if one.is_of(looked)):
         return True
-    return False if is_blind(looked, metrics) else None
+    return False if is_whole and is_blind(looked, metrics) else None
 
 
 def _last(looked: Looked, metrics: Sequence[Published]) -> str:

@@ -70,15 +70,19 @@ def _tells(alarm: WiredAlarm, targets: Sequence[Row], settings: Settings) -> Che
 def _said(one: Row) -> str:
     where = one["target"]
     if one["kind"] != "sns":
-        return f"It acts on {where} ({one['kind']}): whether that works was not checked, only SNS topics are."
+        return f"{one['alarm']} acts on {where}: whether that works was not checked ({one['kind']}, not sns)."
     if one["problem"]:
-        return f"It tells the topic {where}, whose subscriptions could not be seen: {one['problem']}"
+        return (
+            f"{one['alarm']} tells the topic {where}, whose subscriptions could not be seen: {one['problem']}"
+        )
     if not one["exists"]:
-        return f"It tells the topic {where}, which does not exist."
+        return f"{one['alarm']} tells the topic {where}, which does not exist."
     waits = f"; not confirmed yet: {one['pending']}" if one["pending"] else ""
     if not one["confirmed"]:
-        return f"It tells the topic {where}, to which nobody is subscribed{waits}."
-    return f"It tells the topic {where}: {one['confirmed']} confirmed ({one['protocols']}){waits}."
+        return f"{one['alarm']} tells the topic {where}, to which nobody is subscribed{waits}."
+    return (
+        f"{one['alarm']} tells the topic {where}: {one['confirmed']} confirmed ({one['protocols']}){waits}."
+    )
 
 
 def _subscribe(one: Row, settings: Settings) -> str:
