@@ -44,7 +44,9 @@ def examined(
         "alarm-actions": look("alarm-actions", targets),
     } | more
     found = doctor.examine(seen, settings, NOW, checks=doctor.ALARM_CHECKS).checks
-    assert len({(one.name, one.subject) for one in found}) == len(found), "one result for each check and alarm"
+    assert len({(one.name, one.subject) for one in found}) == len(found), (
+        "one result for each check and alarm"
+    )
     return {(one.name, one.subject): one for one in found}
 
 
@@ -61,8 +63,10 @@ def put(mend: str) -> dict[str, Any]:
 # -- whether it sees
 
 
-def test_an_alarm_without_the_dimension_is_blind_and_the_mend_changes_nothing_else(settings: Settings) -> None:
-    odd = "it's \"odd\"\n$(rm) `x` file://y"
+def test_an_alarm_without_the_dimension_is_blind_and_the_mend_changes_nothing_else(
+    settings: Settings,
+) -> None:
+    odd = 'it\'s "odd"\n$(rm) `x` file://y'
     row = alarm(told=(TOPIC,))
     row["definition"] = json.dumps(json.loads(row["definition"]) | {"AlarmDescription": odd})
     result = examined(settings, [row], [metric("SyncFailed", IN_APP)])[SEES, "QBusinessSyncFailed"]
@@ -84,7 +88,9 @@ def test_an_alarm_that_sees_passes(settings: Settings) -> None:
 
 
 def test_the_namespace_may_be_the_wrong_one(settings: Settings) -> None:
-    result = examined(settings, [alarm(dimensions=IN_APP)], [metric(namespace="VaultMesh/Q", dimensions=IN_APP)])
+    result = examined(
+        settings, [alarm(dimensions=IN_APP)], [metric(namespace="VaultMesh/Q", dimensions=IN_APP)]
+    )
     found = result[SEES, "QBusinessSyncFailed"]
     assert found.ok is False
     assert put(found.mend)["Namespace"] == "VaultMesh/Q"
@@ -120,7 +126,8 @@ def test_without_datapoints_seen_no_alarm_is_called_blind(settings: Settings) ->
 
 def test_metric_math_is_mended_where_it_is_blind(settings: Settings) -> None:
     stat = {"Metric": {"Namespace": SPACE, "MetricName": "SyncFailed"}, "Period": 300, "Stat": "Sum"}
-    seeing = {**stat, "Metric": {**stat["Metric"], "MetricName": "NoSync", "Dimensions": [{"Name": "App", "Value": APP}]}}  # fmt: skip
+    pair = [{"Name": "App", "Value": APP}]
+    seeing = {**stat, "Metric": {**stat["Metric"], "MetricName": "NoSync", "Dimensions": pair}}
     definition = {
         "AlarmName": "Math", "EvaluationPeriods": 1,
         "Metrics": [
@@ -130,8 +137,22 @@ def test_metric_math_is_mended_where_it_is_blind(settings: Settings) -> None:
         ],
     }  # fmt: skip
     looked = [
-        {"id": "m1", "namespace": SPACE, "name": "SyncFailed", "dimensions": {}, "period_s": 300, "account": ""},
-        {"id": "m2", "namespace": SPACE, "name": "NoSync", "dimensions": IN_APP, "period_s": 300, "account": ""},
+        {
+            "id": "m1",
+            "namespace": SPACE,
+            "name": "SyncFailed",
+            "dimensions": {},
+            "period_s": 300,
+            "account": "",
+        },
+        {
+            "id": "m2",
+            "namespace": SPACE,
+            "name": "NoSync",
+            "dimensions": IN_APP,
+            "period_s": 300,
+            "account": "",
+        },
     ]
     row = alarm("Math", kind="math", metrics=json.dumps(looked), definition=json.dumps(definition))
     found = examined(settings, [row], [metric(dimensions=IN_APP), metric("NoSync", IN_APP)])[SEES, "Math"]
@@ -145,7 +166,14 @@ def test_metric_math_is_mended_where_it_is_blind(settings: Settings) -> None:
 def test_an_expression_that_finds_its_metrics_itself_cannot_be_told(settings: Settings) -> None:
     row = alarm("Search", kind="math", metrics="[]", expressions=json.dumps(["SEARCH('{X}', 'Sum')"]))
     assert examined(settings, [row])[SEES, "Search"].ok is None
-    looked = {"id": "m1", "namespace": SPACE, "name": "N", "dimensions": {}, "period_s": 60, "account": "999999999999"}
+    looked = {
+        "id": "m1",
+        "namespace": SPACE,
+        "name": "N",
+        "dimensions": {},
+        "period_s": 60,
+        "account": "999999999999",
+    }
     elsewhere = alarm("There", kind="math", metrics=json.dumps([looked]))
     assert "999999999999" in examined(settings, [elsewhere])[SEES, "There"].finding
 
@@ -167,7 +195,9 @@ def test_what_was_not_seen_is_said_with_the_permission(settings: Settings) -> No
 
 # -- which alarms are blind, for others to use
 
-DIMENSIONS = st.dictionaries(st.sampled_from(["App", "Stage", "Index"]), st.sampled_from(["a", "b"]), max_size=3)
+DIMENSIONS = st.dictionaries(
+    st.sampled_from(["App", "Stage", "Index"]), st.sampled_from(["a", "b"]), max_size=3
+)
 
 
 @given(looked=DIMENSIONS, sets=st.lists(DIMENSIONS, max_size=5))
@@ -177,7 +207,9 @@ def test_only_the_very_same_set_is_seen(looked: dict[str, str], sets: list[dict[
     assert is_blind(one, metrics) is (bool(sets) and looked not in sets)
     assert is_blind(one, metrics[::-1]) is is_blind(one, metrics)
     assert not is_blind(one, [*metrics, Published(SPACE, "SyncFailed", dict(reversed(looked.items())), 1)])
-    assert not is_blind(one, [Published(SPACE, "SyncFailed", each, 0) for each in sets]), "no datapoint, no proof"
+    assert not is_blind(one, [Published(SPACE, "SyncFailed", each, 0) for each in sets]), (
+        "no datapoint, no proof"
+    )
     assert not is_blind(one, [Published(SPACE, "Other", each, 1) for each in sets])
 
 
@@ -249,7 +281,9 @@ TREATS = st.sampled_from(["missing", "breaching", "notBreaching", "ignore"])
     window=st.integers(60, 700_000), gap=st.integers(10, 700_000), longer=st.integers(0, 700_000), treat=TREATS,
     heartbeat=st.booleans(),
 )  # fmt: skip
-def test_a_longer_window_never_fits_worse(window: int, gap: int, longer: int, treat: str, heartbeat: bool) -> None:
+def test_a_longer_window_never_fits_worse(
+    window: int, gap: int, longer: int, treat: str, heartbeat: bool
+) -> None:
     short = fits(window, gap, treat, heartbeat=heartbeat)
     assert fits(window + longer, gap, treat, heartbeat=heartbeat) >= short
     assert fits(window, gap + longer, treat, heartbeat=heartbeat) <= short
@@ -316,13 +350,23 @@ def test_a_heartbeat_that_stopped(
         ([target()], True, "1 confirmed"),
         ([target(confirmed=0, pending=1)], False, "not confirmed yet: 1"),
         ([target(exists=False, confirmed=0)], False, "does not exist"),
-        ([target(exists=None, confirmed=None, problem="Access denied.", hint="Grant sns:X.")], None, "Access denied"),
-        ([target(arn="arn:aws:lambda:eu-west-1:123456789012:function:f", exists=None, confirmed=None)], None, "lambda"),
+        (
+            [target(exists=None, confirmed=None, problem="Access denied.", hint="Grant sns:X.")],
+            None,
+            "Access denied",
+        ),
+        (
+            [target(arn="arn:aws:lambda:eu-west-1:123456789012:function:f", exists=None, confirmed=None)],
+            None,
+            "lambda",
+        ),
         ([target(exists=False, confirmed=0), target(arn=f"{TOPIC}-two")], True, "does not exist"),
         ([target(state="OK")], None, "not seen"),
     ],
 )
-def test_somebody_must_be_subscribed(settings: Settings, rows: list[Any], ok: bool | None, words: str) -> None:
+def test_somebody_must_be_subscribed(
+    settings: Settings, rows: list[Any], ok: bool | None, words: str
+) -> None:
     found = examined(settings, [alarm()], [], rows)[TELLS, "QBusinessSyncFailed"]
     assert found.ok is ok
     assert words in found.finding

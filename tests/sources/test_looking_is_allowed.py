@@ -1,4 +1,4 @@
-"""The permissions that docs/settings.md grants for looking: every source can be seen with them, and none is idle."""
+"""The permissions that docs/settings.md grants for looking: every source of an incident can be seen, and none is idle."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def refused(
         missing: dict[str, str] = {}
         with enable_iam_authentication():
             for name, source in REGISTRY.items():
-                if not source.asks_aws:
+                if not source.asks_aws or not source.routine:
                     continue
                 try:
                     reading = source.read(aws, settings, window)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from botocore import xform_name
-
 from vmqlib.awserrors import aws_errors
 from vmqlib.errors import AwsError
 from vmqlib.sources.base import TEXT, Column, Reading, Row, Source
@@ -99,6 +97,8 @@ def _delivery(one: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, st
 
 
 def _every(aws: Aws, operation: str, member: str) -> list[Mapping[str, Any]]:
+    from botocore import xform_name
+
     client: Any = aws.client("logs")
     with aws_errors(f"logs:{operation}", "the account's log deliveries"):
         pages = list(client.get_paginator(xform_name(operation)).paginate())

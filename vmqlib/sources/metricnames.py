@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import pairwise
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.awserrors import aws_errors
@@ -101,6 +100,8 @@ def pace(
     period:
         Length of a period, in seconds.
     """
+    from statistics import median
+
     gaps = [later - earlier for earlier, later in pairwise(starts)]
     if not gaps:
         return None, None, None
