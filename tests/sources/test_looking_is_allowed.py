@@ -1,4 +1,4 @@
-"""The permissions that docs/settings.md grants for looking: every source of an incident can be seen, and none is idle."""
+"""The permissions that docs/settings.md grants for looking: an incident sees every source, and none is idle."""
 
 from __future__ import annotations
 
