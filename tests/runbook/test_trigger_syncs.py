@@ -247,3 +247,15 @@ def test_hostile_dimensions_are_data() -> None:
     metrics = published({ago(minutes=5): 0.0})
     metrics[0]["dimensions"] = json.dumps(["x"])
     assert of("sync-failed", seen([GOOD], odd, metrics))[0].verdict == "quiet"
+
+
+def test_a_blind_alarm_that_is_ok_says_nothing() -> None:
+    blind = (alarm("SyncFailed", "OK", ago(days=9), dimensions="{}"), CALM[1])
+    metrics = published({ago(minutes=m): 0.0 for m in range(5, 110, 5)})
+    verdict, findings = of("sync-failed", seen([GOOD], blind, metrics))
+    assert (verdict.verdict, verdict.confidence) == ("quiet", "medium"), (
+        "the history decides, the alarm adds nothing"
+    )
+    assert {one.kind for one in findings} == {"blind-alarm"}
+    (told,) = [one for one in verdict.reasons if one.source == "alarms"]
+    assert told.says == "unknown"

@@ -68,9 +68,7 @@ def doctor_command(incident_id: str, as_json: bool) -> None:
     else:
         _show(found)
     if found.unreachable:
-        notice(
-            "AWS cannot be reached: nothing could be looked at but this machine's own settings and folders."
-        )
+        notice("AWS cannot be reached, or takes no call from us: only settings and folders were looked at.")
     click.get_current_context().exit(3 if found.unreachable else 1 if found.count(False) else 0)
 
 

@@ -89,11 +89,14 @@ def _topic(aws: Aws, arn: str) -> Row:
     except AwsError as error:
         return {"problem": error.message, "hint": error.hint}
     every = [one for page in pages for one in page.get("Subscriptions", [])]
-    live = Counter(one.get("Protocol", "") for one in every if one.get("SubscriptionArn") != _PENDING)
+    # Else it says PendingConfirmation, or Deleted.
+    live = Counter(
+        one.get("Protocol", "") for one in every if one.get("SubscriptionArn", "").startswith("arn:")
+    )
     return {
         "exists": True,
         "confirmed": live.total(),
-        "pending": len(every) - live.total(),
+        "pending": sum(one.get("SubscriptionArn") == _PENDING for one in every),
         "protocols": ", ".join(f"{name} {count}" for name, count in sorted(live.items())),
     }
 

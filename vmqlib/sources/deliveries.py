@@ -47,11 +47,12 @@ def read(aws: Aws, settings: Settings, _window: Window, **_: str) -> Reading:
         Where APP_ID is not set.
     """
     settings.require("app_id")
-    ending = f":application/{settings.app_id}"
+    # The application's ARN, or that of one of its data sources.
+    ours = f":application/{settings.app_id}/"
     mine = [
         one
         for one in _every(aws, "DescribeDeliverySources", "deliverySources")
-        if any(str(arn).endswith(ending) for arn in one.get("resourceArns", []))
+        if any(ours in f"{arn}/" for arn in one.get("resourceArns", []))
     ]
     names = {one["name"] for one in mine}
     made = [

@@ -14,6 +14,7 @@ from vmqlib.runbook.triggers.witnesses import (
     ago,
     alarm,
     as_time,
+    blindness,
     data_sources,
     ended_jobs,
     evidence,
@@ -50,7 +51,8 @@ def no_sync(seen: Seen, settings: Settings, now: datetime) -> tuple[Verdict, lis
     Parameters
     ----------
     seen:
-        ``sync-jobs``, ``alarms`` (or ``alarm-history``).
+        ``sync-jobs``, ``alarms`` (or ``alarm-history``); ``metrics``, where they were looked at, tell if the alarm is
+        blind.
     settings:
         ``detection.no_sync_hours``, the alarm's name, the connectors.
     now:
@@ -68,7 +70,7 @@ def no_sync(seen: Seen, settings: Settings, now: datetime) -> tuple[Verdict, lis
         )
     )
     verdict = overall(reasons, needed=[*by_clock, *([] if known.exists is not None else [told])])
-    findings = _disagreements(known, ages, told, now)
+    findings = [*_disagreements(known, ages, told, now), *blindness(seen, known.name)]
     if verdict != "firing":
         calm: Confidence = "low" if verdict == "unknown" else "high" if told.says == "quiet" else "medium"
         return Verdict("no-sync", verdict, None, calm, reasons), findings
@@ -137,6 +139,9 @@ def _alarm_reason(known: Alarm, ages: list[_Age], seen: Seen, now: datetime) -> 
         return Reason("unknown", known.problem, known.source)
     if not known.exists:
         return Reason("unknown", f"There is no alarm {known.name}.", known.source, evidence=kept)
+    if known.state == "OK" and blindness(seen, known.name):
+        text = f"The alarm {known.name} is OK, which says nothing: it never sees its metric."
+        return Reason("unknown", text, known.source, known.since, kept)
     if known.state == "OK":
         since = f" since {ago(known.since, now)}" if known.since else ""
         return Reason("quiet", f"The alarm {known.name} is OK{since}.", known.source, evidence=kept)

@@ -18,6 +18,7 @@ from vmqlib.runbook.triggers.witnesses import (
     ago,
     alarm,
     as_time,
+    blindness,
     data_sources,
     ended_jobs,
     evidence,
@@ -25,7 +26,6 @@ from vmqlib.runbook.triggers.witnesses import (
     name,
     not_seen,
 )
-from vmqlib.runbook.wiring.blindness import blind_alarms
 from vmqlib.times import duration
 
 if TYPE_CHECKING:
@@ -180,6 +180,9 @@ def _alarm_reason(
         return Reason("unknown", known.problem, known.source)
     if not known.exists:
         return Reason("unknown", f"There is no alarm {known.name}.", known.source, evidence=kept)
+    if known.state == "OK" and blindness(seen, known.name):
+        text = f"The alarm {known.name} is OK, which says nothing: it never sees its metric."
+        return Reason("unknown", text, known.source, known.since, kept)
     if known.state == "OK":
         since = f" since {ago(known.since, now)}" if known.since else ""
         return Reason("quiet", f"The alarm {known.name} is OK{since}.", known.source, evidence=kept)
@@ -263,14 +266,4 @@ def _disagreements(known: Alarm, histories: list[_History], told: Reason, seen: 
             else "Wait some minutes: it follows its metric with a delay."
         )
         found.append(Finding("alarm-disagrees", level, text, remedy, "alarms"))
-    blind = _blind(known, seen)
-    return [*found, blind] if blind else found
-
-
-def _blind(known: Alarm, seen: Seen) -> Finding | None:
-    """The alarm looks at another metric than the one that is published."""
-    found = next((one for one in blind_alarms(seen) if one.name == known.name), None)
-    if found is None:
-        return None
-    remedy = "Give it the very dimensions that the metric is published with; `vmq doctor` shows the change."
-    return Finding("blind-alarm", "problem", found.text, remedy, "alarms")
+    return [*found, *blindness(seen, known.name)]

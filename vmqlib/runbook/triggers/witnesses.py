@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.runbook.findings import Finding
 from vmqlib.runbook.triggers.verdicts import Reason
+from vmqlib.runbook.wiring.blindness import blind_alarms
 from vmqlib.sources.syncjobs import RUNNING
 from vmqlib.times import duration, show_time
 
@@ -24,6 +26,7 @@ __all__ = [
     "ago",
     "alarm",
     "as_time",
+    "blindness",
     "connector_name",
     "data_sources",
     "ended_jobs",
@@ -163,3 +166,12 @@ def alarm(seen: Seen, alarm_name: str) -> Alarm:
             since = as_time(last["at"])
             return Alarm(alarm_name, str(last["new_state"]), since, exists=True, source="alarm-history")
     return Alarm(alarm_name, problem=missing.text)
+
+
+def blindness(seen: Seen, alarm_name: str) -> list[Finding]:
+    """That an alarm never sees its metric, where that is so: its state says nothing."""
+    found = next((one for one in blind_alarms(seen) if one.name == alarm_name), None)
+    if found is None:
+        return []
+    remedy = "Give it the very dimensions that the metric is published with; `vmq doctor` shows the change."
+    return [Finding("blind-alarm", "problem", found.text, remedy, found.sources[0])]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ALIVE", "GUARDED", "SCHEDULED", "alive"]
 
-ALIVE = "it is ACTIVE"
+ALIVE = "resource is ACTIVE"
 SCHEDULED = "sync schedule is on"
 GUARDED = "deletion safeguard is on"
 _EVIDENCE = ("resources",)

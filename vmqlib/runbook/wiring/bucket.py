@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.runbook.checks import CheckResult
-from vmqlib.runbook.wiring.seen import Row, Seen, cannot_tell, loaded, rows, table_rows, why_not
+from vmqlib.runbook.wiring.seen import Row, Seen, cannot_tell, loaded, rows, why_not
 from vmqlib.sources.syncjobs import last_good
 from vmqlib.times import duration
 
@@ -104,7 +104,7 @@ def _age(seen: Seen, readers: Sequence[Connector], now: datetime) -> timedelta |
     for one in readers:
         good = last_good(seen["sync-jobs"].frame, data_source_id=one.data_source_id)
         if good is not None:
-            ages.append(now - table_rows(good.to_frame().T)[0]["started_at"].to_pydatetime())
+            ages.append(now - good["started_at"].to_pydatetime())
     return max(ages, default=None)
 
 

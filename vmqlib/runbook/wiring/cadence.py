@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["COMES", "FITS", "cadence", "fits", "fitting"]
 
 FITS = "alarm's period fits its metric"
-COMES = "its metric still comes"
+COMES = "alarm's metric still comes"
 _EVIDENCE = ("alarm-config", "metric-names")
 _FEWEST = 3  # periods with data: fewer say nothing of how often
 _SLACK = 1.25  # a publisher that is a little late is no other rhythm

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.runbook.checks import CheckResult
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from vmqlib.record.observation import Observation
 
-__all__ = ["Row", "Seen", "cannot_tell", "loaded", "rows", "table_rows", "why_not"]
+__all__ = ["Row", "Seen", "cannot_tell", "loaded", "rows", "why_not"]
 
 Seen = Mapping[str, "Observation"]
 Row = dict[str, Any]
@@ -39,11 +37,9 @@ def cannot_tell(name: str, seen: Seen, source: str, subject: str = "") -> CheckR
 
 def rows(seen: Seen, source: str) -> list[Row]:
     """A source's rows, ``None`` for what is missing; nothing where it was not seen."""
-    return [] if why_not(seen, source) else table_rows(seen[source].frame)
-
-
-def table_rows(table: pd.DataFrame) -> list[Row]:
-    """The rows of a frame, ``None`` for what is missing."""
+    if why_not(seen, source):
+        return []
+    table = seen[source].frame
     found = table.astype(object).where(table.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in found]
 
