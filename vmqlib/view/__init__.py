@@ -9,10 +9,13 @@ from __future__ import annotations
 from vmqlib.view.affected import affected
 from vmqlib.view.alarm_plot import alarm_timeline
 from vmqlib.view.base import Panel, Plot, View, unavailable
+from vmqlib.view.change_plot import change_timeline
+from vmqlib.view.changes import suspects, what_changed
 from vmqlib.view.checks import checks
 from vmqlib.view.comparison import Comparison
 from vmqlib.view.desk import desk
 from vmqlib.view.findings import last_good, sync_facts
+from vmqlib.view.first_screen import first_screen
 from vmqlib.view.index_plot import index_against_bucket
 from vmqlib.view.metric_plot import metrics
 from vmqlib.view.panels import RECORD_MIME, Record, header, provenance, record
@@ -29,6 +32,7 @@ from vmqlib.view.tables import (
     table,
     timeline,
 )
+from vmqlib.view.verdicts import verdicts
 from vmqlib.view.version_diff import version_diff
 from vmqlib.view.version_history import suspect_versions, version_history
 
@@ -43,10 +47,12 @@ __all__ = [
     "actions",
     "affected",
     "alarm_timeline",
+    "change_timeline",
     "changed_versions",
     "checks",
     "desk",
     "failing_documents",
+    "first_screen",
     "header",
     "index_against_bucket",
     "last_good",
@@ -59,11 +65,14 @@ __all__ = [
     "rollback_result",
     "rollback_verification",
     "suspect_versions",
+    "suspects",
     "sync_facts",
     "sync_history",
     "table",
     "timeline",
     "unavailable",
+    "verdicts",
     "version_diff",
     "version_history",
+    "what_changed",
 ]

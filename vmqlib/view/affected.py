@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.times import show_time
@@ -26,14 +26,16 @@ _Pair = tuple[str, str, object]
 
 
 @guarded
-def affected(found: Affected) -> View:
+def affected(found: Affected | Callable[[], Affected]) -> View:
     """Connector, index, guardrail, documents and their prefixes, users' questions, and how severe that is.
 
     Parameters
     ----------
     found:
-        What :func:`vmqlib.runbook.affected.affected` gives. What it does not know is shown as not seen, in its place.
+        What :func:`vmqlib.runbook.affected.affected` gives, or a function that gives it. What it does not know is shown
+        as not seen, in its place.
     """
+    found = found() if callable(found) else found
     pairs = [
         _severity(found),
         *_connectors(found),

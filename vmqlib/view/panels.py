@@ -14,7 +14,7 @@ from vmqlib.view.errorkinds import error_kinds
 from vmqlib.view.findings import alarm_spans, moment, sync_facts
 from vmqlib.view.layout import Column, ago, chip, code, count, facts, many, panel, short, size, table, when
 
-__all__ = ["RECORD_MIME", "Record", "header", "provenance", "record"]
+__all__ = ["RECORD_MIME", "Record", "closing", "header", "provenance", "record"]
 
 RECORD_MIME = "application/vnd.vmq.record+json"
 """The record for programs: an output of this type survives papermill and reads back with nbformat."""
@@ -57,7 +57,7 @@ def header(summary: Any, observations: Mapping[str, Any] | None = None) -> View:
     pairs: list[tuple[str, object]] = [
         ("incident", code(about["id"])),
         ("opened", ago(about["opened_at"], now)),
-        *_closing(about),
+        *closing(about),
         (
             "acknowledged",
             f"{when(acknowledged)} by {plain(about.get('acknowledged_by', ''), 80)}"
@@ -99,7 +99,7 @@ def _words(value: object) -> str:
     return html.unescape(re.sub(r"<[^>]*>", "", value.markup)) if isinstance(value, Html) else str(value)
 
 
-def _closing(about: Mapping[str, Any]) -> list[tuple[str, object]]:
+def closing(about: Mapping[str, Any]) -> list[tuple[str, object]]:
     """How old it is; or when, by whom and after how long it was closed, and the closing words."""
     if not about.get("closed_at"):
         return [("age", duration(about["open_for"]))]

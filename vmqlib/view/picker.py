@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vmqlib.errors import VmqError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from vmqlib.record.incident import Incident
     from vmqlib.record.observation import Observation
+    from vmqlib.runbook.overview import Overview
 
 __all__ = ["Choices", "Picker", "Section", "Sight"]
 
@@ -58,6 +60,13 @@ class Sight:
         """Promotions and actions, for plots."""
         marks = self.incident.marks()
         return marks[marks["at"] >= self.since]
+
+    @cached_property
+    def told(self) -> Overview:
+        """The first questions about the incident and their answers, from all of its evidence."""
+        from vmqlib.runbook.overview import Overview
+
+        return Overview(self.incident)
 
     @property
     def last_good(self) -> datetime | None:

@@ -6,6 +6,7 @@ changes before it in order, each with its reasons. All of it is pure: the same e
 
 from __future__ import annotations
 
+from vmqlib.runbook.changes.bursts import Own
 from vmqlib.runbook.changes.merging import NEEDED, what_changed
 from vmqlib.runbook.changes.model import COLUMNS, KINDS, Change, Unseen, WhatChanged
 from vmqlib.runbook.changes.ranking import Part, Ranking, Suspicion, rank
@@ -16,6 +17,7 @@ __all__ = [
     "KINDS",
     "NEEDED",
     "Change",
+    "Own",
     "Part",
     "Ranking",
     "Sign",

@@ -7,6 +7,7 @@ its gaps, and cut where a sync began: what was written before that, the sync has
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -19,13 +20,41 @@ if TYPE_CHECKING:
 
     from vmqlib.record.events import EvidenceRef
 
-__all__ = ["GAP", "bursts", "folders", "promoted"]
+__all__ = [
+    "GAP",
+    "Own",
+    "bursts",
+    "counted",
+    "documents_of",
+    "folders",
+    "of_promotion",
+    "promoted",
+    "written",
+]
 
 GAP: Final = timedelta(minutes=5)
 """Writes further apart than this belong to different bursts."""
 
 _FOLDERS = 3
 _ACTIONS = ("rewritten", "added", "deleted", "restored")
+
+
+@dataclass(frozen=True)
+class Own:
+    """Something that the kit itself did to the bucket, in this incident.
+
+    Parameters
+    ----------
+    at, until:
+        When it began and ended, UTC.
+    step, who:
+        Which step, and by whom.
+    """
+
+    at: datetime
+    until: datetime
+    step: str
+    who: str
 
 
 def written(versions: pd.DataFrame, since: datetime, until: datetime) -> pd.DataFrame:
@@ -68,7 +97,12 @@ def promoted(table: pd.DataFrame, promoters: Promoters) -> tuple[dict[Promotion,
 
 
 def bursts(
-    table: pd.DataFrame, cuts: Iterable[datetime], *, acl: str = "", evidence: EvidenceRef | None = None
+    table: pd.DataFrame,
+    cuts: Iterable[datetime],
+    *,
+    own: Sequence[Own] = (),
+    acl: str = "",
+    evidence: EvidenceRef | None = None,
 ) -> Iterator[Change]:
     """What is left of :func:`written`, as one change for each burst.
 
@@ -78,6 +112,8 @@ def bursts(
         The rows; each is in exactly one burst.
     cuts:
         Moments at which a burst is cut, whatever its gaps: the starts of syncs.
+    own:
+        What the kit did meanwhile: bursts are cut there, too, and name it.
     acl:
         The key of the access control file.
     evidence:
@@ -88,7 +124,10 @@ def bursts(
     import numpy as np
     import pandas as pd
 
-    edges = pd.DatetimeIndex(sorted(set(cuts)), tz="UTC").as_unit("us")
+    # LastModified has whole seconds: what was written in the second of a beginning may seem to come before it.
+    ours = [(one.at.replace(microsecond=0) - timedelta(seconds=1), one.until, one) for one in own]
+    moments = {*cuts, *(edge for begin, end, _ in ours for edge in (begin, end))}
+    edges = pd.DatetimeIndex(sorted(moments), tz="UTC").as_unit("us")
     at = pd.DatetimeIndex(table["at"])
     # A sync that began within a version's second may or may not have seen it: it counts as seen.
     epoch = np.searchsorted(edges.asi8, at.as_unit("us").asi8, side="left")
@@ -96,12 +135,14 @@ def bursts(
     for _, rows in table.groupby(new.cumsum().to_numpy(), sort=True):
         keys = frozenset(rows["key"])
         first, last = _ends(rows)
+        by = next((one for begin, end, one in ours if begin < first and last <= end), None)
         yield Change(
             at=first,
             until=last,
             kind="objects",
-            what=counted(rows),
+            what=f"while this incident's {by.step} was applied: {counted(rows)}" if by else counted(rows),
             name="objects",
+            who=by.who if by else "",
             where=folders(keys),
             count=len(keys),
             keys=keys,
@@ -127,7 +168,9 @@ def of_promotion(
         kind="promotion",
         what=f"promotion of {promotion.ci_sha[:8] or 'an unknown commit'}; {what}",
         name="promotion",
-        who=promotion.performed_by.rpartition(":")[2] or promotion.performed_by,
+        who=(promotion.performed_by.rpartition(":")[2] or promotion.performed_by).removeprefix(
+            "assumed-role/"
+        ),
         arn=promotion.performed_by,
         where=folders(keys),
         count=len(keys) if rows is not None else None,

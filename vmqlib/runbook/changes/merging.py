@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from vmqlib.runbook.changes.bursts import bursts, of_promotion, promoted, written
+from vmqlib.runbook.changes.bursts import Own, bursts, of_promotion, promoted, written
 from vmqlib.runbook.changes.calls import calls, commits
 from vmqlib.runbook.changes.model import Change, Unseen, WhatChanged
 from vmqlib.runbook.promoters import Promoters
@@ -39,6 +39,7 @@ def what_changed(
     *,
     since: datetime | None = None,
     data_source_id: str = "",
+    own: Sequence[Own] = (),
 ) -> WhatChanged:
     """One table of all that changed in a span. Pure: observations in, a table out.
 
@@ -55,11 +56,13 @@ def what_changed(
         Its beginning; three weeks before by default.
     data_source_id:
         The connector in question; the first one of the settings by default.
+    own:
+        What the kit itself did to the bucket meanwhile.
     """
     begin = since or now - _LOOK_BACK
     there = {name: one for name, one in seen.items() if one.available}
     found = [
-        *_objects(there, begin, now, data_source_id),
+        *_objects(there, begin, now, data_source_id, own),
         *(calls(there["trail"]) if "trail" in there else _updated(there.get("resources"))),
         *(commits(there["commits"]) if "commits" in there else ()),
         *(_syncs(there["sync-jobs"], settings, now) if "sync-jobs" in there else ()),
@@ -76,7 +79,11 @@ def what_changed(
 
 
 def _objects(
-    there: Mapping[str, Observation], begin: datetime, now: datetime, data_source_id: str
+    there: Mapping[str, Observation],
+    begin: datetime,
+    now: datetime,
+    data_source_id: str,
+    own: Sequence[Own],
 ) -> Iterator[Change]:
     records = there.get("promotions")
     promoters = Promoters.of_frame(records.frame) if records is not None else Promoters()
@@ -91,7 +98,7 @@ def _objects(
     nothing = table.iloc[:0]
     for one in promoters.promotions:
         yield of_promotion(one, groups.get(one, nothing), acl=acl, evidence=kept)
-    yield from bursts(rest, _starts(there.get("sync-jobs")), acl=acl, evidence=versions.evidence)
+    yield from bursts(rest, _starts(there.get("sync-jobs")), own=own, acl=acl, evidence=versions.evidence)
 
 
 def _starts(jobs: Observation | None) -> list[datetime]:

@@ -110,9 +110,12 @@ class Suspicion:
     @property
     def is_supported(self) -> bool:
         """Whether more than a coincidence in time speaks for it."""
-        touched = next((one.points for one in self.parts if one.name == "touched"), 0)
         cleared = any(one.name == "since" and one.points < 0 for one in self.parts)
-        return not self.after and not cleared and touched >= _SUPPORTED
+        return not self.after and not cleared and self._touched >= _SUPPORTED
+
+    @property
+    def _touched(self) -> int:
+        return next((one.points for one in self.parts if one.name == "touched"), 0)
 
     @property
     def title(self) -> str:
@@ -130,9 +133,9 @@ class Suspicion:
         said = [one.text for one in self.parts if one.name in ("time", "touched") and one.text]
         said += [f"but {one.text}" for one in self.parts if one.name == "since" and one.points < 0]
         text = f"{self.title}: {', and '.join(said[:2])}{''.join(f', {one}' for one in said[2:])}"
-        if not self.is_supported and not self.after:
-            text += "; nothing but its time speaks for it" if self.points else ""
-        return f"{text}."
+        # What touched nothing in question has its time, and perhaps its actor, against it, and no more.
+        alone = not self.after and len(said) < 3 and not self._touched
+        return f"{text}; nothing but its time speaks for it." if alone else f"{text}."
 
 
 @dataclass(frozen=True)
@@ -208,17 +211,15 @@ def _time(sign: Sign, distance: timedelta, after: bool) -> Part:
     if distance > timedelta():
         return part(points=points, text=f"it came {duration(distance)} before {_beginning(sign)}")
     if sign.began_at is not None:
-        return part(points=points, text=f"it came while {sign.words} ran ({show_time(sign.began_at)})")
+        return part(points=points, text=f"it came while {sign.words} ran")
     if sign.within:
-        hour = f"the {duration(sign.within)} from {show_time(sign.at)}"
-        return part(points=points, text=f"it came within {hour}, in which {sign.words} began")
+        span = f"the {duration(sign.within)} from {show_time(sign.at)}"
+        return part(points=points, text=f"it came within {span}, in which {sign.words} began")
     return part(points=points, text=f"it came at the time of {sign.words}")
 
 
 def _beginning(sign: Sign) -> str:
-    if sign.trigger == "no-sync":
-        return f"{sign.words} ({show_time(sign.at)})"
-    return f"{sign.words} began ({show_time(sign.began_at or sign.at)})"
+    return sign.words if sign.trigger == "no-sync" else f"{sign.words} began"
 
 
 # -- what it touched

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vmqlib.runbook.affectedconnectors import affected_connectors
 from vmqlib.runbook.affecteddocuments import FAILED, document_keys
+from vmqlib.runbook.triggers.detection import detect
 from vmqlib.runbook.triggers.indexed import indexed_documents, unwanted_documents
 from vmqlib.sources.crawlscope import crawl_scope
 
@@ -111,9 +112,36 @@ def first_sign(
     firing = {one.trigger: one for one in detection.firing if one.since is not None}
     verdict = firing.get(trigger) or next(iter(firing.values()), None)  # type: ignore[call-overload]
     there = {name: one for name, one in seen.items() if one.available}
-    if verdict is None:
-        return _outage(there, settings, opened) if opened is not None else None
-    return _of_verdict(verdict, there, settings)
+    if verdict is None and opened is not None:
+        verdict = _at_opening(there, settings, trigger, opened)
+        if verdict is None:
+            return _outage(there, settings, opened)
+    return None if verdict is None else _of_verdict(verdict, there, settings)
+
+
+def _at_opening(
+    there: Mapping[str, Observation], settings: Settings, trigger: str, opened: datetime
+) -> Verdict | None:
+    """What the incident's own trigger said when it was opened, from what is seen now; ``None`` where it did not fire.
+
+    What is in the index is known as it is now, and not as it was.
+    """
+    if trigger not in ("sync-failed", "no-sync", "guardrail"):
+        return None
+    then = {name: one for name, one in there.items() if name in ("metrics", "conversations")}
+    if "sync-jobs" in there:
+        jobs = there["sync-jobs"].frame
+        jobs = jobs[jobs["started_at"] <= opened]
+        running = jobs["ended_at"] > opened
+        jobs = jobs.assign(
+            status=jobs["status"].mask(running, "SYNCING"), ended_at=jobs["ended_at"].mask(running)
+        )
+        then["sync-jobs"] = replace(there["sync-jobs"], frame=jobs)
+    if "alarm-history" in there:
+        history = there["alarm-history"].frame
+        then["alarm-history"] = replace(there["alarm-history"], frame=history[history["at"] <= opened])
+    verdict = detect(then, settings, opened, triggers=(trigger,)).of(trigger)
+    return verdict if verdict.verdict == "firing" and verdict.since is not None else None
 
 
 def _of_verdict(verdict: Verdict, there: Mapping[str, Observation], settings: Settings) -> Sign:
