@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,8 +15,13 @@ from vmqlib.times import SystemClock, duration, show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
+    from vmqlib.runbook.answers import Answer
+    from vmqlib.runbook.changes import Suspicion
+    from vmqlib.runbook.overview import Overview
 
 __all__ = ["close_command", "list_command", "note_command", "show_command", "verify_command"]
+
+_SUSPECTS = 10
 
 _id = click.argument("incident_id", metavar="ID")
 
@@ -62,17 +67,20 @@ def list_command(as_json: bool) -> None:
 @_id
 @json_option
 def show_command(incident_id: str, as_json: bool) -> None:
-    """Show where an incident stands: state, timeline, what was not seen, next steps.
+    """Show where an incident stands: what is wrong, since when, how bad, what changed, what next; then the rest.
 
     \b
     Examples:
       vmq show INC-20261123-001
       vmq show INC-20261123-001 --json | jq .next_steps
+      vmq show INC-20261123-001 --json | jq '.suspects[0]'
     """
-    from vmqlib.runbook.nextsteps import next_steps
+    from vmqlib.runbook.answers import answers
+    from vmqlib.runbook.overview import Overview
 
     incident = _load(incident_id)
-    summary, steps = incident.summary(), next_steps(incident)
+    told = Overview(incident)
+    summary, steps = incident.summary(), told.steps
     state = incident.state
     took = state.time_to_acknowledge
     open_for = (summary.closed_at or SystemClock().now()) - summary.opened_at
@@ -92,13 +100,12 @@ def show_command(incident_id: str, as_json: bool) -> None:
                     {"name": seen.name, "problem": seen.problem, "hint": seen.hint} for seen in missing
                 ],
                 "next_steps": [asdict(step) for step in steps],
+                **_told(told),
             }
         )
         return
     click.echo(f"{summary.id}  {summary.severity}  {summary.phase}  {summary.title}")
     click.echo(f"  opened {show_time(summary.opened_at)}, open for {duration(open_for)}; {incident.dir}")
-    if state.severity_reason:
-        click.echo(f"  {state.severity}: {printable(state.severity_reason)}")
     if summary.acknowledged_at and took is not None:
         when = f"{show_time(summary.acknowledged_at)}, {duration(took)} after the opening"
         click.echo(f"  acknowledged by {printable(summary.acknowledged_by)} at {when}")
@@ -110,6 +117,11 @@ def show_command(incident_id: str, as_json: bool) -> None:
         click.echo(f"  next update in {incident.settings.slack_channel} due {when}")
     for problem in summary.problems:
         notice(f"  {problem}")
+    click.echo(f"From the evidence, as of {show_time(told.detection.at)}:")
+    for answer in answers(told):
+        if answer.question != "who":  # stands above
+            _show_answer(answer)
+    click.echo("")
     table(
         ("at", "kind", "step", "what"),
         zip(events["at"].map(show_time), events["kind"], events["step"], events["summary"], strict=True),
@@ -121,6 +133,56 @@ def show_command(incident_id: str, as_json: bool) -> None:
         click.echo(f"  {step.step}: {printable(step.why)}")
         if step.command:
             click.echo(f"    {printable(step.command)}")
+
+
+def _show_answer(answer: Answer) -> None:
+    for number, line in enumerate(answer.lines):
+        click.echo(f"{answer.question if number == 0 else '':<9}{printable(str(line))}")
+        if line.command:
+            click.echo(f"           {printable(line.command)}")
+
+
+def _told(told: Overview) -> dict[str, Any]:
+    """What is wrong, since when, and what changed, for programs."""
+    from vmqlib.cli.detect import document
+    from vmqlib.runbook.answers import answers
+
+    found, sign = document(told.detection), told.ranking.sign
+    return {
+        "answers": {
+            one.question: [
+                {"lead": line.lead, "text": line.text, "command": line.command} for line in one.lines
+            ]
+            for one in answers(told)
+        },
+        "triggers": found["triggers"],
+        "findings": found["findings"],
+        "first_bad_sign": {"trigger": sign.trigger, "at": sign.at, "last_good": sign.good_at}
+        if sign
+        else None,
+        "suspects": [_suspect(one) for one in told.ranking.suspects[:_SUSPECTS]],
+        "changes_not_seen": [asdict(one) for one in told.changed.unseen],
+    }
+
+
+def _suspect(one: Suspicion) -> dict[str, Any]:
+    change = one.change
+    return {
+        "name": change.name,
+        "kind": change.kind,
+        "at": change.at,
+        "until": change.until,
+        "who": change.who,
+        "what": change.what,
+        "where": change.where,
+        "reference": change.reference,
+        "evidence": change.evidence.file if change.evidence else "",
+        "after_the_first_bad_sign": one.after,
+        "supported": one.is_supported,
+        "points": one.points,
+        "parts": [asdict(part) for part in one.parts],
+        "why": one.why,
+    }
 
 
 @click.command("note")

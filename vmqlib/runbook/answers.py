@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vmqlib.record.summary import Summary
     from vmqlib.runbook.overview import Overview
     from vmqlib.runbook.questions import Asked
+    from vmqlib.runbook.triggers import Verdict
 
 __all__ = ["Answer", "Line", "Question", "answers"]
 
@@ -25,7 +26,7 @@ Question = Literal["wrong", "since", "how bad", "affected", "changed", "next", "
 
 _SUSPECTS = 2
 _STEPS = 2
-_LONGEST = 240
+_LONGEST = 350
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _wrong(told: Overview) -> Iterator[Line]:
     verdicts, firing = told.detection.triggers, told.detection.firing
     quiet = [one.trigger for one in verdicts if one.verdict == "quiet"]
     for place, one in enumerate(firing, 1):
-        why = _cut(next((each.text for each in one.reasons if each.says == "firing"), ""))
+        why = _why(one)
         if quiet and place == len(firing):
             why += f" Quiet: {', '.join(quiet)}."
         yield Line(why, f"{one.trigger} fires ({one.confidence} confidence)")
@@ -95,6 +96,15 @@ def _wrong(told: Overview) -> Iterator[Line]:
         if one.verdict == "unknown":
             why = next((each.text for each in one.reasons if each.says == "unknown"), "")
             yield Line(_cut(why, 160), f"{one.trigger} cannot be told")
+
+
+def _why(one: Verdict) -> str:
+    """The most telling reason, and what else the same source says: other sources mostly say it again."""
+    firing = [each for each in one.reasons if each.says == "firing"]
+    texts = [each.text for each in firing if each.source == firing[0].source]
+    return (
+        _cut("".join(texts)) if len(texts) < 2 else " ".join(_cut(text, _LONGEST // 2) for text in texts[:2])
+    )
 
 
 def _since(told: Overview) -> Iterator[Line]:
@@ -159,8 +169,6 @@ def _affected(told: Overview) -> Iterator[Line]:
             for name, n in zip(folders["prefix"], folders["failing"], strict=True)
         ]
         parts.append(f"failing in {', '.join(names[:4])}" + (" …" if len(names) > 4 else ""))
-    if found.documents.unwanted:
-        parts.append(f"indexed and must not be: {', '.join(found.documents.unwanted[:2])} …")
     yield Line("; ".join(parts) or "nothing that was seen")
 
 
@@ -213,4 +221,4 @@ def _cut(text: str, most: int = _LONGEST) -> str:
     """At most so many characters: cut between words, and that is marked."""
     if len(text) <= most:
         return text
-    return text[:most].rsplit(" ", 1)[0].rstrip(",;") + " …"
+    return text[:most].rsplit(" ", 1)[0].rstrip(" ,;…") + " …"

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from vmqlib.runbook.changes.model import KINDS
 from vmqlib.times import duration, show_time
 from vmqlib.view.base import Html, Panel, View, guarded, join, notice, plain, tag
-from vmqlib.view.layout import Column, chip, count, line, many, panel, short, table, when, who
+from vmqlib.view.layout import Column, chip, line, many, panel, short, table, when, who
 from vmqlib.view.version_history import told as told_of
 
 if TYPE_CHECKING:
@@ -22,6 +21,15 @@ T = TypeVar("T")
 Given: TypeAlias = T | Callable[[], T]
 """A value, or a function that gives it: when that fails, the section says so."""
 
+_KINDS = {
+    "promotion": "promotion",
+    "objects": "S3 change",
+    "aws-call": "AWS call",
+    "schedule": "schedule",
+    "commit": "commit",
+    "sync": "sync",
+    "alarm": "alarm",
+}
 MOST_CHANGES = 40
 MOST_SUSPECTS = 5
 _MOST_AFTER = 3
@@ -61,21 +69,18 @@ def what_changed(
     late = [one for one in known.changes if one.until >= start]
     shown = _few(late, places)
     columns = [
-        Column("", lambda place: chip(f"suspect {place}") if place else ""),
         Column("when (UTC)", _when),
-        Column("kind", lambda kind: KINDS.get(kind, kind)),
+        Column("kind", lambda one: _kind(one, places.get(one))),
         Column("what", _what),
         Column("who", lambda one: who(one.who or ("" if one.kind in ("sync", "alarm") else "not known"))),
-        Column("where", lambda text: plain(text, 160)),
-        Column("objects", lambda number: "" if number is None else count(number), right=True),
-        Column("reference", lambda text: tag("code", plain(text, 60), style="overflow-wrap:anywhere")),
+        Column("where, and its reference", _where),
     ]
-    rows = [[places.get(one), one, one.kind, one, one, one.where, one.count, one.reference] for one in shown]
+    rows = [[one] * len(columns) for one in shown]
     lines = [
         line([
             f"suspect {places[one]}" if one in places else "",
             f"{when(one.at)}{f' for {duration(one.until - one.at)}' if one.until > one.at else ''}",
-            KINDS[one.kind], one.what, one.who, one.where, one.outcome, one.reference,
+            _KINDS[one.kind], one.what, one.who, one.where, one.outcome, one.reference,
         ])
         for one in shown
     ]  # fmt: skip
@@ -116,11 +121,26 @@ def _when(one: Change) -> Html:
     )
 
 
+def _kind(one: Change, place: int | None) -> Html | str:
+    word = _KINDS[one.kind]
+    return word if place is None else join([word, tag("div", chip(f"suspect {place}"))])
+
+
+def _where(one: Change) -> Html:
+    """The place, and below it what it is looked up by: its end, since the whole shows on pointing."""
+    text = plain(one.reference, 300)
+    short_ = text if len(text) <= 40 else f"…{text[-38:]}"
+    reference = tag("code", short_, style="overflow-wrap:anywhere;font-size:82%", title=text or None)
+    parts = [plain(one.where, 160), *([tag("div", reference)] if text and text != one.where else [])]
+    return join(parts)
+
+
 def _what(one: Change) -> Html | str:
     if one.refused:
         return join([plain(one.what, 300), " ", chip(f"refused: {plain(one.outcome, 60)}")])
     if one.kind == "sync":
-        return join([chip(one.outcome), plain(one.what.removeprefix(f"sync {one.outcome}"), 200)])
+        rest = one.what.removeprefix(f"sync {one.outcome}").removeprefix(": ")
+        return join([chip(one.outcome), f" {plain(rest, 200)}" if rest else ""])
     return plain(one.what, 300)
 
 
@@ -164,10 +184,10 @@ def suspects(ranking: Given[Ranking], changed: Given[WhatChanged] | None = None)
         return panel("Nothing fires, so no change is suspected of anything.", *gaps)
     before = [one for one in ranked.suspects if not one.after]
     after = [one for one in ranked.suspects if one.after and one.documents][:_MOST_AFTER]
-    shown = before[:MOST_SUSPECTS]
+    shown = [one for one in before if one.points][:MOST_SUSPECTS]
     columns = [
         Column("", lambda place: tag("strong", place)),
-        Column("change and what was seen of it", _sentence),
+        Column("change", lambda one: plain(one.title, 300)),
         Column("points", lambda one: tag("strong", f"{one.points}"), right=True),
         Column("made up of", _parts),
     ]
@@ -182,7 +202,7 @@ def suspects(ranking: Given[Ranking], changed: Given[WhatChanged] | None = None)
     )
     rest = len(before) - len(shown)
     if rest > 0:
-        note += f" {many(rest, 'change')} before it with fewer points left out."
+        note += f" {many(rest, 'change')} before it with fewer points, or none, left out."
     text = [f"{place}. [{one.points}: {_points(one)}] {one.why}" for place, one in enumerate(shown, 1)]
     text += [f"later: {one.why}" for one in after]
     made = panel(lead, *([table(columns, rows)] if rows else []), tag("div", note, style=_SMALL), *gaps)
@@ -199,10 +219,6 @@ def lead_of(ranking: Ranking) -> str:
     if any(not one.after for one in ranking.suspects):
         return "No change that was seen explains it: nothing but their time speaks for any of them."
     return "No change before the first bad sign was seen."
-
-
-def _sentence(one: Suspicion) -> Html:
-    return tag("span", plain(one.why, 600))
 
 
 def _parts(one: Suspicion) -> Html:

@@ -70,8 +70,14 @@ def _of_qbusiness(event: str, parameters: Mapping[str, Any]) -> frozenset[Area]:
 _NAMES = {"applicationId", "indexId", "dataSourceId", "clientToken", "displayName", "description"}
 
 
-def calls(trail: Observation) -> Iterator[Change]:
-    """One change for each event of the source ``trail`` that has a time."""
+def calls(trail: Observation, names: Mapping[str, str]) -> Iterator[Change]:
+    """One change for each event of the source ``trail`` that has a time.
+
+    Parameters
+    ----------
+    names:
+        What people call things, by id; those of an empty name are left out where a call names others, too.
+    """
     for row in _rows(trail.frame):
         parameters = _read(row["parameters"])
         event, service = row["event"], row["service"]
@@ -85,7 +91,7 @@ def calls(trail: Observation) -> Iterator[Change]:
             name=f"aws-call:{event}",
             who=row["user"],
             arn=row["user_arn"],
-            where=row["resource"],
+            where=_where(row["resource"], names),
             areas=areas,
             target=row["resource"],
             outcome=row["error_code"],
@@ -93,6 +99,11 @@ def calls(trail: Observation) -> Iterator[Change]:
             source="trail",
             evidence=trail.evidence,
         )
+
+
+def _where(resource: str, names: Mapping[str, str]) -> str:
+    parts = [part.strip() for part in resource.split(",")]
+    return ", ".join(filter(None, (names.get(part, part) for part in parts))) or resource
 
 
 def _words(event: str, areas: frozenset[Area], text: str, parameters: Mapping[str, Any]) -> str:

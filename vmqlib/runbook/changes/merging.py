@@ -63,7 +63,7 @@ def what_changed(
     there = {name: one for name, one in seen.items() if one.available}
     found = [
         *_objects(there, begin, now, data_source_id, own),
-        *(calls(there["trail"]) if "trail" in there else _updated(there.get("resources"))),
+        *(calls(there["trail"], _names(settings)) if "trail" in there else _updated(there.get("resources"))),
         *(commits(there["commits"]) if "commits" in there else ()),
         *(_syncs(there["sync-jobs"], settings, now) if "sync-jobs" in there else ()),
         *(_alarms(there["alarm-history"], now) if "alarm-history" in there else ()),
@@ -99,6 +99,15 @@ def _objects(
     for one in promoters.promotions:
         yield of_promotion(one, groups.get(one, nothing), acl=acl, evidence=kept)
     yield from bursts(rest, _starts(there.get("sync-jobs")), own=own, acl=acl, evidence=versions.evidence)
+
+
+def _names(settings: Settings) -> dict[str, str]:
+    """What people call the things that a call may name. The application and the index are in nearly every one: that
+    they were meant tells nothing."""
+    known = {
+        one.data_source_id: f"connector {one.name}" for one in settings.data_sources if one.data_source_id
+    }
+    return {settings.app_id: "", settings.index_id: "", **known}
 
 
 def _starts(jobs: Observation | None) -> list[datetime]:
@@ -143,7 +152,6 @@ def _alarms(history: Observation, now: datetime) -> Iterator[Change]:
     for name, rows in frame.sort_values(["name", "at"], kind="stable").groupby("name", sort=True):
         states = rows["new_state"].fillna("").tolist()
         times = [_moment(at) for at in rows["at"]]
-        reasons = rows["reason"].fillna("").tolist()
         for place, (state, at) in enumerate(zip(states, times, strict=True)):
             if state != "ALARM" or at is None or (place and states[place - 1] == "ALARM"):
                 continue
@@ -159,7 +167,7 @@ def _alarms(history: Observation, now: datetime) -> Iterator[Change]:
                 name="alarm",
                 where=str(name),
                 outcome="ALARM",
-                reference=f"{name}: {reasons[place]}"[:200],
+                reference=str(name),
                 source="alarm-history",
                 evidence=history.evidence,
             )
