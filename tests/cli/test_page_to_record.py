@@ -19,6 +19,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.notebooks]
 
 SECTIONS = (
     "At a glance",
+    "What the triggers say",
+    "Who is affected",
+    "What changed",
+    "Changes in a table",
+    "Which change to look at first",
     "Trigger and alarms",
     "Sync history",
     "Failing documents",
@@ -113,6 +118,7 @@ def test_what_is_denied_is_said_in_its_place_and_the_rest_is_there(
     assert "INCOMPLETE" in page, "the sync history is there all the same"
     shown = vmq("show", record["id"])
     assert "not seen: Object versions" in shown.stdout
+    assert "changes that were not seen: S3 changes; alarms" in shown.stdout
 
 
 def test_what_is_approved_is_done_and_told(
@@ -163,8 +169,13 @@ def test_healthy_is_calm(healthy_aws: Any, point_at: Callable[[Any], None]) -> N
     done = vmq("open", "--trigger", "sync-failed", "--json")
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
-    steps = json.loads(vmq("show", record["id"], "--json").stdout)["next_steps"]
+    shown = json.loads(vmq("show", record["id"], "--json").stdout)
+    steps = shown["next_steps"]
     assert not [step for step in steps if step["step"].startswith("3")], "nothing to roll back"
+    assert {one["verdict"] for one in shown["triggers"]} == {"quiet"}
+    assert shown["suspects"] == []
+    assert shown["first_bad_sign"] is None
+    assert shown["answers"]["since"] == [{"lead": "", "text": "nothing fires now", "command": ""}]
 
 
 def test_no_secret_and_no_address_reaches_the_record(opened: dict[str, Any]) -> None:

@@ -15,8 +15,9 @@ import pytest
 from vmqlib.record import notebook
 
 SECTIONS = [
-    "title", "parameters", "begin", "glance", "trigger", "syncs", "users", "failing", "logs", "versions", "suspects",
-    "index", "plan", "rollback", "verification", "actions", "next", "timeline", "provenance", "record",
+    "title", "parameters", "begin", "glance", "verdicts", "affected", "changes", "changes-table", "ranking", "trigger",
+    "syncs", "users", "failing", "logs", "versions", "suspects", "index", "plan", "rollback", "verification", "actions",
+    "next", "timeline", "provenance", "record",
 ]  # fmt: skip
 
 

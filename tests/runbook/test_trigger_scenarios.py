@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from vmqlib.aws import Aws
-from vmqlib.runbook.triggers import detect, live
+from vmqlib.runbook import changes
+from vmqlib.runbook.triggers import NEEDED, detect, live, sources_for
 from vmqlib.settings import Settings
 from vmqlib.simulator.scenarios import SCENARIOS
 from vmqlib.times import Window
@@ -29,7 +30,9 @@ def test_what_has_to_fire_fires_and_nothing_else(
     settings = Settings.load()
     client = Aws(settings)
     now = client.clock.now()
-    seen = live(client, settings, Window(now - timedelta(days=21), now))
+    window = Window(now - timedelta(days=21), now)
+    names = [*sources_for(NEEDED, settings), *changes.NEEDED]
+    seen = live(client, settings, window, names=names)
     found = detect(seen, settings, now)
     truth = aws.truth
     verdicts = {one.trigger: one.verdict for one in found.triggers}
@@ -43,6 +46,18 @@ def test_what_has_to_fire_fires_and_nothing_else(
     assert {one.kind for one in found.findings} >= truth.findings & OF_DETECT
     if not truth.fires:
         assert found.findings == ()
+    _suspected_rightly(
+        changes.what_changed(seen, settings, now), changes.first_sign(found, seen, settings), truth
+    )
+
+
+def _suspected_rightly(changed: Any, sign: Any, truth: Any) -> None:
+    """The change that did it is ranked first, with who made it; where nothing did, none is."""
+    first = changes.rank(changed.changes, sign).first
+    assert (first.change.name if first else "") == truth.suspect
+    if first is not None:
+        assert truth.who in (first.change.who, first.change.arn)
+        assert first.change.evidence is None, "nothing of a live look is kept"
 
 
 @pytest.mark.slow

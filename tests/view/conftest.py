@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -16,17 +17,24 @@ from vmqlib import sources
 from vmqlib.record.events import EvidenceRef
 from vmqlib.record.incident import Summary
 from vmqlib.record.observation import Observation
+from vmqlib.runbook.affected import affected
+from vmqlib.runbook.changes import KINDS, Change, Sign, Unseen, WhatChanged, first_sign, rank, what_changed
 from vmqlib.runbook.contents import Content
+from vmqlib.runbook.findings import Finding
 from vmqlib.runbook.keychanges import KeyChange, Since
 from vmqlib.runbook.keyhistory import KeyHistory, Version
 from vmqlib.runbook.promoters import Promoted, Promotion
+from vmqlib.runbook.steprules import NextStep
 from vmqlib.runbook.suspects import Suspect, Suspects
+from vmqlib.runbook.triggers import Detection, Reason, Verdict, detect
 from vmqlib.runbook.versiondiff import VersionDiff, compare_contents
+from vmqlib.settings import Settings
 from vmqlib.times import iso
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 PROMOTED = datetime(2026, 11, 18, 14, 2, 11, tzinfo=UTC)
 DATA_SOURCE = "5f0e2d1c-0000-4000-8000-00000000d501"
+IDS = {"app_id": "a" * 36, "index_id": "b" * 36, "ds_id": DATA_SOURCE, "bucket_name": "knowledge"}
 
 
 def frame(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -356,6 +364,53 @@ def diff_of(text: str) -> VersionDiff:
     return compare_contents(text, text, before, after, notes=[text])
 
 
+def told_of(looks: dict[str, Observation], text: str = "", **more: Any) -> SimpleNamespace:
+    """An incident's answers, told from ``looks``; or where a ``text`` is given, such in which every text is that."""
+    settings = Settings.load(**IDS)
+    detection = detect(looks, settings, NOW)
+    changed = what_changed(looks, settings, NOW)
+    sign = first_sign(detection, looks, settings, trigger="sync-failed")
+    steps: tuple[NextStep, ...] = (
+        NextStep("3 Rollback", "152 objects.", "vmq rollback plan INC-20261123-001"),
+    )
+    if text:
+        reason = Reason("firing", text, text, day(18))
+        verdicts = (
+            Verdict("content", "firing", day(18), "high", (reason,), text, text),
+            Verdict("guardrail", "unknown", None, "low", (replace(reason, says="unknown"),)),
+        )
+        detection = Detection(NOW, verdicts, (Finding(text, "problem", text, text, text),))
+        kinds: tuple[Any, ...] = tuple(KINDS)
+        changes = tuple(
+            Change(
+                day(17, hour), day(17, hour, 9), kind, text, text, text, text, text, 3, frozenset({text}),
+                frozenset({"objects", "connector"}), text, text if kind in ("sync", "alarm") else "", text, "versions",
+            )
+            for hour, kind in enumerate(kinds)
+        )  # fmt: skip
+        lost = (Unseen(text, text, text), Unseen(text, text, text, whole=False))
+        changed = WhatChanged(day(0), NOW, changes, lost, (text,))
+        sign = Sign(
+            "content", day(18), timedelta(), day(18), day(1), "", text, text, frozenset({text}), (text,)
+        )
+        steps = (NextStep(text, text, text),)
+    incident = SimpleNamespace(
+        summary=lambda: summary(**more),
+        settings=settings,
+        identity=SimpleNamespace(severity="SEV2"),
+        state=SimpleNamespace(severity="SEV2", severity_reason=text),
+        journal=SimpleNamespace(events=list),
+    )
+    return SimpleNamespace(
+        incident=incident,
+        detection=detection,
+        affected=affected(looks, settings, NOW, detection),
+        changed=changed,
+        ranking=rank(changed.changes, sign),
+        steps=steps,
+    )
+
+
 MARKS = [{"at": PROMOTED, "label": "promotion 9c1f2ab4", "kind": "promotion"}]
 
 
@@ -384,4 +439,5 @@ def story() -> SimpleNamespace:
         history_of=history_of,
         suspects_of=suspects_of,
         diff_of=diff_of,
+        told=told_of,
     )

@@ -86,12 +86,15 @@ def every_view(story: Any, text: str) -> dict[str, Any]:
     )
     steps = [(text, text, text), {"step": text, "why": text, "command": text}]
     lost = story.seen("alarms", [], available=False, problem=text, hint=text, evidence=None)
+    told = story.told(o, text)
     return {
         "actions": view.actions(events),
         "affected": view.affected(affected(o, Settings.load(), story.now)),
         "alarm_timeline": view.alarm_timeline(o["alarm-history"], o["alarms"], marks=marks),
+        "change_timeline": view.change_timeline(told.changed, told.ranking, opened=story.now, seen=o),
         "changed_versions": view.changed_versions(o["versions"], story.day(15)),
         "failing_documents": view.failing_documents(o["document-report"], o["documents"]),
+        "first_screen": view.first_screen(summary, told, o | {"alarms": lost}),
         "header": view.header(summary, o | {"alarms": lost}),
         "index_against_bucket": view.index_against_bucket(
             o["resources"], o["versions"], metrics=o["metrics"], last_good=story.day(15), marks=marks
@@ -105,10 +108,13 @@ def every_view(story: Any, text: str) -> dict[str, Any]:
         "timeline": view.timeline(
             events, story.timeline(story.events).assign(label=text)[["at", "label", "kind"]]
         ),
+        "suspects": view.suspects(told.ranking, told.changed),
         "suspect_versions": view.suspect_versions(story.suspects_of(text)),
         "unavailable": view.unavailable(lost),
+        "verdicts": view.verdicts(told.detection),
         "version_diff": view.version_diff(story.diff_of(text)),
         "version_history": view.version_history(story.history_of(text)),
+        "what_changed": view.what_changed(told.changed, told.ranking, seen=o),
     }
 
 

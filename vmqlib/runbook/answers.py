@@ -112,7 +112,8 @@ def _since(told: Overview) -> Iterator[Line]:
     firing = told.detection.firing
     if sign is None:
         since = next((one.since for one in firing if one.since), None)
-        yield Line(_ago(since, now) if since else "not known" if firing else "nothing is wrong now")
+        calm = all(one.verdict == "quiet" for one in told.detection.triggers)
+        yield Line(_ago(since, now) if since else "nothing fires now" if calm else "not known")
         return
     text = _ago(sign.at, now)
     if sign.good_at is not None:
@@ -175,7 +176,9 @@ def _affected(told: Overview) -> Iterator[Line]:
 def _changed(told: Overview) -> Iterator[Line]:
     ranking, changed = told.ranking, told.changed
     if ranking.sign is None:
-        yield Line(f"{len(changed.causes):,} changes in three weeks; nothing fires, so none is suspected")
+        yield Line(
+            f"{len(changed.causes):,} changes in three weeks; no bad sign is known, so none is suspected"
+        )
     elif not ranking.first:
         before = [one for one in ranking.suspects if not one.after]
         text = "no change that was seen explains it"

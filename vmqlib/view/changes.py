@@ -90,7 +90,7 @@ def what_changed(
     if len(late) > len(shown):
         left.append(f"{many(len(late) - len(shown), 'change')} of the span left out, syncs and alarms first")
     gaps = _gaps(known)
-    notes = [f"{'; '.join(left)}." if left else "", *known.limits]
+    notes = [f"{'; '.join(left)}." if left else "", *(plain(one, 400) for one in known.limits)]
     small = [tag("div", note, style=_SMALL) for note in notes if note]
     return panel(
         f"{lead}.",
@@ -181,7 +181,7 @@ def suspects(ranking: Given[Ranking], changed: Given[WhatChanged] | None = None)
     known = told_of("What changed", changed) if changed is not None else None
     gaps = [] if known is None or isinstance(known, Panel) else _gaps(known)
     if ranked.sign is None:
-        return panel("Nothing fires, so no change is suspected of anything.", *gaps)
+        return panel("No bad sign is known, so no change is suspected of anything.", *gaps)
     before = [one for one in ranked.suspects if not one.after]
     after = [one for one in ranked.suspects if one.after and one.documents][:_MOST_AFTER]
     shown = [one for one in before if one.points][:MOST_SUSPECTS]

@@ -52,7 +52,7 @@ def verdicts(detection: Detection | Callable[[], Detection]) -> View:
         text.append(
             line([one.trigger, one.verdict, show_time(one.since) if one.since else "", one.confidence])
         )
-        text += [f"  {each.says}: {plain(each.text, 600)} [{each.source}]" for each in one.reasons]
+        text += [f"  {each.says}: {plain(each.text, 600)} [{plain(each.source, 60)}]" for each in one.reasons]
     text += [
         f"{one.level}: {plain(one.text, 600)} {plain(one.remedy, 400)}".strip() for one in found.findings
     ]
@@ -77,13 +77,13 @@ def _reason(one: Reason) -> Html:
         [
             tag("em", f"{one.says}: "),
             plain(one.text, 600),
-            tag("span", f" [{one.source}]", style="color:#666"),
+            tag("span", f" [{plain(one.source, 60)}]", style="color:#666"),
         ]
     )
 
 
 def _finding(one: Finding) -> Html:
-    body = [tag("strong", f"{one.level}, {one.kind}: "), plain(one.text, 600)]
+    body = [tag("strong", f"{one.level}, {plain(one.kind, 60)}: "), plain(one.text, 600)]
     if one.remedy:
         body.append(tag("div", tag("em", plain(one.remedy, 400))))
     return notice(join(body), _COLOURS[one.level])

@@ -122,9 +122,10 @@ class Change:
         return self.kind not in ("sync", "alarm") and not self.refused
 
     @property
-    def order(self) -> tuple[datetime, datetime, str, str, str]:
+    def order(self) -> tuple[datetime | str, ...]:
         """Oldest first, and always the same."""
-        return self.at, self.until, self.kind, self.reference, self.what
+        told = self.kind, self.name, self.reference, self.what, self.who, self.arn, self.target, self.outcome
+        return self.at, self.until, *told
 
 
 @dataclass(frozen=True)

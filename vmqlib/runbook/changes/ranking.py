@@ -213,7 +213,8 @@ def _time(sign: Sign, distance: timedelta, after: bool) -> Part:
     if sign.began_at is not None:
         return part(points=points, text=f"it came while {sign.words} ran")
     if sign.within:
-        text = f"it came within the {duration(sign.within).removeprefix('1 ')} in which {sign.words} began"
+        span = "hour" if sign.within == timedelta(hours=1) else duration(sign.within)
+        text = f"it came within the {span} in which {sign.words} began"
         return part(points=points, text=text)
     return part(points=points, text=f"it came at the time of {sign.words}")
 
