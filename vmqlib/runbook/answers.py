@@ -91,7 +91,9 @@ def _wrong(told: Overview) -> Iterator[Line]:
             why += f" Quiet: {', '.join(quiet)}."
         yield Line(why, f"{one.trigger} fires ({one.confidence} confidence)")
     if not firing:
-        yield Line(f"No trigger fires; quiet: {', '.join(quiet)}." if quiet else "No trigger could be told.")
+        yield Line(
+            f"No trigger fires now; quiet: {', '.join(quiet)}." if quiet else "No trigger could be told."
+        )
     for one in verdicts:
         if one.verdict == "unknown":
             why = next((each.text for each in one.reasons if each.says == "unknown"), "")
@@ -118,7 +120,7 @@ def _since(told: Overview) -> Iterator[Line]:
     text = _ago(sign.at, now)
     if sign.good_at is not None:
         text += f"; last good sync before it: {_ago(sign.good_at, now)}"
-    yield Line(text)
+    yield Line(text if firing else f"{text}; the outage that it was opened for")
 
 
 def _how_bad(told: Overview) -> Iterator[Line]:
