@@ -31,6 +31,7 @@ __all__ = [
     "Connector",
     "Contacts",
     "Detection",
+    "Email",
     "Prompt",
     "Settings",
     "SeverityRule",
@@ -49,6 +50,8 @@ _KeyPattern = Annotated[str, StringConstraints(pattern=r"^[^/]")]
 _Share = Annotated[float, Field(gt=0, le=1)]
 _Span = Annotated[float, Field(gt=0)]
 _Count = Annotated[int, Field(gt=0)]
+# One address and nothing else: what stands in a header must not be able to begin another one.
+_Address = Annotated[str, StringConstraints(pattern=r"^[^\s@<>,;:\\\"()\[\]]+@[^\s@<>,;:\\\"()\[\]]+$")]
 
 _EXPECTED = {
     "region": "an AWS region such as eu-west-1",
@@ -81,6 +84,16 @@ _EXPECTED = {
     "blocked_share": "a share above 0 and up to 1, such as 0.2",
     "min_questions": "a count of at least 1, such as 10",
     "web_experience_down": "true or false",
+    "slack_api_url": "an https address that ends with a slash, such as https://slack.com/api/",
+    "stakeholder_hours": "hours, a number above 0 such as 2",
+    "email": "a table headed [email]",
+    "transport": "'ses' or 'smtp'",
+    "sender": "an address, such as 'oncall@vaultmesh.io'",
+    "stakeholders": "a list of addresses, such as ['head-of-support@vaultmesh.io']",
+    "smtp_security": "'starttls' or 'tls'",
+    "smtp_port": "a port from 1 to 65535, such as 587",
+    "attach_mb": "a size in MB from 0 (never attach) to 25, such as 5",
+    "record_url": "an https address, such as https://records.example.com/",
 }
 
 
@@ -115,6 +128,27 @@ class Contacts(_Part):
     on_call: str = "#ops-escalations"
     knowledge_ops: str = "knowledge-ops@vaultmesh.io"
     security: str = "security@vaultmesh.io"
+
+
+class Email(_Part):
+    """How e-mail is sent, and to whom.
+
+    ``transport`` is Amazon SES (``ses``) or a mail server (``smtp``); without one no mail is sent. ``sender`` is who it
+    comes from, ``stakeholders`` who is told when an incident lasts (runbook, step 5). ``smtp_security`` is ``starttls``
+    (port 587) or ``tls`` (port 465); there is no mail without TLS. ``smtp_ca`` is a file of certificates to trust beside
+    the system's. User and password come from the environment: ``VMQ_SMTP_USER``, ``VMQ_SMTP_PASSWORD``. The record is
+    attached up to ``attach_mb``; where ``record_url`` is set, it is linked below it.
+    """
+
+    transport: Literal["", "ses", "smtp"] = ""
+    sender: _Address | None = None
+    stakeholders: tuple[_Address, ...] = ()
+    smtp_host: str = ""
+    smtp_port: Annotated[int, Field(gt=0, le=65535)] = 587
+    smtp_security: Literal["starttls", "tls"] = "starttls"
+    smtp_ca: Path | None = None
+    attach_mb: Annotated[float, Field(ge=0, le=25)] = 5.0
+    record_url: Annotated[str, StringConstraints(pattern=r"^(https://\S+)?$")] = ""
 
 
 class Canary(_Part):
@@ -201,7 +235,13 @@ class Settings(BaseSettings):
     dashboard: str = Field("VaultMesh-QBusiness", description="CloudWatch dashboard")
     log_groups: tuple[str, ...] = Field((), description="further log groups to capture")
     slack_channel: str = Field("#ops-escalations", description="where updates go")
+    slack_secret: str = Field("", description="Secrets Manager secret with the Slack token or webhook")
+    slack_api_url: Annotated[
+        str, StringConstraints(pattern=r"^(https://\S+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/\S*)?)/$")
+    ] = Field("https://slack.com/api/", description="Slack's API")
+    email: Email = Field(default_factory=Email, description="how e-mail is sent, and to whom")
     update_minutes: int = Field(30, gt=0, description="minutes between updates (runbook, step 5)")
+    stakeholder_hours: _Span = Field(2.0, description="hours after which stakeholders are told by e-mail")
     operations_runbook: Path = Field(
         Path("OPERATIONS-RUNBOOK.md"), description="where closed incidents are entered"
     )
@@ -253,6 +293,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings, *(source for _, source in _sources(settings_cls)))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Addresses of people whom these settings name: a record says whom of them it told, and does not mask them."""
+        named = (self.contacts.knowledge_ops, self.contacts.security, self.email.sender, *self.email.stakeholders)
+        return tuple(one for one in named if one)
 
     @property
     def log_group(self) -> str:

@@ -57,10 +57,16 @@ class Diary:
         """A plan was approved. ``data`` holds its ``digest``."""
         return self._append("approved", step, summary, data)
 
-    def applying(self, step: str, summary: str, data: Mapping[str, Any] | None = None) -> Event:
+    def applying(
+        self,
+        step: str,
+        summary: str,
+        data: Mapping[str, Any] | None = None,
+        evidence: Sequence[EvidenceRef] = (),
+    ) -> Event:
         """A change is about to be made: written down before it is. ``data``: ``action``, ``digest``,
         ``item``."""
-        return self._append("applying", step, summary, data)
+        return self._append("applying", step, summary, data, evidence)
 
     def applied(
         self,
@@ -90,9 +96,16 @@ class Diary:
         """A change was taken back. ``data``: the ``digest``, or the ``action``, of what was undone."""
         return self._append("undone", step, summary, data)
 
-    def notified(self, summary: str, *, channel: str, data: Mapping[str, Any] | None = None) -> Event:
+    def notified(
+        self,
+        summary: str,
+        *,
+        channel: str,
+        data: Mapping[str, Any] | None = None,
+        evidence: Sequence[EvidenceRef] = (),
+    ) -> Event:
         """People were told, in ``channel``. The next update is due the cadence later."""
-        return self._append("notified", "communicate", summary, {**(data or {}), "channel": channel})
+        return self._append("notified", "communicate", summary, {**(data or {}), "channel": channel}, evidence)
 
     def append_many(self, entries: Iterable[Entry]) -> Sequence[Event]:
         """Many events with one fsync: for a change of thousands of items."""

@@ -156,10 +156,17 @@ class VerifiedData(ActionData):
 
 
 class NotifiedData(_Data):
-    """A message that went out: its ``channel``, and a ``reference`` to find it again."""
+    """A message that went out: its ``channel``, and the receiver's ``reference`` to find it again (Slack's ts, the
+    mail's Message-ID); which ``message`` it was, the way it went (``via``), its ``thread`` and ``permalink``;
+    ``fallback`` where it did not go where it should have gone."""
 
     channel: str = ""
     reference: str = ""
+    message: str = ""
+    via: str = ""
+    thread: str = ""
+    permalink: str = ""
+    fallback: bool = False
 
 
 class NotedData(_Data):

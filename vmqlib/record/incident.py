@@ -237,10 +237,7 @@ class Incident(Diary):
         readable."""
         with self._once:
             if self._redactor is None:
-                contacts = self.settings.contacts
-                self._redactor = Redactor(
-                    (contacts.knowledge_ops, contacts.security), key=redaction_key(self.dir.parent)
-                )
+                self._redactor = Redactor(self.settings.addresses, key=redaction_key(self.dir.parent))
             return self._redactor
 
     def actor(self) -> Actor:
@@ -276,6 +273,7 @@ class Incident(Diary):
             next_update_due=state.next_update_due, updates=len(state.updates), actions=len(state.applied),
             events=state.events, offline=self.offline, version=identity.version, problems=problems,
             closing=state.closing,
+            stakeholders_due=state.stakeholders_due(timedelta(hours=self.settings.stakeholder_hours)),
         )  # fmt: skip
 
     def __repr__(self) -> str:

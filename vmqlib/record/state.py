@@ -23,10 +23,16 @@ from vmqlib.record.events import (
     Undone,
 )
 
-__all__ = ["UPDATE_EVERY", "Action", "Closing", "Look", "State", "Update", "fold"]
+__all__ = ["STAKEHOLDERS", "UPDATE_EVERY", "Action", "Closing", "Look", "State", "Update", "fold"]
 
 UPDATE_EVERY = timedelta(minutes=30)
 """Runbook, step 5: post updates every 30 minutes."""
+
+STAKEHOLDERS = "stakeholders"
+"""The message by which stakeholders are told (runbook, step 5), as in :class:`~vmqlib.record.events.NotifiedData`."""
+
+# "" is what the first version of the journal's format said of every message.
+_CADENCE = frozenset({"", "acknowledged", "update", "severity", "resolved"})
 
 
 @dataclass(frozen=True)
@@ -68,11 +74,25 @@ class Update:
         As in its event.
     channel:
         Where to.
+    message, reference, via, thread, permalink, fallback:
+        As in its event.
     """
 
     at: datetime
     channel: str
     summary: str
+    message: str = ""
+    reference: str = ""
+    via: str = ""
+    thread: str = ""
+    permalink: str = ""
+    fallback: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of the updates of the runbook's cadence: it reached the channel, and said how things
+        stand. A mail to stakeholders, a security notice or what went another way is not."""
+        return not self.fallback and self.message in _CADENCE
 
 
 @dataclass(frozen=True)
@@ -123,6 +143,8 @@ class State:
         As last set.
     severity_reason:
         Why it is that severe; empty while it is as it was opened.
+    severity_set:
+        When a person changed it, oldest first.
     opened_at, closed_at, acknowledged_at, last_event_at:
         Times, UTC; ``None`` for what has not happened.
     acknowledged_by:
@@ -143,6 +165,7 @@ class State:
 
     severity: SeverityName = "SEV2"
     severity_reason: str = ""
+    severity_set: tuple[datetime, ...] = ()
     phase: PhaseName = "open"
     opened_at: datetime | None = None
     acknowledged_at: datetime | None = None
@@ -165,11 +188,18 @@ class State:
 
     @property
     def next_update_due(self) -> datetime | None:
-        """When people are to be told next: the cadence after the last update, or after the opening; ``None``
-        once the incident is closed."""
+        """When people are to be told next: the cadence after the last update, or after the opening; at once when a
+        person changed the severity since then; ``None`` once the incident is closed."""
         if self.closed_at or self.opened_at is None:
             return None
-        return (self.updates[-1].at if self.updates else self.opened_at) + self.update_every
+        told = next((one.at for one in reversed(self.updates) if one.counts), self.opened_at)
+        return min((told + self.update_every, *(at for at in self.severity_set if at > told)))
+
+    def stakeholders_due(self, after: timedelta) -> datetime | None:
+        """When stakeholders are to be told by e-mail, ``after`` the opening (runbook, step 5); ``None`` once they
+        were, or the incident is closed."""
+        told = any(one.message == STAKEHOLDERS for one in self.updates)
+        return None if told or self.closed_at or self.opened_at is None else self.opened_at + after
 
 
 def fold(events: Iterable[Event], start: State | None = None) -> State:
@@ -190,6 +220,7 @@ class _Draft:
         self._acknowledged = start.acknowledged_at is not None
         self._applied = list(start.applied)
         self._updates = list(start.updates)
+        self._severity_set = list(start.severity_set)
         self._looks = dict(start.looks)
         # Where the changes that stand are in `applied`: by plan, then by item.
         self._standing: dict[str, dict[str, list[int]]] = {}
@@ -204,6 +235,7 @@ class _Draft:
             events=self._events,
             applied=tuple(self._applied),
             updates=tuple(self._updates),
+            severity_set=tuple(self._severity_set),
             looks=MappingProxyType(self._looks),
         )
 
@@ -215,6 +247,8 @@ class _Draft:
                 self._set |= {"opened_at": event.at, "severity": event.data.severity}
             case Severity():
                 self._set |= {"severity": event.data.severity, "severity_reason": event.data.reason}
+                if not event.data.by_rule:
+                    self._severity_set.append(event.at)
             case Phase():
                 self._set["phase"] = event.data.phase
                 if event.data.acknowledged and not self._acknowledged:
@@ -230,7 +264,13 @@ class _Draft:
                 )
                 self._set |= {"phase": "closed", "closed_at": event.at, "closing": closing}
             case Notified():
-                self._updates.append(Update(event.at, event.data.channel, event.summary))
+                told = event.data
+                self._updates.append(
+                    Update(
+                        event.at, told.channel, event.summary, told.message, told.reference, told.via, told.thread,
+                        told.permalink, told.fallback,
+                    )
+                )  # fmt: skip
             case Applied():
                 self._apply(event)
             case Undone():

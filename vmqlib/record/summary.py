@@ -35,8 +35,8 @@ class Summary:
         The moment that the rest is true for.
     open_for:
         From the opening to the closing, or to ``as_of``.
-    next_update_due:
-        When people are to be told next (runbook, step 5).
+    next_update_due, stakeholders_due:
+        When people are to be told next in the channel, and when stakeholders by e-mail (runbook, step 5).
     updates, actions, events:
         How many messages went out, changes were made, events the journal has.
     offline:
@@ -73,6 +73,7 @@ class Summary:
     version: str
     problems: tuple[str, ...]
     closing: Closing | None = None
+    stakeholders_due: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,291 @@
+"""What messages are made of: how an incident stands, from its journal and evidence, in sentences.
+
+Everything is told as of the journal's last entry: the same journal gives the same brief. AWS is asked nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from vmqlib.record.state import State
+from vmqlib.runbook.opening import TRIGGERS
+from vmqlib.times import duration, show_time
+
+if TYPE_CHECKING:
+    from vmqlib.record.events import Event
+    from vmqlib.record.incident import Incident
+    from vmqlib.runbook.affected import Affected
+    from vmqlib.runbook.nextsteps import NextStep
+    from vmqlib.runbook.triggers import Detection
+
+__all__ = ["Brief", "brief"]
+
+_MOST = 8
+_NEEDS = 3
+_COMMUNICATE = "5 Communicate"
+
+
+@dataclass(frozen=True)
+class Brief:
+    """How an incident stands. Templates of messages use these names.
+
+    Parameters
+    ----------
+    id, title, trigger, connector, channel:
+        What it is; the trigger in the runbook's words; ``connector`` is empty where none is in question.
+    severity, severity_before, severity_reason:
+        As it is now; what it was before the last change, and why that was made; empty where it never changed.
+    opened_at, acknowledged_at, closed_at:
+        Times, UTC; ``None`` for what has not happened.
+    acknowledged_by, closed_by, lasted:
+        Who has it; who closed it; how long it lasted. Empty where that has not happened.
+    since:
+        The first bad sign; ``None`` where none was seen.
+    seen_at:
+        When AWS was looked at last; ``None`` where it never was.
+    conditions:
+        What fires, and who and what is hit.
+    impact:
+        The same in words for people who do not run it.
+    content:
+        Documents that are indexed and must not be.
+    not_seen:
+        What could not be seen.
+    actions:
+        What was changed, checked and remarked since the last message in the channel.
+    done:
+        Every change that stands.
+    waiting:
+        What was begun, and of which nobody knows how it ended.
+    needs:
+        What is to be done next.
+    number:
+        Which update this one is, counted from 1.
+    next_update_at:
+        When the next one is due after this one; ``None`` where none is.
+    update_minutes, knowledge_ops, record_url:
+        As in the settings.
+    closing_impact, closing_cause, closing_remediation, closing_outcome:
+        The closing words.
+    meeting_at:
+        When the review is; ``None`` where that is not known.
+    say:
+        What a person adds.
+    """
+
+    id: str
+    title: str
+    trigger: str
+    severity: str
+    opened_at: datetime
+    channel: str
+    connector: str = ""
+    severity_before: str = ""
+    severity_reason: str = ""
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+    closed_at: datetime | None = None
+    closed_by: str = ""
+    lasted: str = ""
+    since: datetime | None = None
+    seen_at: datetime | None = None
+    conditions: tuple[str, ...] = ()
+    impact: tuple[str, ...] = ()
+    content: tuple[str, ...] = ()
+    not_seen: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    done: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    needs: tuple[NextStep, ...] = ()
+    number: int = 1
+    next_update_at: datetime | None = None
+    update_minutes: int = 30
+    knowledge_ops: str = ""
+    record_url: str = ""
+    closing_impact: str = ""
+    closing_cause: str = ""
+    closing_remediation: str = ""
+    closing_outcome: str = ""
+    meeting_at: datetime | None = None
+    say: str = ""
+
+
+def brief(
+    incident: Incident,
+    *,
+    say: str = "",
+    next_update_at: datetime | None = None,
+    meeting_at: datetime | None = None,
+) -> Brief:
+    """How the incident stands, from its folder alone.
+
+    Parameters
+    ----------
+    say:
+        What a person adds.
+    next_update_at, meeting_at:
+        As in :class:`Brief`.
+
+    Raises
+    ------
+    CorruptRecord, StorageError
+        When the journal cannot be read. Evidence that is missing or broken is said, and stops nothing.
+    """
+    from vmqlib.runbook.affected import affected_by
+    from vmqlib.runbook.nextsteps import next_steps
+    from vmqlib.runbook.triggers import detect
+
+    still = _offline(incident)
+    events = list(still.journal.events())
+    state, identity, settings = still.state, still.identity, still.settings
+    seen = still.observations()
+    said = detect(seen, settings, still.as_of)
+    found = affected_by(still, said)
+    opened = state.opened_at or identity.opened_at
+    told = next((one.at for one in reversed(state.updates) if one.counts), None)
+    severities = [event for event in events if event.kind == "severity"]
+    closing = state.closing
+    return Brief(
+        id=identity.id,
+        title=" ".join(identity.title.split()),
+        trigger=TRIGGERS.get(identity.trigger, identity.trigger),
+        connector=_connector(found, identity.data_source_id),
+        severity=state.severity,
+        severity_before=(severities[-1].data.previous or "") if severities else "",
+        severity_reason=state.severity_reason,
+        opened_at=opened,
+        acknowledged_at=state.acknowledged_at,
+        acknowledged_by=state.acknowledged_by,
+        closed_at=state.closed_at,
+        closed_by=closing.by if closing else "",
+        lasted=duration(state.closed_at - opened) if state.closed_at else "",
+        channel=settings.slack_channel,
+        since=found.since,
+        seen_at=max((one.at for one in seen.values() if one.available and one.at), default=None),
+        conditions=_some(_conditions(said, found)),
+        impact=_some(_impact(found)),
+        content=_some(_content(said, found)),
+        not_seen=_some(f"{one.title}: {one.problem}" for one in seen.values() if not one.available),
+        actions=_some(_actions(events, told)),
+        done=_some(_done(state)),
+        waiting=_some(_waiting(events)),
+        needs=_needs(next_steps(still, said, found)),
+        number=1 + sum(one.message in ("", "update") and not one.fallback for one in state.updates),
+        next_update_at=None if state.closed_at else next_update_at,
+        update_minutes=settings.update_minutes,
+        knowledge_ops=settings.contacts.knowledge_ops,
+        record_url=_link(settings.email.record_url, identity.id),
+        closing_impact=closing.impact if closing else "",
+        closing_cause=closing.cause if closing else "",
+        closing_remediation=closing.remediation if closing else "",
+        closing_outcome=closing.outcome if closing else "",
+        meeting_at=meeting_at,
+        say=say,
+    )
+
+
+def _offline(incident: Incident) -> Incident:
+    """The same incident, for which "now" is the journal's last entry and to which AWS answers nothing."""
+    if incident.aws is None:
+        return incident
+    from vmqlib.record.incident import Incident as Opened
+
+    return Opened(
+        incident.dir, incident.identity, incident.settings, None, incident.clock, incident.sources
+    )
+
+
+def _link(base: str, incident_id: str) -> str:
+    return f"{base.rstrip('/')}/{incident_id}/incident.html" if base else ""
+
+
+def _connector(found: Affected, data_source_id: str) -> str:
+    name = next((one.name for one in found.connectors if one.data_source_id == data_source_id), "")
+    return f"{name} ({data_source_id})" if name and data_source_id else data_source_id
+
+
+def _some(lines: Iterable[str]) -> tuple[str, ...]:
+    """As many as a message bears; how many more there are is said."""
+    every = list(lines)
+    if len(every) <= _MOST:
+        return tuple(every)
+    return (*every[: _MOST - 1], f"And {len(every) - _MOST + 1} more: they are in the record.")
+
+
+def _conditions(said: Detection, found: Affected) -> Iterable[str]:
+    for one in said.triggers:
+        if one.verdict != "firing":
+            continue
+        why = next((each.text for each in one.reasons if each.says == "firing"), "")
+        since = f" since {show_time(one.since)}" if one.since else ""
+        yield f"{TRIGGERS.get(one.trigger, one.trigger)}: so it is{since}. {why}".strip()
+    if not said.firing:
+        unknown = [TRIGGERS.get(one.trigger, one.trigger) for one in said.triggers if one.verdict == "unknown"]
+        yield "None of the runbook's triggers fires." if not unknown else (
+            f"No trigger is seen to fire; of these it cannot be told: {'; '.join(unknown)}."
+        )
+    yield from (f"Connector {one.name or one.data_source_id}: {one.why}." for one in found.connectors if one.hit)
+    if found.index.failing is not None and found.index.documents is not None:
+        yield f"{found.index.failing:,} of {found.index.documents:,} documents are failed in the index."
+    yield f"Customers: {found.severity.reason}"
+
+
+def _impact(found: Affected) -> Iterable[str]:
+    index, asked = found.index, found.questions.after
+    if index.failing and index.documents:
+        share = index.failing / index.documents
+        yield f"Answers may be missing or out of date: {share:.0%} of the documents could not be indexed."
+    unanswered = asked.no_answer_share if asked else None
+    if asked is not None and unanswered is not None:
+        yield f"Of {asked.asked:,} questions since then, {unanswered:.0%} had no answer."
+    if asked is not None and asked.blocked_share:
+        yield f"{asked.blocked_share:.0%} of the questions were blocked."
+    down = [one for one in found.web or () if one.status not in ("", "ACTIVE")]
+    yield from (f"The web experience {one.name or one.id} is {one.status}." for one in down)
+    if not index.failing and unanswered is None and not down:
+        yield "How much of it users notice could not be told yet."
+
+
+def _content(said: Detection, found: Affected) -> Iterable[str]:
+    verdict = next((one for one in said.triggers if one.trigger == "content"), None)
+    if verdict is not None:
+        yield from (each.text for each in verdict.reasons if each.says == "firing")
+    if found.documents.unwanted:
+        yield f"Indexed, and not to be: {', '.join(found.documents.unwanted)}."
+
+
+def _actions(events: Sequence[Event], told: datetime | None) -> Iterable[str]:
+    """What happened since the last message, in the words of the journal: changes, checks, people's remarks."""
+    for event in events:
+        if told is not None and event.at <= told:
+            continue
+        failed = event.kind == "failed" and not event.data.source
+        remark = event.kind == "noted" and not event.step and "torn" not in event.data.model_fields_set
+        if (event.kind in ("applied", "verified", "undone") or failed or remark) and event.step != "communicate":
+            yield f"{event.at:%H:%M} {event.summary}"
+
+
+def _done(state: State) -> Iterable[str]:
+    return (f"{one.at:%H:%M} {one.summary}" for one in state.applied if not one.undone and not one.item)
+
+
+def _waiting(events: Sequence[Event]) -> Iterable[str]:
+    """Changes that were begun and of which the journal has no end."""
+    begun: dict[tuple[str, str], Event] = {}
+    for event in events:
+        if event.step == "communicate" or event.kind not in ("applying", "applied", "failed", "undone"):
+            continue
+        key = (event.step, event.data.item)
+        if event.kind == "applying":
+            begun[key] = event
+        else:
+            begun.pop(key, None)
+    return (f"begun at {event.at:%H:%M}, its end is not on record: {event.summary}" for event in begun.values())
+
+
+def _needs(steps: Iterable[NextStep]) -> tuple[NextStep, ...]:
+    """The next steps, but for telling people: that is being done."""
+    return tuple(one for one in steps if one.step != _COMMUNICATE)[:_NEEDS]

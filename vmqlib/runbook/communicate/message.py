@@ -1,0 +1,194 @@
+"""A message: built from a brief and a template, or from what a person wrote, in the three forms in which it travels."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from vmqlib.errors import BadInput, SettingsError
+from vmqlib.record.canonical import canonical, digest, jsonable
+from vmqlib.runbook.communicate.blocks import blocks, fallback_text
+from vmqlib.runbook.communicate.documents import Document, Part, as_data, parse
+from vmqlib.times import show_time
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import SandboxedEnvironment
+
+    from vmqlib.runbook.communicate.brief import Brief
+
+__all__ = ["KINDS", "MessageKind", "Message", "build", "kind_of", "rewrite"]
+
+MessageKind = Literal["acknowledged", "update", "severity", "stakeholders", "security", "resolved", "retro"]
+KINDS: Final[tuple[MessageKind, ...]] = get_args(MessageKind)
+"""Every message, by the name of its template."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message, masked and ready to be sent.
+
+    Parameters
+    ----------
+    kind:
+        Which.
+    incident_id:
+        Of which incident.
+    document:
+        What it says.
+    basis:
+        A hash of what it was made from, without the time of the next update: that is known only when it is sent.
+    """
+
+    kind: MessageKind
+    incident_id: str
+    document: Document
+    basis: str
+
+    @property
+    def subject(self) -> str:
+        """One line."""
+        return self.document.subject
+
+    @property
+    def text(self) -> str:
+        """As plain text, without the subject."""
+        return self.document.text
+
+    @property
+    def html(self) -> str:
+        """As an e-mail shows it; every text in it is escaped."""
+        groups = [
+            {"kind": kind, "texts": [part.text for part in parts]}
+            for kind, parts in groupby(self.document.parts, key=lambda part: part.kind)
+        ]
+        page = _environment(html=True).get_template("mail.html.j2")
+        return page.render(subject=self.subject, groups=groups, footer=self.footer)
+
+    @property
+    def footer(self) -> str:
+        """A line below everything."""
+        return f"{self.incident_id} · sent with vmq"
+
+    def slack(self, where: str) -> dict[str, Any]:
+        """``text`` and ``blocks`` for Slack, within its limits.
+
+        Parameters
+        ----------
+        where:
+            Where the whole text is, should it have to be cut.
+        """
+        return {
+            "text": fallback_text(self.document, where),
+            "blocks": blocks(self.document, self.footer, where),
+        }
+
+
+def kind_of(name: str) -> MessageKind:
+    """``name``, if it is a message's.
+
+    Raises
+    ------
+    BadInput
+        When it is none; it names those there are.
+    """
+    for kind in KINDS:
+        if kind == name:
+            return kind
+    raise BadInput(f"There is no message {name!r}.", hint=f"Messages are: {', '.join(KINDS)}.")
+
+
+def build(kind: str, brief: Brief, mask: Callable[[str], str]) -> Message:
+    """The message of that kind, from its template.
+
+    Parameters
+    ----------
+    kind:
+        One of :data:`KINDS`.
+    brief:
+        How the incident stands.
+    mask:
+        Takes secrets and personal data out of a text (:meth:`vmqlib.record.redaction.Redactor.text`).
+
+    Raises
+    ------
+    BadInput
+        When there is no such message.
+    SettingsError
+        When its template was changed and is wrong: it names the file, and the line where that is known.
+    """
+    which = kind_of(kind)
+    basis = digest(canonical({"kind": which, "brief": jsonable(asdict(replace(brief, next_update_at=None)))}))
+    return Message(which, brief.id, _masked(_rendered(which, brief), mask), basis)
+
+
+def rewrite(message: Message, text: str, mask: Callable[[str], str]) -> Message:
+    """The same message as a person wrote it (:func:`vmqlib.runbook.communicate.documents.source` is what they began
+    with). A text without a ``Subject:`` keeps the one it had.
+
+    Raises
+    ------
+    BadInput
+        When it says nothing.
+    """
+    lines = text.lstrip("\n")
+    if not lines.startswith("Subject:"):
+        lines = f"Subject: {message.subject}\n{text}"
+    document = _masked(parse(lines), mask)
+    return replace(message, document=document, basis=digest(canonical(asdict(document))))
+
+
+def _masked(document: Document, mask: Callable[[str], str]) -> Document:
+    """The document without secrets. Each part is masked as a whole: what stands in one line belongs together."""
+    parts = tuple(Part(part.kind, mask(part.text)) for part in document.parts)
+    return Document(mask(document.subject), parts)
+
+
+def _rendered(kind: MessageKind, brief: Brief) -> Document:
+    from jinja2 import TemplateError
+
+    name = f"{kind}.j2"
+    try:
+        values = {field.name: getattr(brief, field.name) for field in fields(brief)}
+        return parse(_environment().get_template(name).render(**values))
+    except TemplateError as error:
+        line = f", line {error.lineno}" if getattr(error, "lineno", None) else ""  # type: ignore[attr-defined]
+        raise SettingsError(
+            f"The message's template {name}{line} cannot be used: {error.message or type(error).__name__}.",
+            hint=f"Mend {_folder() / name}; its names are those of vmqlib.runbook.communicate.brief.Brief.",
+        ) from error
+    except BadInput as error:
+        raise SettingsError(f"The message's template {name} is wrong: {error.message}", hint=error.hint) from error
+
+
+def _folder() -> Path:
+    from vmqlib.record.notebook import templates_dir
+
+    return templates_dir() / "messages"
+
+
+@functools.cache
+def _environment(*, html: bool = False) -> SandboxedEnvironment:
+    """Templates are text that people change: they reach nothing but what they are given. HTML is escaped by Jinja; in
+    the others whatever is put in is marked as data (:func:`as_data`)."""
+    from jinja2 import FileSystemLoader, StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    made = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(_folder()),
+        autoescape=html,
+        finalize=None if html else as_data,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["time"] = _time
+    return made
+
+
+def _time(moment: datetime | None) -> str:
+    return show_time(moment).replace(":00 UTC", " UTC") if moment else "unknown"
