@@ -32,7 +32,9 @@ _CONNECT_S = 5
 _READ_S = 30
 _POOL = 32  # connections kept open by one client: more than any source uses threads
 
-Service = Literal["cloudtrail", "cloudwatch", "iam", "logs", "qbusiness", "s3", "sns", "sts"]
+Service = Literal[
+    "cloudtrail", "cloudwatch", "iam", "logs", "qbusiness", "s3", "secretsmanager", "sesv2", "sns", "sts"
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ __all__ = [
     "CredentialsExpired",
     "CredentialsMissing",
     "DeadlinePassed",
+    "DeliveryFailed",
     "Interrupted",
     "LockHeld",
     "ResourceMissing",
@@ -145,6 +146,25 @@ class Throttled(AwsError):
 
 class Unreachable(AwsError):
     """No answer: name resolution, connection or time-out."""
+
+
+class DeliveryFailed(VmqError):
+    """A message did not go out, or nobody knows whether it did.
+
+    Parameters
+    ----------
+    maybe:
+        Whether it may have arrived: the answer was lost. It is not sent again by itself then.
+    code:
+        What the receiver said, in its own words; empty where it said nothing.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hint: str = "", maybe: bool = False, code: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.maybe = maybe
+        self.code = code
 
 
 class WorldChanged(VmqError):

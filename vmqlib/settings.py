@@ -133,11 +133,11 @@ class Contacts(_Part):
 class Email(_Part):
     """How e-mail is sent, and to whom.
 
-    ``transport`` is Amazon SES (``ses``) or a mail server (``smtp``); without one no mail is sent. ``sender`` is who it
-    comes from, ``stakeholders`` who is told when an incident lasts (runbook, step 5). ``smtp_security`` is ``starttls``
-    (port 587) or ``tls`` (port 465); there is no mail without TLS. ``smtp_ca`` is a file of certificates to trust beside
-    the system's. User and password come from the environment: ``VMQ_SMTP_USER``, ``VMQ_SMTP_PASSWORD``. The record is
-    attached up to ``attach_mb``; where ``record_url`` is set, it is linked below it.
+    ``transport`` is Amazon SES (``ses``) or a mail server (``smtp``); without one no mail is sent. ``sender`` is
+    who it comes from, ``stakeholders`` who is told when an incident lasts (runbook, step 5). ``smtp_security`` is
+    ``starttls`` (port 587) or ``tls`` (port 465); there is no mail without TLS. ``smtp_ca`` is a file of certificates
+    to trust beside the system's. User and password come from the environment: ``VMQ_SMTP_USER``,
+    ``VMQ_SMTP_PASSWORD``. The record is attached up to ``attach_mb``; where ``record_url`` is set, it is linked.
     """
 
     transport: Literal["", "ses", "smtp"] = ""
@@ -237,7 +237,8 @@ class Settings(BaseSettings):
     slack_channel: str = Field("#ops-escalations", description="where updates go")
     slack_secret: str = Field("", description="Secrets Manager secret with the Slack token or webhook")
     slack_api_url: Annotated[
-        str, StringConstraints(pattern=r"^(https://\S+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/\S*)?)/$")
+        str,
+        StringConstraints(pattern=r"^(https://\S+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/\S*)?)/$"),
     ] = Field("https://slack.com/api/", description="Slack's API")
     email: Email = Field(default_factory=Email, description="how e-mail is sent, and to whom")
     update_minutes: int = Field(30, gt=0, description="minutes between updates (runbook, step 5)")
@@ -297,7 +298,12 @@ class Settings(BaseSettings):
     @property
     def addresses(self) -> tuple[str, ...]:
         """Addresses of people whom these settings name: a record says whom of them it told, and does not mask them."""
-        named = (self.contacts.knowledge_ops, self.contacts.security, self.email.sender, *self.email.stakeholders)
+        named = (
+            self.contacts.knowledge_ops,
+            self.contacts.security,
+            self.email.sender,
+            *self.email.stakeholders,
+        )
         return tuple(one for one in named if one)
 
     @property

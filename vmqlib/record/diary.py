@@ -105,7 +105,9 @@ class Diary:
         evidence: Sequence[EvidenceRef] = (),
     ) -> Event:
         """People were told, in ``channel``. The next update is due the cadence later."""
-        return self._append("notified", "communicate", summary, {**(data or {}), "channel": channel}, evidence)
+        return self._append(
+            "notified", "communicate", summary, {**(data or {}), "channel": channel}, evidence
+        )
 
     def append_many(self, entries: Iterable[Entry]) -> Sequence[Event]:
         """Many events with one fsync: for a change of thousands of items."""

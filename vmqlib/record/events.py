@@ -156,9 +156,9 @@ class VerifiedData(ActionData):
 
 
 class NotifiedData(_Data):
-    """A message that went out: its ``channel``, and the receiver's ``reference`` to find it again (Slack's ts, the
-    mail's Message-ID); which ``message`` it was, the way it went (``via``), its ``thread`` and ``permalink``;
-    ``fallback`` where it did not go where it should have gone."""
+    """A message that went out: its ``channel``, and the receiver's ``reference`` to find it again (Slack's ts; a
+    mail's Message-ID up to its ``@``, after which comes ``domain``); which ``message`` it was, the way it went
+    (``via``), its ``thread`` and ``permalink``; ``fallback`` where it did not go where it should have gone."""
 
     channel: str = ""
     reference: str = ""
@@ -166,6 +166,7 @@ class NotifiedData(_Data):
     via: str = ""
     thread: str = ""
     permalink: str = ""
+    domain: str = ""
     fallback: bool = False
 
 

@@ -74,7 +74,7 @@ class Update:
         As in its event.
     channel:
         Where to.
-    message, reference, via, thread, permalink, fallback:
+    message, reference, via, thread, permalink, domain, fallback:
         As in its event.
     """
 
@@ -86,6 +86,7 @@ class Update:
     via: str = ""
     thread: str = ""
     permalink: str = ""
+    domain: str = ""
     fallback: bool = False
 
     @property
@@ -268,7 +269,7 @@ class _Draft:
                 self._updates.append(
                     Update(
                         event.at, told.channel, event.summary, told.message, told.reference, told.via, told.thread,
-                        told.permalink, told.fallback,
+                        told.permalink, told.domain, told.fallback,
                     )
                 )  # fmt: skip
             case Applied():

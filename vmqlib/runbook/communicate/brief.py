@@ -193,9 +193,7 @@ def _offline(incident: Incident) -> Incident:
         return incident
     from vmqlib.record.incident import Incident as Opened
 
-    return Opened(
-        incident.dir, incident.identity, incident.settings, None, incident.clock, incident.sources
-    )
+    return Opened(incident.dir, incident.identity, incident.settings, None, incident.clock, incident.sources)
 
 
 def _link(base: str, incident_id: str) -> str:
@@ -223,11 +221,17 @@ def _conditions(said: Detection, found: Affected) -> Iterable[str]:
         since = f" since {show_time(one.since)}" if one.since else ""
         yield f"{TRIGGERS.get(one.trigger, one.trigger)}: so it is{since}. {why}".strip()
     if not said.firing:
-        unknown = [TRIGGERS.get(one.trigger, one.trigger) for one in said.triggers if one.verdict == "unknown"]
-        yield "None of the runbook's triggers fires." if not unknown else (
-            f"No trigger is seen to fire; of these it cannot be told: {'; '.join(unknown)}."
+        unknown = [
+            TRIGGERS.get(one.trigger, one.trigger) for one in said.triggers if one.verdict == "unknown"
+        ]
+        yield (
+            "None of the runbook's triggers fires."
+            if not unknown
+            else (f"No trigger is seen to fire; of these it cannot be told: {'; '.join(unknown)}.")
         )
-    yield from (f"Connector {one.name or one.data_source_id}: {one.why}." for one in found.connectors if one.hit)
+    yield from (
+        f"Connector {one.name or one.data_source_id}: {one.why}." for one in found.connectors if one.hit
+    )
     if found.index.failing is not None and found.index.documents is not None:
         yield f"{found.index.failing:,} of {found.index.documents:,} documents are failed in the index."
     yield f"Customers: {found.severity.reason}"
@@ -264,7 +268,9 @@ def _actions(events: Sequence[Event], told: datetime | None) -> Iterable[str]:
             continue
         failed = event.kind == "failed" and not event.data.source
         remark = event.kind == "noted" and not event.step and "torn" not in event.data.model_fields_set
-        if (event.kind in ("applied", "verified", "undone") or failed or remark) and event.step != "communicate":
+        if (
+            event.kind in ("applied", "verified", "undone") or failed or remark
+        ) and event.step != "communicate":
             yield f"{event.at:%H:%M} {event.summary}"
 
 
@@ -283,7 +289,9 @@ def _waiting(events: Sequence[Event]) -> Iterable[str]:
             begun[key] = event
         else:
             begun.pop(key, None)
-    return (f"begun at {event.at:%H:%M}, its end is not on record: {event.summary}" for event in begun.values())
+    return (
+        f"begun at {event.at:%H:%M}, its end is not on record: {event.summary}" for event in begun.values()
+    )
 
 
 def _needs(steps: Iterable[NextStep]) -> tuple[NextStep, ...]:

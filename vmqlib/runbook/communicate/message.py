@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from vmqlib.runbook.communicate.brief import Brief
 
-__all__ = ["KINDS", "MessageKind", "Message", "build", "kind_of", "rewrite"]
+__all__ = ["KINDS", "Message", "MessageKind", "build", "kind_of", "rewrite"]
 
 MessageKind = Literal["acknowledged", "update", "severity", "stakeholders", "security", "resolved", "retro"]
 KINDS: Final[tuple[MessageKind, ...]] = get_args(MessageKind)
@@ -162,7 +162,9 @@ def _rendered(kind: MessageKind, brief: Brief) -> Document:
             hint=f"Mend {_folder() / name}; its names are those of vmqlib.runbook.communicate.brief.Brief.",
         ) from error
     except BadInput as error:
-        raise SettingsError(f"The message's template {name} is wrong: {error.message}", hint=error.hint) from error
+        raise SettingsError(
+            f"The message's template {name} is wrong: {error.message}", hint=error.hint
+        ) from error
 
 
 def _folder() -> Path:
