@@ -489,8 +489,8 @@ class _Stop(BaseException):
 
 
 def serve(port: int = 0, out: TextIO | None = None) -> int:
-    """Serves a local Slack until SIGTERM or SIGINT, and returns the exit code 0. Writes ``export NAME=value`` lines, then
-    ``# ready``, to ``out`` (default: standard output), and each message to standard error. From the main thread.
+    """Serves a local Slack until SIGTERM or SIGINT, and returns the exit code 0. Writes ``export NAME=value`` lines,
+    then ``# ready``, to ``out`` (default: standard output), and each message to standard error. From the main thread.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Slack's limits on blocks, whom a message mentions, and how it looks (docs.slack.dev: Block Kit; Formatting message text)."""
+"""Slack's limits on blocks, whom a message mentions, and how it looks (docs.slack.dev: Block Kit)."""
 
 from __future__ import annotations
 
@@ -125,10 +125,12 @@ def mentioned(text: str, blocks: Sequence[Mapping[str, Any]]) -> tuple[str, ...]
     """Whom a message pages: mentions in mrkdwn, and the elements of rich text that are mentions."""
     read = [text, *(one for block in blocks for one, how in _texts(block) if how in ("mrkdwn", "plain_text"))]
     found = [next(filter(None, match)) for one in read for match in _MENTION.findall(one)]
-    for block in blocks:
-        for one in _inside(block.get("elements") or ()):
-            if one.get("type") in ("broadcast", "user", "usergroup"):
-                found.append(str(one.get("range") or one.get("user_id") or one.get("usergroup_id")))
+    found += [
+        str(one.get("range") or one.get("user_id") or one.get("usergroup_id"))
+        for block in blocks
+        for one in _inside(block.get("elements") or ())
+        if one.get("type") in ("broadcast", "user", "usergroup")
+    ]
     return tuple(dict.fromkeys(found))
 
 

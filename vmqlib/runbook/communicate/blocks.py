@@ -1,8 +1,8 @@
 """A message as Slack shows it: Block Kit, within Slack's limits.
 
-Everything that comes from an incident is a ``text`` element of a ``rich_text`` block. Slack reads no markup in those: a
-log line with ``<!channel>``, ``<@U…>`` or ``*stars*`` is shown as it stands and pages nobody, and a command can be copied
-as it is. The fallback text of notifications is no such element: there ``&``, ``<`` and ``>`` are escaped
+Everything that comes from an incident is a ``text`` element of a ``rich_text`` block. Slack reads no markup in those:
+a log line with ``<!channel>``, ``<@U…>`` or ``*stars*`` is shown as it stands and pages nobody, and a command can be
+copied as it is. The fallback text of notifications is no such element: there ``&``, ``<`` and ``>`` are escaped
 (docs.slack.dev: Formatting message text; Blocks; chat.postMessage).
 """
 
@@ -21,7 +21,7 @@ LONGEST_TEXT: Final = 40_000
 """Characters of a message's text; Slack cuts longer ones without a word."""
 
 _HEADER, _BLOCK = 150, 3_000
-# All blocks together: not documented; msg_blocks_too_long came at about 13,200 characters (slackapi/bolt-js, issue 2509).
+# All blocks together: not documented; msg_blocks_too_long came at about 13,200 characters (bolt-js, issue 2509).
 _ALL = 10_000
 # Header and footer, and blocks that begin because the one before is full: of 10,000 characters that is seven at most.
 _SPARE = 2 + 8
@@ -60,12 +60,13 @@ def blocks(document: Document, footer: str, rest: str) -> list[dict[str, Any]]:
     rest:
         Where the whole of it is, should it be too long.
     """
-    made: list[dict[str, Any]] = [_header(document.subject)]
-    for group in _groups(_within(document.parts, rest)):
-        made.append({"type": "rich_text", "elements": list(_elements(group))})
+    groups = _groups(_within(document.parts, rest))
     note = {"type": "plain_text", "text": _cut(footer, _HEADER), "emoji": False}
-    made.append({"type": "context", "elements": [note]})
-    return made
+    return [
+        _header(document.subject),
+        *({"type": "rich_text", "elements": list(_elements(group))} for group in groups),
+        {"type": "context", "elements": [note]},
+    ]
 
 
 def _header(subject: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ A template (and a person who edits a message) writes it in a few marks at the be
     a paragraph
         a command
 
-What a template takes from an incident is wrapped by :func:`as_data`: there no mark counts, so that a title or a log line
-can neither begin a heading nor end a list. Control characters and marks that hide or reorder text are taken out.
+What a template takes from an incident is wrapped by :func:`as_data`: there no mark counts, so that a title or a log
+line can neither begin a heading nor end a list. Control characters and marks that hide or reorder text are taken out.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Slack: a bot's token, whose messages of one incident hang in one thread, or an incoming webhook.
 
-A message is never posted twice in silence. After "slow down" (429) it certainly was not posted, nor when no connection came
-about: it is sent again. When the answer was lost, nobody knows: with a token the channel is looked through for the
-message's marker (its metadata), and only where it is not there it is sent again; a webhook cannot look, and says that it
-may have been posted. slack-sdk's own retries are off: they post again after a connection that was reset.
+A message is never posted twice in silence. After "slow down" (429) it certainly was not posted, nor when no connection
+came about: it is sent again. When the answer was lost, nobody knows: with a token the channel is looked through for the
+message's marker (its metadata), and only where it is not there it is sent again; a webhook cannot look, and says that
+it may have been posted. slack-sdk's own retries are off: they post again after a connection that was reset.
 """
 
 from __future__ import annotations

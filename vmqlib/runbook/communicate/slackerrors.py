@@ -9,7 +9,7 @@ __all__ = ["MAYBE", "refused"]
 MAYBE = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable"})
 """Slack failed while it worked: "it's possible some aspect of the operation succeeded"."""
 
-_TOKEN = "Set VMQ_SLACK_TOKEN (or the secret that slack_secret names) to the bot's token of a Slack app that is installed."  # noqa: S105
+_TOKEN = "Set VMQ_SLACK_TOKEN, or the secret that slack_secret names, to the bot's token of an installed Slack app."  # noqa: S105
 _INVITE = "Invite the app there: /invite @its-name; or name another channel in slack_channel."
 _CHANNEL = "Check slack_channel; for a private channel, invite the app first, or give the channel's id (C0…)."
 _WEBHOOK = "Make a new incoming webhook in the Slack app, and set VMQ_SLACK_WEBHOOK to it."
@@ -25,7 +25,7 @@ _KNOWN = {
     "channel_not_found": ("Slack has no channel {channel} that the app may see.", _CHANNEL),
     "is_archived": ("{channel} is archived.", "Unarchive it, or name another channel in slack_channel."),
     "restricted_action": ("The workspace does not let the app post in {channel}.", "Ask a workspace admin."),
-    "missing_scope": ("The app lacks the scope {needed}.", "Add it in the Slack app (OAuth & Permissions), install it anew."),
+    "missing_scope": ("The app lacks the scope {needed}.", "Add it to the Slack app, and install it anew."),
     "no_permission": ("The app may not do that.", "Add what it lacks in the Slack app (OAuth & Permissions)."),
     "invalid_blocks": ("Slack took the message's blocks for invalid.", _BUG),
     "msg_too_long": ("The message is too long for Slack.", _BUG),

@@ -1,4 +1,4 @@
-"""Sending again, and when not: what certainly did not arrive is sent again, what may have arrived is looked for first."""
+"""Sending again: what certainly did not arrive is sent again, what may have arrived is looked for first."""
 
 from __future__ import annotations
 

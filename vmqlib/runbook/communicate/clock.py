@@ -1,0 +1,150 @@
+"""The clock of runbook step 5, from the journal alone: an update every 30 minutes, stakeholders told beyond 2 hours.
+
+Nothing is stored: whoever reads the same journal at the same time is told the same, after a restart as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from vmqlib.record.state import STAKEHOLDERS, State, Update
+
+__all__ = ["TOLERANCE", "Cadence", "Slot", "clock"]
+
+TOLERANCE: Final = timedelta(minutes=1)
+"""An update is on time up to so long after it was due."""
+
+Why = Literal["cadence", "severity", "stakeholders"]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A time at which people were, or are, to be told.
+
+    Parameters
+    ----------
+    due_at:
+        When.
+    why:
+        ``cadence`` (the time since the last update), ``severity`` (a person changed it), or ``stakeholders``.
+    told:
+        The message that was sent for it; ``None`` where none was.
+    late:
+        By how much that was, or is, after ``due_at``; zero up to :data:`TOLERANCE`.
+    """
+
+    due_at: datetime
+    why: Why
+    told: Update | None
+    late: timedelta
+
+    @property
+    def kept(self) -> bool:
+        """Whether it was told in time."""
+        return self.told is not None and not self.late
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """The clock at one moment.
+
+    Parameters
+    ----------
+    now:
+        The moment, UTC.
+    past:
+        Every time that is over, oldest first: told, or left untold until the incident was closed.
+    update:
+        The next update; ``None`` once the incident is closed.
+    stakeholders:
+        The e-mail to stakeholders that is to come; ``None`` once it was sent, or the incident is closed.
+    """
+
+    now: datetime
+    past: tuple[Slot, ...]
+    update: Slot | None
+    stakeholders: Slot | None
+
+    @property
+    def update_due(self) -> bool:
+        """Whether an update is due now."""
+        return self.update is not None and self.update.due_at <= self.now
+
+    @property
+    def stakeholders_due(self) -> bool:
+        """Whether the e-mail to stakeholders is due now."""
+        return self.stakeholders is not None and self.stakeholders.due_at <= self.now
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When the next of them is due, perhaps already; ``None`` once nothing is."""
+        return min((one.due_at for one in (self.update, self.stakeholders) if one), default=None)
+
+    @property
+    def late(self) -> tuple[Slot, ...]:
+        """What was told late, or not at all, or is late now."""
+        return tuple(
+            one for one in (*self.past, self.update, self.stakeholders) if one is not None and one.late
+        )
+
+
+def clock(state: State, now: datetime, *, stakeholders_after: timedelta) -> Cadence:
+    """What is due, what was late. Pure.
+
+    Parameters
+    ----------
+    state:
+        The fold over the journal.
+    now:
+        The moment, UTC.
+    stakeholders_after:
+        How long after the opening stakeholders are told (``stakeholder_hours`` in the settings).
+    """
+    if state.opened_at is None:
+        return Cadence(now, (), None, None)
+    past = list(_updates(state))
+    first = next((one for one in state.updates if one.message == STAKEHOLDERS), None)
+    due = state.opened_at + stakeholders_after
+    if first is not None:
+        past.append(Slot(due, "stakeholders", first, _late(due, first.at)))
+    elif state.closed_at is not None and state.closed_at > due:
+        past.append(Slot(due, "stakeholders", None, _late(due, state.closed_at)))
+    update = stakeholders = None
+    if state.closed_at is None:
+        at = state.next_update_due
+        assert at is not None
+        update = Slot(at, "severity" if at in state.severity_set else "cadence", None, _late(at, now))
+        if first is None:
+            stakeholders = Slot(due, "stakeholders", None, _late(due, now))
+    return Cadence(now, tuple(sorted(past, key=lambda one: one.due_at)), update, stakeholders)
+
+
+def _updates(state: State) -> Iterator[Slot]:
+    """Each update with when it was due; and the time after the last one, where the incident was closed beyond it."""
+    assert state.opened_at is not None
+    before = state.opened_at
+    for one in state.updates:
+        if one.counts:
+            yield _slot(state, before, one.at, one)
+            before = one.at
+    if state.closed_at is not None:
+        last = _slot(state, before, state.closed_at, None)
+        if last.late:
+            yield last
+
+
+def _slot(state: State, before: datetime, at: datetime, told: Update | None) -> Slot:
+    """The time that an update at ``at`` is for, when people had been told at ``before``."""
+    changed = min((when for when in state.severity_set if before < when < at), default=None)
+    due = before + state.update_every
+    if changed is not None and changed < due:
+        return Slot(changed, "severity", told, _late(changed, at))
+    return Slot(due, "cadence", told, _late(due, at))
+
+
+def _late(due: datetime, at: datetime) -> timedelta:
+    span = at - due
+    return span if span > TOLERANCE else timedelta()
