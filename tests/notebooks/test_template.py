@@ -17,7 +17,7 @@ from vmqlib.record import notebook
 SECTIONS = [
     "title", "parameters", "begin", "glance", "verdicts", "affected", "changes", "changes-table", "ranking", "trigger",
     "syncs", "users", "failing", "logs", "versions", "suspects", "index", "plan", "rollback", "verification", "actions",
-    "next", "timeline", "provenance", "record",
+    "communication", "next", "timeline", "provenance", "record",
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vmqlib.runbook.answers import Answer
     from vmqlib.runbook.changes import Suspicion
     from vmqlib.runbook.overview import Overview
+    from vmqlib.runbook.communicate.clock import Slot
 
 __all__ = ["close_command", "list_command", "note_command", "show_command", "verify_command"]
 
@@ -75,11 +76,13 @@ def show_command(incident_id: str, as_json: bool) -> None:
       vmq show INC-20261123-001 --json | jq .next_steps
       vmq show INC-20261123-001 --json | jq '.suspects[0]'
     """
+    from vmqlib.cli.messages import next_due
     from vmqlib.runbook.answers import answers
+    from vmqlib.runbook.communicate.plan import cadence
     from vmqlib.runbook.overview import Overview
 
     incident = _load(incident_id)
-    told = Overview(incident)
+    clock, told = cadence(incident), Overview(incident)
     summary, steps = incident.summary(), told.steps
     state = incident.state
     took = state.time_to_acknowledge
@@ -95,6 +98,11 @@ def show_command(incident_id: str, as_json: bool) -> None:
                 "severity_reason": state.severity_reason,
                 "seconds_to_acknowledge": took.total_seconds() if took else None,
                 "dir": incident.dir.resolve(),
+                "late": [
+                    {"due_at": one.due_at, "why": one.why, "told_at": one.told.at if one.told else None}
+                    | {"late_seconds": one.late.total_seconds()}
+                    for one in clock.late
+                ],
                 "timeline": events.to_dict("records"),
                 "unavailable": [
                     {"name": seen.name, "problem": seen.problem, "hint": seen.hint} for seen in missing
@@ -111,10 +119,11 @@ def show_command(incident_id: str, as_json: bool) -> None:
         click.echo(f"  acknowledged by {printable(summary.acknowledged_by)} at {when}")
     elif not summary.closed_at:
         click.echo(f"  acknowledged by nobody yet: vmq ack {summary.id}")
-    if summary.next_update_due:
-        late = SystemClock().now() - summary.next_update_due
-        when = f"{duration(late)} ago" if late.total_seconds() > 0 else f"in {duration(-late)}"
-        click.echo(f"  next update in {incident.settings.slack_channel} due {when}")
+    if due := next_due(incident):
+        click.echo(f"  {due}")
+    for slot in clock.past:
+        if slot.late:
+            click.echo(f"  {_late(slot)}")
     for problem in summary.problems:
         notice(f"  {problem}")
     click.echo(f"From the evidence, as of {show_time(told.detection.at)}:")
@@ -183,6 +192,14 @@ def _suspect(one: Suspicion) -> dict[str, Any]:
         "parts": [asdict(part) for part in one.parts],
         "why": one.why,
     }
+
+
+def _late(slot: Slot) -> str:
+    """What was told late, or never."""
+    what = "e-mail to stakeholders" if slot.why == "stakeholders" else "update"
+    if slot.told is None:
+        return f"{what} of {show_time(slot.due_at)} was never sent"
+    return f"{what} of {show_time(slot.due_at)} was {duration(slot.late)} late"
 
 
 @click.command("note")

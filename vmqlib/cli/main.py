@@ -34,6 +34,7 @@ _COMMANDS = {
     "sim": "sim",
     "sync": "sync",
     "validate": "validate",
+    "update": "update",
     "verify": "incidents",
     "versions": "versions",
 }

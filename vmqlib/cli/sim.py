@@ -23,6 +23,7 @@ def sim_command() -> None:
     Examples:
       vmq sim list
       vmq sim serve --scenario sync-failed > sim.env &
+      vmq sim slack > slack.env &
     """
 
 
@@ -43,6 +44,26 @@ def serve_command(scenario: str, seed: int, port: int) -> None:
         raise BadInput(f"There is no scenario {scenario!r}.", hint=f"Scenarios are: {', '.join(scenarios)}.")
     try:
         server.serve(scenario, seed=seed, port=port, out=sys.stdout)
+    except OSError as error:
+        raise BadInput(
+            f"Port {port} on 127.0.0.1 cannot be used: {error.strerror or error}.",
+            hint="Leave --port out for a free one, or name another.",
+        ) from error
+
+
+@sim_command.command("slack")
+@click.option("--port", default=0, show_default="a free one", help="Port on 127.0.0.1.")
+def slack_command(port: int) -> None:
+    """Serve a local Slack until stopped. Prints `export NAME=value` lines, then `# ready`; messages on stderr.
+
+    \b
+    Examples:
+      vmq sim slack > slack.env &  until grep -q '# ready' slack.env; do sleep 0.2; done;  . ./slack.env
+    """
+    from vmqlib.simulator import slack
+
+    try:
+        slack.serve(port, sys.stdout)
     except OSError as error:
         raise BadInput(
             f"Port {port} on 127.0.0.1 cannot be used: {error.strerror or error}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.runbook.affected import affected_by
@@ -50,6 +50,7 @@ def facts(incident: Incident, detection: Detection | None = None, found: Affecte
         ),
         rollback=_how_far(incident),
         update_due=state.next_update_due,
+        stakeholders_due=state.stakeholders_due(timedelta(hours=settings.stakeholder_hours)),
         channel=settings.slack_channel,
         security=settings.contacts.security,
         region=identity.region or settings.region,

@@ -63,6 +63,7 @@ class Facts:
     recovered: bool = False
     alarms: tuple[str, ...] = ()
     update_due: datetime | None = None
+    stakeholders_due: datetime | None = None
     channel: str = "#ops-escalations"
     security: str = "security@vaultmesh.io"
     region: str = "eu-west-1"
@@ -110,6 +111,7 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "index_id": Fact("text", "the index"),
         "ops_repo": Fact("text", "the folder of the ops repo on this machine"),
         "update_due": Fact("time", "when the next update must be posted"),
+        "stakeholders_due": Fact("time", "when stakeholders must be told by e-mail, unless they were"),
         "acknowledged": Fact("flag", "whether somebody has acknowledged"),
         "severity": Fact("text", "SEV1, SEV2 or SEV3"),
         "severity_by_person": Fact("flag", "whether a person said how severe it is"),

@@ -12,6 +12,7 @@ from vmqlib.view.base import Panel, Plot, View, unavailable
 from vmqlib.view.change_plot import change_timeline
 from vmqlib.view.changes import suspects, what_changed
 from vmqlib.view.checks import checks
+from vmqlib.view.communication import communication
 from vmqlib.view.comparison import Comparison
 from vmqlib.view.desk import desk
 from vmqlib.view.findings import last_good, sync_facts
@@ -50,6 +51,7 @@ __all__ = [
     "change_timeline",
     "changed_versions",
     "checks",
+    "communication",
     "desk",
     "failing_documents",
     "first_screen",

@@ -65,6 +65,7 @@ def header(summary: Any, observations: Mapping[str, Any] | None = None) -> View:
             else _not_yet(about),
         ),
         ("next update due", _due(about, now)),
+        ("e-mail to stakeholders due", _due(about, now, "stakeholders_due")),
         ("trigger", plain(about["trigger"], 80)),
         ("connector", code(about["data_source_id"]) if about.get("data_source_id") else ""),
         (
@@ -115,8 +116,8 @@ def _not_yet(about: Mapping[str, Any]) -> str:
     return "" if about.get("closed_at") else "nobody has yet"
 
 
-def _due(about: Mapping[str, Any], now: datetime) -> str:
-    due = about.get("next_update_due")
+def _due(about: Mapping[str, Any], now: datetime, name: str = "next_update_due") -> str:
+    due = about.get(name)
     if due is None or about.get("closed_at"):
         return ""
     return f"{show_time(due)} ({'overdue by ' + duration(now - due) if now > due else 'in ' + duration(due - now)})"

@@ -221,14 +221,9 @@ def _conditions(said: Detection, found: Affected) -> Iterable[str]:
         since = f" since {show_time(one.since)}" if one.since else ""
         yield f"{TRIGGERS.get(one.trigger, one.trigger)}: so it is{since}. {why}".strip()
     if not said.firing:
-        unknown = [
-            TRIGGERS.get(one.trigger, one.trigger) for one in said.triggers if one.verdict == "unknown"
-        ]
-        yield (
-            "None of the runbook's triggers fires."
-            if not unknown
-            else (f"No trigger is seen to fire; of these it cannot be told: {'; '.join(unknown)}.")
-        )
+        unknown = [one.trigger for one in said.triggers if one.verdict == "unknown"]
+        told = f"; of {', '.join(unknown)} it cannot be told" if unknown else ""
+        yield f"No trigger is seen to fire{told}." if told else "None of the runbook's triggers fires."
     yield from (
         f"Connector {one.name or one.data_source_id}: {one.why}." for one in found.connectors if one.hit
     )

@@ -61,12 +61,15 @@ class Cadence:
         The next update; ``None`` once the incident is closed.
     stakeholders:
         The e-mail to stakeholders that is to come; ``None`` once it was sent, or the incident is closed.
+    told:
+        Every message that went out, oldest first.
     """
 
     now: datetime
     past: tuple[Slot, ...]
     update: Slot | None
     stakeholders: Slot | None
+    told: tuple[Update, ...] = ()
 
     @property
     def update_due(self) -> bool:
@@ -119,7 +122,8 @@ def clock(state: State, now: datetime, *, stakeholders_after: timedelta) -> Cade
         update = Slot(at, "severity" if at in state.severity_set else "cadence", None, _late(at, now))
         if first is None:
             stakeholders = Slot(due, "stakeholders", None, _late(due, now))
-    return Cadence(now, tuple(sorted(past, key=lambda one: one.due_at)), update, stakeholders)
+    ordered = tuple(sorted(past, key=lambda one: one.due_at))
+    return Cadence(now, ordered, update, stakeholders, state.updates)
 
 
 def _updates(state: State) -> Iterator[Slot]:

@@ -49,7 +49,7 @@ def keep(
     channels: Callable[[], Channels],
     sleep: Callable[[float], object],
     *,
-    image: Callable[[], Image | None] = lambda: None,
+    image: Callable[[Channels], Image | None] = lambda _: None,
     refresh: Callable[[], None] = lambda: None,
 ) -> Iterator[Told]:
     """Sends what is due, when it is due, and gives what happened. Ends when the incident is closed.
@@ -64,7 +64,7 @@ def keep(
     sleep:
         Waits so many seconds.
     image:
-        Makes the picture.
+        Makes the picture for the channel.
     refresh:
         Looks at AWS before each message; what it raises is told, and stops nothing.
 
@@ -102,7 +102,7 @@ def keep(
 def _once(
     incident: Incident,
     channels: Channels,
-    image: Callable[[], Image | None],
+    image: Callable[[Channels], Image | None],
     refresh: Callable[[], None],
 ) -> Told:
     try:
@@ -113,7 +113,7 @@ def _once(
     try:
         found = reconcile(incident, channels)
         made = plan(incident, _due(incident))
-        sent = send(incident, made, made.digest, channels, image=image()) if made.deliveries else ()
+        sent = send(incident, made, made.digest, channels, image=image(channels)) if made.deliveries else ()
     except WorldChanged:
         return Told(incident.clock.now(), "Somebody else sent one meanwhile.")
     except VmqError as error:

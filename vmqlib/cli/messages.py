@@ -1,0 +1,183 @@
+"""What commands that send messages share: the preview, the question, the sending, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vmqlib.cli.output import confirm, notice, printable
+from vmqlib.errors import WorldChanged
+from vmqlib.times import duration, show_time
+
+if TYPE_CHECKING:
+    from vmqlib.record.incident import Incident
+    from vmqlib.runbook.communicate.channels import Channels
+    from vmqlib.runbook.communicate.plan import MessagePlan
+    from vmqlib.runbook.communicate.receipts import Image
+    from vmqlib.runbook.communicate.sending import Sent
+
+__all__ = [
+    "NOT_SENT",
+    "channels_of",
+    "next_due",
+    "picture",
+    "preview",
+    "preview_json",
+    "send_approved",
+    "sent_json",
+    "tell",
+]
+
+NOT_SENT = 3
+"""The exit code where a message did not go where it should."""
+
+
+def channels_of(incident: Incident) -> Channels:
+    """The ways that settings and environment set up."""
+    from vmqlib.aws import Aws
+    from vmqlib.runbook.communicate.channels import open_channels
+
+    return open_channels(incident.settings, lambda: incident.aws or Aws(incident.settings))
+
+
+def picture(incident: Incident, channels: Channels) -> Image | None:
+    """The sync history as a picture, where the channel takes one and there is something to see."""
+    if channels.slack is None or channels.slack.via != "slack":
+        return None
+    seen = incident.observed("sync-jobs")
+    told = next((one.at for one in reversed(incident.state.updates) if one.via == "slack"), None)
+    if seen.at is None or (told is not None and told > seen.at):
+        return None  # it was shown with the message before
+    from vmqlib import view
+    from vmqlib.runbook.communicate.receipts import Image
+
+    made = view.sync_history(
+        seen,
+        alarms=incident.observed("alarm-history"),
+        marks=incident.marks(),
+        data_source_id=incident.identity.data_source_id,
+        opened=incident.state.opened_at,
+    )
+    return Image(made.png, made.alt) if isinstance(made, view.Plot) else None
+
+
+def preview(made: MessagePlan, *, err: bool) -> None:
+    """Shows what would be sent to whom."""
+    for one in made.deliveries:
+        click.echo(
+            click.style(f"To {printable(one.where)}: {printable(one.message.subject)}", bold=True), err=err
+        )
+        for line in one.message.text.split("\n"):
+            click.echo(f"  {printable(line)}".rstrip(), err=err)
+        click.echo("", err=err)
+    for warning in made.warnings:
+        notice(f"Note: {printable(warning)}")
+
+
+def preview_json(made: MessagePlan) -> dict[str, Any]:
+    """The same for programs."""
+    messages = [
+        {
+            "message": one.message.kind,
+            "place": one.place,
+            "to": list(one.to),
+            "subject": one.message.subject,
+            "text": one.message.text,
+        }
+        for one in made.deliveries
+    ]
+    return {"digest": made.digest, "messages": messages, "warnings": list(made.warnings)}
+
+
+def send_approved(
+    incident: Incident,
+    made: MessagePlan,
+    channels: Channels,
+    *,
+    yes: bool,
+    pinned: str = "",
+    quiet: bool = False,
+) -> tuple[Sent, ...]:
+    """Asks, sends, and tells what became of it.
+
+    Parameters
+    ----------
+    pinned:
+        The digest that was looked at before; empty for none.
+    quiet:
+        Whether nothing is told on stdout: a program reads it.
+
+    Raises
+    ------
+    WorldChanged
+        When what would be sent is not what was looked at.
+    """
+    from vmqlib.runbook.communicate.sending import send
+
+    if pinned and pinned != made.digest:
+        raise WorldChanged(
+            f"What would be sent now ({made.digest}) is not what was looked at ({printable(pinned)[:40]}).",
+            hint=f"`vmq update {incident.id} --dry-run` shows it as it is now.",
+        )
+    if not yes:
+        preview(made, err=True)
+        confirm(f"{made.summary[:-1]}. Send it?", yes=False)
+    sent = send(incident, made, made.digest, channels, image=picture(incident, channels))
+    tell(sent, quiet=quiet)
+    return sent
+
+
+def tell(sent: tuple[Sent, ...], *, quiet: bool = False) -> None:
+    """Says what became of messages: on stdout what was sent, loudly on stderr what was not."""
+    for one in sent:
+        kind, receipt = one.delivery.message.kind, one.receipt
+        if receipt is None:
+            word = "MAYBE SENT:" if one.maybe else "NOT SENT:"
+            notice(click.style(f"{word} {kind} to {printable(one.delivery.where)}", fg="red", bold=True))
+            for line in filter(None, (one.problem, one.hint, *one.fallback)):
+                notice(f"  {printable(line)}")
+            continue
+        if not quiet:
+            link = f" {printable(receipt.permalink)}" if receipt.permalink else ""
+            click.echo(f"Sent {kind} to {printable(receipt.channel)}.{link}")
+        if receipt.remark:
+            notice(f"  {printable(receipt.remark)}")
+
+
+def sent_json(one: Sent) -> dict[str, Any]:
+    """What became of one message, for programs."""
+    receipt = asdict(one.receipt) if one.receipt else {}
+    return {
+        "message": one.delivery.message.kind,
+        "to": list(one.delivery.to),
+        "ok": one.ok,
+        "maybe": one.maybe,
+        "via": receipt.get("via", ""),
+        "reference": receipt.get("reference", ""),
+        "permalink": receipt.get("permalink", ""),
+        "answer": receipt.get("answer", ""),
+        "remark": receipt.get("remark", ""),
+        "problem": one.problem,
+        "hint": one.hint,
+        "fallback": list(one.fallback),
+    }
+
+
+def next_due(incident: Incident) -> str:
+    """When people are to be told next, in a sentence; empty once nothing is due."""
+    from vmqlib.runbook.communicate.plan import cadence
+
+    at = cadence(incident)
+    told = []
+    for slot, what in (
+        (at.update, f"next update in {incident.settings.slack_channel}"),
+        (at.stakeholders, "e-mail to stakeholders"),
+    ):
+        if slot is not None:
+            span = slot.due_at - at.now
+            when = f"in {duration(span)}" if span.total_seconds() > 0 else f"{duration(-span)} ago"
+            why = ", since the severity was changed" if slot.why == "severity" else ""
+            told.append(f"{what} due {when} ({show_time(slot.due_at)}){why}")
+    return "; ".join(told)

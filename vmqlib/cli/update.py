@@ -1,0 +1,195 @@
+"""``vmq update``: tells people how it stands, on the clock (runbook, step 5)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vmqlib.cli.output import json_option, notice, print_json, printable, yes_option
+from vmqlib.errors import BadInput
+from vmqlib.settings import Settings
+from vmqlib.times import show_time
+
+if TYPE_CHECKING:
+    from vmqlib.record.incident import Incident
+    from vmqlib.runbook.communicate.plan import MessagePlan
+
+__all__ = ["update_command"]
+
+
+@click.command("update")
+@click.argument("incident_id", metavar="ID")
+@click.option("--say", default="", metavar="TEXT", help="What you add, above what the kit knows.")
+@click.option(
+    "--text", "text_from", default="", metavar="FILE", help="The whole text from a file; - is stdin."
+)
+@click.option("--edit", is_flag=True, help="Open it in $EDITOR before it is sent.")
+@click.option("--email", is_flag=True, help="The e-mail to stakeholders, now.")
+@click.option("--security", is_flag=True, help="The notice to the security liaison, by e-mail.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be sent to whom, with its digest. Sends nothing."
+)
+@click.option(
+    "--digest", "pinned", default="", metavar="D", help="Send only if it is what that preview showed."
+)
+@click.option(
+    "--posted", is_flag=True, help="You posted it yourself: only write that down. --link says where."
+)
+@click.option("--link", default="", metavar="URL", help="With --posted: where it is.")
+@click.option("--refresh", is_flag=True, help="Look at AWS first.")
+@click.option(
+    "--watch", is_flag=True, help="Keep the cadence until it is closed: send what is due when it is due."
+)
+@yes_option
+@json_option
+def update_command(
+    incident_id: str, say: str, text_from: str, edit: bool, email: bool, security: bool, dry_run: bool,
+    pinned: str, posted: bool, link: str, refresh: bool, watch: bool, yes: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Post what is due: the update in the Slack channel, and the e-mail to stakeholders beyond 2 hours.
+
+    Without anything due, the update goes out now. It is built from the journal and the evidence: conditions, actions,
+    needs, next update. What was sent is kept, with the receiver's answer. docs/communicate.md: channels and secrets.
+
+    \b
+    Exit codes: 0 sent, 2 bad input or settings, 3 a message did not go where it should (it is left as a file, and
+    said), 4 another one went out meanwhile, or another vmq keeps the cadence.
+
+    \b
+    Examples:
+      vmq update INC-20261123-001 --dry-run
+      vmq update INC-20261123-001 --say "Objects are restored; the sync runs."
+      vmq update INC-20261123-001 --email --yes
+      vmq update INC-20261123-001 --watch --refresh --yes
+      vmq update INC-20261123-001 --posted --link https://…
+    """
+    _refuse_mixes(text_from, edit, watch, posted, say, link)
+    incident = _load(incident_id, online=refresh)
+    if posted:
+        _write_down(incident, link, as_json)
+        return
+    if watch:
+        from vmqlib.cli.cadence import watch_cadence
+
+        watch_cadence(incident, refresh=refresh, yes=yes, as_json=as_json)
+        return
+    if refresh:
+        _look(incident)
+    from vmqlib.cli.messages import (
+        NOT_SENT,
+        channels_of,
+        next_due,
+        preview,
+        preview_json,
+        send_approved,
+        sent_json,
+    )
+    from vmqlib.runbook.communicate.sending import reconcile
+
+    if dry_run:
+        made = _prepared(incident, say, text_from, edit, email, security)
+        if as_json:
+            print_json({"id": incident.id, "dry_run": True, **preview_json(made)})
+            return
+        preview(made, err=False)
+        click.echo(f"Nothing was sent. vmq update {incident.id} --digest {made.digest} sends it.")
+        return
+    channels = channels_of(incident)
+    for told in reconcile(incident, channels):
+        notice(printable(told))
+    made = _prepared(incident, say, text_from, edit, email, security)
+    sent = send_approved(incident, made, channels, yes=yes, pinned=pinned, quiet=as_json)
+    if as_json:
+        due = incident.state.next_update_due
+        results = [sent_json(one) for one in sent]
+        print_json({"id": incident.id, "digest": made.digest, "sent": results, "next_update_due": due})
+    else:
+        notice(f"  {next_due(incident)}")
+    click.get_current_context().exit(0 if all(one.ok for one in sent) else NOT_SENT)
+
+
+def _refuse_mixes(text_from: str, edit: bool, watch: bool, posted: bool, say: str, link: str) -> None:
+    if watch and (text_from or edit or posted or say):
+        raise BadInput(
+            "--watch sends what is due by itself.",
+            hint="Leave --say, --text, --edit and --posted to single updates.",
+        )
+    if text_from and edit:
+        raise BadInput("--text and --edit are two ways to write it.", hint="Choose one.")
+    if link and not posted:
+        raise BadInput("--link is for --posted.", hint="The kit finds the link of what it posts itself.")
+
+
+def _load(incident_id: str, *, online: bool) -> Incident:
+    from vmqlib.record.incident import Incident
+
+    settings = Settings.load()
+    if not online:
+        return Incident.load(incident_id, settings=settings)
+    from vmqlib.aws import Aws
+
+    return Incident.load(incident_id, settings=settings, aws=Aws(settings))
+
+
+def _look(incident: Incident) -> None:
+    from vmqlib.runbook.opening import look
+
+    look(incident, refresh=True)
+
+
+def _prepared(
+    incident: Incident, say: str, text_from: str, edit: bool, email: bool, security: bool
+) -> MessagePlan:
+    from vmqlib.runbook.communicate.plan import due_now, edited, plan
+
+    asked = [*(["stakeholders"] if email else []), *(["security"] if security else [])]
+    made = plan(incident, asked or due_now(incident), say=say)
+    if text_from:
+        if len({one.message.kind for one in made.deliveries}) > 1:
+            raise BadInput(
+                "Several messages are due, and --text is one.",
+                hint="Send them one by one: --email for stakeholders; --edit opens each.",
+            )
+        text = _read(text_from)
+        return edited(made, lambda _: text, incident.redactor.text)
+    if edit:
+        from vmqlib.runbook.communicate.documents import source
+
+        return edited(made, lambda one: _by_editor(source(one.document)), incident.redactor.text)
+    return made
+
+
+def _read(path: str) -> str:
+    try:
+        if path == "-":
+            return sys.stdin.read()
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{path} cannot be read: {error}.", hint="Name a file of UTF-8 text, or - for stdin."
+        ) from error
+
+
+def _by_editor(text: str) -> str:
+    return click.edit(text, editor=None, extension=".txt") or text
+
+
+def _write_down(incident: Incident, link: str, as_json: bool) -> None:
+    from vmqlib.cli.messages import next_due
+    from vmqlib.runbook.communicate.plan import due_now
+    from vmqlib.runbook.communicate.sending import by_hand
+
+    if closed := incident.state.closed_at:
+        raise BadInput(
+            f"{incident.id} was closed at {show_time(closed)}.", hint="`vmq note` adds to its record."
+        )
+    event = by_hand(incident, due_now(incident)[0], link)
+    if as_json:
+        document: dict[str, Any] = {"id": incident.id, "seq": event.seq, "at": event.at, "posted": True}
+        print_json({**document, "next_update_due": incident.state.next_update_due})
+        return
+    click.echo(f"{incident.id}: {printable(event.summary)}")
+    notice(f"  {next_due(incident)}")
