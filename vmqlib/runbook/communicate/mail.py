@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from email import policy
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -138,7 +139,7 @@ def _address(text: str) -> Address:
     try:
         bare.encode("ascii")
         return Address(addr_spec=bare)
-    except (ValueError, IndexError) as error:  # UnicodeEncodeError and the parser's own are ValueErrors
+    except (ValueError, IndexError, MessageError) as error:  # UnicodeEncodeError is a ValueError
         raise BadInput(
             f"{bare[:80]!r} is not an e-mail address.",
             hint="Write one such as 'oncall@vaultmesh.io': ASCII, no name beside it.",

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["SesTransport", "SmtpTransport"]
 
 _TIMEOUT_S = 20
+_UNVERIFIED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException"})
+_VERIFY = (
+    "Is {sender}, or its domain, verified in SES (`aws sesv2 get-email-identity --email-identity {sender}`)? In SES's "
+    "sandbox the recipients have to be, too."
+)
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,8 @@ class SesTransport:
         except Throttled as error:
             raise NotYet("SES asks to slow down", error.retry_after or 2.0) from None
         except AwsError as error:
-            raise DeliveryFailed(f"Not sent: {error.message}", hint=error.hint, code=error.code) from None
+            hint = _VERIFY.format(sender=sender) if error.code in _UNVERIFIED else error.hint
+            raise DeliveryFailed(f"Not sent: {error.message}", hint=hint, code=error.code) from None
         finally:
             client.close()
         message_id = str(answer["MessageId"])
