@@ -262,7 +262,7 @@ def _actions(events: Sequence[Event], told: datetime | None) -> Iterable[str]:
         if told is not None and event.at <= told:
             continue
         failed = event.kind == "failed" and not event.data.source
-        remark = event.kind == "noted" and not event.step and "torn" not in event.data.model_fields_set
+        remark = event.kind == "noted" and not event.step and not event.data.torn
         if (
             event.kind in ("applied", "verified", "undone") or failed or remark
         ) and event.step != "communicate":

@@ -148,7 +148,7 @@ def _kept(aws: Aws, name: str) -> tuple[str, str]:
 
     client = aws.own_client("secretsmanager")
     try:
-        with aws_errors("secretsmanager:GetSecretValue", resource=name):
+        with aws_errors("secretsmanager:GetSecretValue", resource=f"secret {name}"):
             text = str(client.get_secret_value(SecretId=name).get("SecretString", "")).strip()
     finally:
         client.close()

@@ -56,7 +56,7 @@ class Cadence:
     now:
         The moment, UTC.
     past:
-        Every time that is over, oldest first: told, or left untold until the incident was closed.
+        Every time that is over, in the order in which people were told, or were not until the incident was closed.
     update:
         The next update; ``None`` once the incident is closed.
     stakeholders:
@@ -122,7 +122,7 @@ def clock(state: State, now: datetime, *, stakeholders_after: timedelta) -> Cade
         update = Slot(at, "severity" if at in state.severity_set else "cadence", None, _late(at, now))
         if first is None:
             stakeholders = Slot(due, "stakeholders", None, _late(due, now))
-    ordered = tuple(sorted(past, key=lambda one: one.due_at))
+    ordered = tuple(sorted(past, key=lambda one: one.told.at if one.told else one.due_at))
     return Cadence(now, ordered, update, stakeholders, state.updates)
 
 

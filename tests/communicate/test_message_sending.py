@@ -1,0 +1,505 @@
+"""Sending: approved, journaled before and after, kept as evidence; and what happens when nothing can be sent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.records import MovingClock
+
+from vmqlib.errors import BadInput, LockHeld, VmqError, WorldChanged
+from vmqlib.record.incident import Incident
+from vmqlib.runbook.communicate.channels import Channels, open_channels, slack_is_set
+from vmqlib.runbook.communicate.keeping import keep
+from vmqlib.runbook.communicate.plan import MessagePlan, cadence, due_now, edited, plan
+from vmqlib.runbook.communicate.receipts import Image
+from vmqlib.runbook.communicate.sending import by_hand, one_at_a_time, reconcile, send
+from vmqlib.settings import Email, Settings
+from vmqlib.simulator.slack import LocalSlack, SlackFault
+
+POST = "chat.postMessage"
+SECRET = "AKIAIOSFODNN7EXAMPLE"
+
+
+def kinds(incident: Incident) -> list[str]:
+    return [event.kind for event in incident.journal.events() if event.step == "communicate"]
+
+
+def data(incident: Incident, kind: str) -> dict[str, Any]:
+    return next(e.data.model_dump() for e in reversed([*incident.journal.events()]) if e.kind == kind)
+
+
+def post(incident: Incident, ways: Callable[..., Channels], which: Any = "update", **more: Any) -> Any:
+    made = plan(incident, which, **more)
+    return send(incident, made, made.digest, ways(incident))
+
+
+@pytest.fixture
+def mailing(settings: Settings, mail_server: Any, clock: MovingClock) -> tuple[Incident, Any]:
+    """An incident whose settings name a mail server, and that server."""
+    server = mail_server("tls")
+    email = Email(
+        transport="smtp", sender="oncall@vaultmesh.io", stakeholders=("head@vaultmesh.io",), smtp_host="127.0.0.1",
+        smtp_port=server.port, smtp_security="tls", smtp_ca=server.ca,
+    )  # fmt: skip
+    known = settings.model_copy(update={"email": email})
+    return Incident.open(known, None, trigger="sync-failed", title="Syncs fail", clock=clock), server
+
+
+class TestAPlan:
+    def test_sends_nothing_and_writes_nothing(self, incident, slack) -> None:
+        before = [*incident.dir.rglob("*")]
+        made = plan(incident, "update")
+        assert made.summary == "Sends update to #ops-escalations."
+        assert slack.requests == ()
+        assert [*incident.dir.rglob("*")] == before
+        assert "Nothing was sent" in made._repr_mimebundle_()["text/html"]
+
+    def test_has_the_same_digest_until_something_happens(self, incident, clock) -> None:
+        first = plan(incident, "update").digest
+        clock.forward(minutes=5)
+        assert plan(incident, "update").digest == first
+        incident.note("Support confirms.")
+        assert plan(incident, "update").digest != first
+        assert plan(incident, "update", say="more").digest != first
+
+    def test_is_sent_only_with_its_own_digest(self, incident, ways, slack) -> None:
+        made = plan(incident, "update")
+        with pytest.raises(BadInput, match="not what would be sent"):
+            send(incident, made, plan(incident, "update", say="other").digest, ways(incident))
+        assert slack.requests == ()
+
+    def test_is_not_sent_after_another_one_went_out(self, incident, ways, slack) -> None:
+        made = plan(incident, "update")
+        post(incident, ways)
+        with pytest.raises(WorldChanged, match="went out"):
+            send(incident, made, made.digest, ways(incident))
+        assert len(slack.messages) == 1
+
+    def test_shows_markup_from_outside_as_text(self, settings, clock) -> None:
+        bad = Incident.open(settings, None, trigger="content", title="<script>alert(1)</script>", clock=clock)
+        assert "<script>" not in plan(bad, "update")._repr_mimebundle_()["text/html"]
+
+    def test_of_a_closed_incident_has_no_update(self, incident) -> None:
+        incident.close("over", impact="A third.")
+        with pytest.raises(BadInput, match="is closed"):
+            plan(incident, "update")
+        assert "A third." in plan(incident, "resolved").deliveries[0].message.text
+
+    def test_with_what_a_person_wrote_is_masked(self, incident) -> None:
+        made = edited(
+            plan(incident, "update"), lambda _: f"key {SECRET} of jane@example.com", incident.redactor.text
+        )
+        assert SECRET not in made.text
+        assert "jane@example.com" not in made.text
+
+
+class TestSent:
+    def test_is_on_record_with_slacks_answer_and_the_text(self, incident, ways, slack) -> None:
+        (sent,) = post(incident, ways, say="Restoring now.")
+        assert sent.ok
+        assert kinds(incident) == ["applying", "notified"]
+        told = data(incident, "notified")
+        (posted,) = slack.messages
+        assert (told["reference"], told["thread"], told["message"], told["via"]) == (
+            posted.ts,
+            posted.ts,
+            "update",
+            "slack",
+        )
+        assert told["permalink"].endswith(posted.ts.replace(".", ""))
+        (ref,) = next(e.evidence for e in incident.journal.events() if e.kind == "notified")
+        (row,) = incident.evidence.open(ref).rows()
+        assert "Restoring now." in row["text"]
+        assert incident.verify().ok
+        assert cadence(incident).update.due_at == incident.clock.now() + timedelta(minutes=30)
+
+    def test_hangs_in_the_thread_that_the_journal_names(self, incident, ways, slack, settings, clock) -> None:
+        post(incident, ways, "acknowledged")
+        again = Incident.load(incident.id, settings=settings, clock=clock)
+        post(again, ways)
+        first, second = slack.messages
+        assert second.thread_ts == first.ts
+
+    def test_never_holds_a_secret(self, incident, ways, slack) -> None:
+        incident.note(f"it said password=hunter2hunter2 and {SECRET}")
+        post(incident, ways, say=f"{SECRET} belongs to jane@example.com; ask knowledge-ops@vaultmesh.io")
+        everywhere = repr(slack.messages) + "".join(
+            path.read_bytes().decode("latin-1") for path in incident.dir.rglob("*.jsonl")
+        )
+        for secret in (SECRET, "hunter2", "jane@example.com", slack.token):
+            assert secret not in everywhere
+        assert "knowledge-ops@vaultmesh.io" in slack.messages[0].text
+
+    def test_the_picture_goes_with_it(self, incident, ways, slack) -> None:
+        made = plan(incident, "update")
+        send(incident, made, made.digest, ways(incident), image=Image(b"\x89PNG", "words"))
+        assert slack.messages[0].files == ("sync-history.png",)
+
+    def test_severity_news_are_due_and_told(self, incident, ways, clock, slack) -> None:
+        post(incident, ways)
+        clock.forward(minutes=1)
+        incident.set_severity("SEV1", "Nobody gets an answer.")
+        assert due_now(incident) == ("severity",)
+        post(incident, ways, due_now(incident))
+        assert "It was SEV2, it is SEV1: Nobody gets an answer." in slack.messages[-1].text
+        assert due_now(incident) == ("update",)
+
+
+class TestMail:
+    def test_stakeholders_get_the_record_and_later_that_it_is_over(self, mailing, ways, clock) -> None:
+        incident, server = mailing
+        (incident.dir / "incident.html").write_text("<p>the record</p>")
+        clock.forward(hours=2, minutes=5)
+        assert due_now(incident) == ("update", "stakeholders")
+        post(incident, ways, "stakeholders")
+        assert cadence(incident).stakeholders is None
+        incident.close("over", impact="A third.")
+        sent = post(incident, ways, "resolved")
+        assert [one.delivery.place for one in sent] == ["slack", "mail"]
+        first, second = server.mails
+        assert [part.get_filename() for part in first.iter_attachments()] == [f"{incident.id}.html"]
+        assert first["To"] == "head@vaultmesh.io"
+        assert second["In-Reply-To"] == first["Message-ID"] == second["References"]
+        told = [e.data for e in incident.journal.events() if e.kind == "notified" and e.data.via == "smtp"]
+        assert told[0].channel == "head@vaultmesh.io"
+        assert told[0].answer == "250 2.0.0 queued as 4711"
+
+    def test_a_record_that_is_too_large_stays_here(self, mailing, ways) -> None:
+        incident, server = mailing
+        (incident.dir / "incident.html").write_bytes(b"x" * 5_000_001)
+        post(incident, ways, "stakeholders")
+        assert list(server.mails[0].iter_attachments()) == []
+
+    def test_the_security_notice_goes_to_the_liaison_alone(self, mailing, ways, slack) -> None:
+        incident, server = mailing
+        post(incident, ways, "security")
+        assert server.envelopes == [("oncall@vaultmesh.io", ("security@vaultmesh.io",))]
+        assert slack.messages == ()
+
+    def test_without_stakeholders_the_lead_is_told_and_it_is_said(self, incident) -> None:
+        made = plan(incident, "stakeholders")
+        assert made.deliveries[0].to == ("knowledge-ops@vaultmesh.io",)
+        assert "No stakeholders are named" in made.warnings[0]
+
+
+class TestNotSent:
+    def test_without_any_way_it_is_left_as_a_file_and_said(self, incident, clock) -> None:
+        nothing = open_channels(incident.settings, lambda: pytest.fail("asked"), {})
+        clock.forward(minutes=40)
+        made = plan(incident, "update")
+        (sent,) = send(incident, made, made.digest, nothing)
+        assert not sent.ok
+        assert sent.unset
+        assert "VMQ_SLACK_TOKEN" in sent.problem
+        (path,) = (incident.dir / "messages").iterdir()
+        assert path.read_text().startswith("To: #ops-escalations\nSubject: ")
+        assert str(path) in sent.fallback[0]
+        assert kinds(incident) == ["failed"]
+        assert cadence(incident).update_due
+        clock.forward(minutes=5)
+        again = plan(incident, "update")
+        send(incident, again, again.digest, nothing)
+        assert [*(incident.dir / "messages").iterdir()] == [path], "one file for one time that it is due"
+
+    def test_a_channel_that_is_down_is_told_by_mail_once(self, mailing, ways, slack, clock) -> None:
+        incident, server = mailing
+        clock.forward(minutes=31)
+        for _ in range(2):
+            slack.faults[:] = [SlackFault(POST, error="not_in_channel")]
+            (sent,) = post(incident, ways)
+            assert not sent.ok
+            clock.forward(minutes=2)
+        assert server.envelopes == [("oncall@vaultmesh.io", ("knowledge-ops@vaultmesh.io",))]
+        assert cadence(incident).update_due, "the channel was not told"
+        assert data(incident, "notified")["fallback"] is True
+
+    def test_what_may_have_arrived_is_neither_repeated_nor_mailed(self, mailing, idle) -> None:
+        incident, server = mailing
+        with LocalSlack(scopes=frozenset({"chat:write", "channels:read"})) as slack:
+            slack.faults.append(SlackFault(POST, lost=True))
+            known = incident.settings.model_copy(update={"slack_api_url": slack.api_url})
+            channels = open_channels(
+                known, lambda: pytest.fail("asked"), {"VMQ_SLACK_TOKEN": slack.token}, idle.waits()
+            )
+            made = plan(incident, "update")
+            (sent,) = send(incident, made, made.digest, channels)
+            assert sent.maybe
+            assert (len(slack.messages), server.mails) == (1, [])
+            assert data(incident, "failed")["maybe"] is True
+            (told,) = reconcile(incident, channels)
+            assert "Nobody knows" in told
+            slack.scopes |= {"channels:history"}
+            (told,) = reconcile(incident, channels)
+            assert "did arrive" in told
+            assert data(incident, "notified")["reference"] == slack.messages[0].ts
+            assert reconcile(incident, channels) == ()
+
+    def test_one_that_fails_does_not_stop_the_others(self, mailing, ways, slack) -> None:
+        incident, server = mailing
+        slack.faults.append(SlackFault(POST, error="is_archived"))
+        sent = post(incident, ways, ["update", "stakeholders"])
+        assert [one.ok for one in sent] == [False, True]
+        assert len(server.mails) == 2, "the update's stand-in, and the stakeholders'"
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root writes to everything")
+    def test_a_journal_that_cannot_be_written_sends_nothing(self, incident, ways, slack) -> None:
+        made = plan(incident, "update")
+        incident.journal.path.chmod(0o444)
+        with pytest.raises(VmqError):
+            send(incident, made, made.digest, ways(incident))
+        assert slack.messages == ()
+
+
+class TestAfterACrash:
+    """The process died between the intention and the outcome."""
+
+    def crash(self, incident: Incident, channels: Channels, *, arrived: bool) -> None:
+        class Dies:
+            via = "slack"
+            where = channels.slack.where  # type: ignore[union-attr]
+
+            def deliver(self, outgoing: Any) -> Any:
+                if arrived:
+                    channels.slack.deliver(outgoing)  # type: ignore[union-attr]
+                raise KeyboardInterrupt
+
+        made = plan(incident, "update")
+        with pytest.raises(KeyboardInterrupt):
+            send(incident, made, made.digest, replace(channels, slack=Dies()))  # type: ignore[arg-type]
+
+    def test_what_had_arrived_is_found_and_counts(self, incident, ways, slack) -> None:
+        self.crash(incident, ways(incident), arrived=True)
+        assert kinds(incident) == ["applying"]
+        assert reconcile(incident, ways(incident)) != ()
+        assert kinds(incident) == ["applying", "notified"]
+        assert len(slack.messages) == 1
+        assert not cadence(incident).update_due
+
+    def test_what_had_not_is_sent_anew(self, incident, ways, slack) -> None:
+        self.crash(incident, ways(incident), arrived=False)
+        (told,) = reconcile(incident, ways(incident))
+        assert "did not arrive" in told
+        assert reconcile(incident, ways(incident)) == ()
+        (sent,) = post(incident, ways)
+        assert sent.ok
+        assert len(slack.messages) == 1
+
+    def test_a_persons_word_settles_what_cannot_be_looked_up(self, incident, ways, slack) -> None:
+        self.crash(incident, ways(incident), arrived=True)
+        by_hand(incident, "update", "https://example.slack.com/archives/C0/p1")
+        assert reconcile(incident, ways(incident)) == ()
+        assert incident.state.updates[-1].permalink.startswith("https://example.slack.com")
+
+
+class TestOneAtATime:
+    def test_a_second_sender_waits_and_then_gives_up(self, incident, idle) -> None:
+        with (
+            one_at_a_time(incident.dir, ".lock", "sends"),
+            pytest.raises(LockHeld, match="Another vmq sends"),
+            one_at_a_time(incident.dir, ".lock", "sends", patience=0),
+        ):
+            pytest.fail("two at once")
+        with one_at_a_time(incident.dir, ".lock", "sends", patience=0):
+            pass
+
+    def test_two_at_once_post_once(self, incident, ways, slack, settings, clock) -> None:
+        loaded = [Incident.load(incident.id, settings=settings, clock=clock) for _ in range(2)]
+        plans: list[MessagePlan] = [plan(one, "update") for one in loaded]
+        ends: list[object] = []
+
+        def one(place: int) -> None:
+            try:
+                send(loaded[place], plans[place], plans[place].digest, ways(loaded[place]))
+                ends.append("sent")
+            except WorldChanged:
+                ends.append("changed")
+
+        threads = [threading.Thread(target=one, args=(place,)) for place in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(map(str, ends)) == ["changed", "sent"]
+        assert len(slack.messages) == 1
+
+
+class TestKeepingTheCadence:
+    def run(
+        self,
+        incident: Incident,
+        channels: Callable[[], Channels],
+        clock: MovingClock,
+        until: float,
+        act: Callable[[], None] = lambda: None,
+    ) -> list[str]:
+        """Keeps it for so many minutes of the clock."""
+        end = clock.at + timedelta(minutes=until)
+
+        def sleep(seconds: float) -> None:
+            clock.forward(seconds=seconds)
+            act()
+            if clock.at >= end:
+                raise KeyboardInterrupt
+
+        told: list[str] = []
+        with contextlib.suppress(KeyboardInterrupt):
+            told.extend(one.text for one in keep(incident, channels, sleep))
+        return told
+
+    def test_posts_every_half_hour_and_mails_beyond_two_hours(self, mailing, ways, slack, clock) -> None:
+        incident, server = mailing
+        told = self.run(incident, lambda: ways(incident), clock, 155)
+        at = cadence(incident)
+        assert len(slack.messages) == 5
+        assert len(server.mails) == 1
+        assert all(one.kept for one in at.past), at.past
+        assert told[0].startswith("Next at 2026-11-23 09:30:00 UTC, in 30 min")
+
+    def test_what_others_send_counts(self, incident, ways, slack, clock, settings) -> None:
+        other = Incident.load(incident.id, settings=settings, clock=clock)
+
+        def act() -> None:
+            if clock.at.minute == 20 and len(slack.messages) == 0:
+                post(other, ways)
+
+        self.run(incident, lambda: ways(incident), clock, 49, act)
+        assert len(slack.messages) == 1
+
+    def test_a_persons_change_of_severity_is_told_within_seconds(self, incident, ways, slack, clock) -> None:
+        def act() -> None:
+            if incident.state.severity == "SEV2":
+                incident.set_severity("SEV1", "Nobody gets an answer.")
+
+        self.run(incident, lambda: ways(incident), clock, 2, act)
+        (one,) = slack.messages
+        assert "now SEV1" in one.text
+
+    def test_ends_when_it_is_closed(self, incident, ways, clock) -> None:
+        def sleep(seconds: float) -> None:
+            clock.forward(seconds=seconds)
+            if not incident.state.closed_at:
+                incident.close("over")
+
+        assert [one.text for one in keep(incident, lambda: ways(incident), sleep)][-1].endswith(
+            "nothing more is due."
+        )
+
+    def test_a_channel_that_is_down_is_tried_again_after_longer_and_longer_pauses(
+        self, incident, ways, slack, clock
+    ) -> None:
+        slack.faults.append(SlackFault(POST, error="not_in_channel", times=4))
+        clock.forward(minutes=30)
+        begin = clock.at
+        self.run(incident, lambda: ways(incident), clock, 40)
+        tries = [e.at - begin for e in incident.journal.events() if e.kind == "failed"]
+        minutes = [round(one.total_seconds() / 60) for one in tries]
+        assert minutes == [0, 1, 3, 7]
+        assert len(slack.messages) == 1
+        assert cadence(incident).past[0].late >= timedelta(minutes=14)
+
+    def test_where_nobody_knows_whether_it_arrived_it_waits_for_the_next(
+        self, incident, ways, slack, clock
+    ) -> None:
+        slack.scopes -= {"channels:history"}
+        slack.faults.append(SlackFault(POST, lost=True))
+        clock.forward(minutes=30)
+        self.run(incident, lambda: ways(incident), clock, 25)
+        assert len(slack.messages) == 1
+
+    def test_a_second_watcher_is_refused(self, incident, ways, clock) -> None:
+        first = keep(incident, lambda: ways(incident), lambda _: None)
+        next(first)
+        with pytest.raises(LockHeld, match="keeps this incident's cadence"):
+            next(keep(incident, lambda: ways(incident), lambda _: None))
+        first.close()
+        next(keep(incident, lambda: ways(incident), lambda _: None))
+
+    def test_a_look_that_fails_stops_nothing(self, incident, ways, slack, clock) -> None:
+        from vmqlib.errors import Unreachable
+
+        def refresh() -> None:
+            raise Unreachable("AWS cannot be reached.")
+
+        clock.forward(minutes=31)
+        told = next(keep(incident, lambda: ways(incident), lambda _: None, refresh=refresh))
+        assert "AWS cannot be reached" in told.text
+        assert len(slack.messages) == 1
+
+    def test_survives_a_restart(self, incident, ways, slack, clock, settings) -> None:
+        self.run(incident, lambda: ways(incident), clock, 40)
+        again = Incident.load(incident.id, settings=settings, clock=clock)
+        self.run(again, lambda: ways(again), clock, 30)
+        assert len(slack.messages) == 2
+        assert slack.messages[1].thread_ts == slack.messages[0].ts
+
+
+class TestWaysThatAreSetUp:
+    def opened(self, settings: Settings, **environ: str) -> Channels:
+        return open_channels(settings, lambda: pytest.fail("AWS was asked for"), environ)
+
+    def test_the_token_wins_over_the_webhook(self, settings) -> None:
+        hook = "https://hooks.slack.com/services/T0/B0/xyz"
+        both = self.opened(settings, VMQ_SLACK_TOKEN="xoxb-some-token-1", VMQ_SLACK_WEBHOOK=hook)
+        assert both.slack is not None
+        assert both.slack.via == "slack"
+        one = self.opened(settings, VMQ_SLACK_WEBHOOK=hook)
+        assert one.slack is not None
+        assert one.slack.via == "webhook"
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("VMQ_SLACK_TOKEN", "hunter2-is-no-token"),
+            ("VMQ_SLACK_TOKEN", "xoxb-good\r\nX-Evil: 1"),
+            ("VMQ_SLACK_WEBHOOK", "https://evil.example/services/T0/B0/secretpart"),
+            ("VMQ_SLACK_WEBHOOK", "http://hooks.slack.com/services/T0/B0/secretpart"),
+        ],
+    )
+    def test_what_is_no_token_or_webhook_is_refused_and_not_shown(self, settings, name, value) -> None:
+        ways = self.opened(settings, **{name: value})
+        assert ways.slack is None
+        assert name in ways.why_no_slack
+        assert value not in ways.why_no_slack
+        assert "secretpart" not in ways.why_no_slack
+        assert slack_is_set(settings, {name: value})
+
+    @pytest.mark.parametrize(
+        ("email", "said"),
+        [
+            (Email(), "No transport"),
+            (Email(transport="smtp"), "sender"),
+            (Email(transport="smtp", sender="a@b.io"), "smtp_host"),
+        ],
+    )
+    def test_mail_that_is_not_set_up_says_what_is_missing(self, settings, email, said) -> None:
+        ways = self.opened(settings.model_copy(update={"email": email}))
+        assert ways.mail(("x@y.io",)) is None
+        assert said in ways.why_no_mail
+
+    @pytest.mark.parametrize(
+        ("value", "via"),
+        [
+            ("xoxb-kept-in-secrets-manager", "slack"),
+            ('{"token": "xoxb-kept-in-secrets-manager"}', "slack"),
+            ('{"webhook": "https://hooks.slack.com/services/T0/B0/xyz"}', "webhook"),
+            ("nothing of the kind", ""),
+        ],
+    )
+    def test_secrets_manager_keeps_it(self, settings, start_local_aws, point_at, value, via) -> None:
+        from vmqlib.aws import Aws
+
+        point_at(start_local_aws(None))
+        aws = Aws(Settings.load())
+        known = settings.model_copy(update={"slack_secret": "vaultmesh/slack"})
+        assert "vaultmesh/slack does not exist" in open_channels(known, lambda: aws, {}).why_no_slack
+        aws.own_client("secretsmanager").create_secret(Name="vaultmesh/slack", SecretString=value)
+        ways = open_channels(known, lambda: aws, {})
+        assert (ways.slack.via if ways.slack else "") == via
+        assert value not in ways.why_no_slack
