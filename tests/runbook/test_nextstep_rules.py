@@ -296,7 +296,7 @@ def names(known: Facts) -> list[str]:
 
 def test_the_first_step_is_to_acknowledge() -> None:
     first = plan_next(replace(BARE, acknowledged=False, opened_at=AT, missing=("Alarms",)))[0]
-    assert (first.step, first.command) == ("1 Triage", "vmq ack INC-20261123-001")
+    assert (first.step, first.command) == ("1 Triage", "vmq ack INC-20261123-001 --post")
     assert "acknowledge" not in names(replace(BARE, acknowledged=True, opened_at=AT))
 
 

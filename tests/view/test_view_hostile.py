@@ -5,12 +5,15 @@ from __future__ import annotations
 import html.parser
 import inspect
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from vmqlib import view
+from vmqlib.record.state import State, Update
 from vmqlib.runbook.affected import affected
+from vmqlib.runbook.communicate.clock import Cadence, clock
 from vmqlib.settings import Settings
 from vmqlib.view.base import plain, tag
 
@@ -75,6 +78,14 @@ def poisoned(story: Any, text: str) -> dict[str, Any]:
     return made
 
 
+def told(story: Any, text: str) -> Cadence:
+    """A clock with a message whose every word is ``text``."""
+    update = Update(story.now, text, text, text, text, text, text, text, text, fallback=True)
+    return clock(
+        State(opened_at=story.day(15), updates=(update,)), story.now, stakeholders_after=timedelta(hours=2)
+    )
+
+
 def every_view(story: Any, text: str) -> dict[str, Any]:
     o = poisoned(story, text)
     marks = [{"at": story.promoted, "label": text, "kind": text}]
@@ -93,6 +104,9 @@ def every_view(story: Any, text: str) -> dict[str, Any]:
         "alarm_timeline": view.alarm_timeline(o["alarm-history"], o["alarms"], marks=marks),
         "change_timeline": view.change_timeline(told.changed, told.ranking, opened=story.now, seen=o),
         "changed_versions": view.changed_versions(o["versions"], story.day(15)),
+        "communication": view.communication(
+            told(story, text), events.assign(kind="failed", step="communicate")
+        ),
         "failing_documents": view.failing_documents(o["document-report"], o["documents"]),
         "first_screen": view.first_screen(summary, told, o | {"alarms": lost}),
         "header": view.header(summary, o | {"alarms": lost}),

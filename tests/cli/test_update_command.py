@@ -1,0 +1,215 @@
+"""``vmq update`` and ``vmq ack --post``: preview, approval, exit codes, and a clear word where nothing was sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vmqlib.record.incident import Incident
+from vmqlib.settings import Settings
+from vmqlib.simulator.slack import LocalSlack, SlackFault
+from vmqlib.times import parse_iso
+
+
+@pytest.fixture
+def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalSlack]:
+    with LocalSlack() as made:
+        for name, value in made.env.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+@pytest.fixture
+def incident() -> Incident:
+    return Incident.open(Settings.load(), None, trigger="sync-failed", title="Syncs <!channel> fail \x1b[31m")
+
+
+def test_a_dry_run_shows_the_message_and_sends_nothing(command, incident, slack) -> None:
+    done = command("update", incident.id, "--dry-run", "--say", "Restoring now.")
+    assert done.code == 0
+    assert "To #ops-escalations: " in done.out
+    assert "Restoring now." in done.out
+    assert "Nothing was sent." in done.out
+    assert "\x1b" not in done.out
+    assert slack.requests == ()
+    assert [event.kind for event in incident.journal.events()] == ["opened"]
+
+
+def test_what_was_looked_at_is_what_is_sent(command, incident, slack) -> None:
+    shown = command("update", incident.id, "--dry-run", "--json").json
+    done = command("update", incident.id, "--digest", shown["digest"], "--yes")
+    assert done.code == 0
+    assert done.out.startswith("Sent update to #ops-escalations. http://127.0.0.1:")
+    assert "next update in #ops-escalations due in 30 min" in done.err
+    (posted,) = slack.messages
+    assert posted.pages == ()
+    assert shown["messages"][0]["subject"] in posted.text
+    stale = command("update", incident.id, "--digest", shown["digest"], "--yes")
+    assert stale.code == 4
+    assert "not what was looked at" in stale.err
+    assert len(slack.messages) == 1
+
+
+def test_without_a_terminal_it_wants_yes(command, incident, slack) -> None:
+    done = command("update", incident.id)
+    assert done.code == 2
+    assert "--yes" in done.err
+    assert slack.messages == ()
+
+
+def test_json_is_one_document_with_the_answer(command, incident, slack) -> None:
+    done = command("update", incident.id, "--yes", "--json")
+    assert done.code == 0
+    assert done.err == ""
+    (sent,) = done.json["sent"]
+    assert (sent["ok"], sent["via"], sent["reference"]) == (True, "slack", slack.messages[0].ts)
+    assert parse_iso(done.json["next_update_due"]) == incident.state.next_update_due
+
+
+def test_not_set_up_is_said_loudly_and_left_as_a_file(command, incident) -> None:
+    done = command("update", incident.id, "--yes")
+    assert done.code == 3
+    assert "NOT SENT: update to #ops-escalations" in done.err
+    assert "VMQ_SLACK_TOKEN" in done.err
+    (path,) = (incident.dir / "messages").iterdir()
+    assert path.name in done.err
+    assert done.out == ""
+
+
+def test_slack_that_refuses_says_what_to_do_and_the_code_tells(command, incident, slack) -> None:
+    slack.faults.append(SlackFault("chat.postMessage", error="not_in_channel"))
+    done = command("update", incident.id, "--yes", "--json")
+    assert done.code == 3
+    assert done.json["sent"][0]["ok"] is False
+    assert "/invite" in done.err
+    assert slack.token not in done.err + done.out
+
+
+def test_a_text_of_ones_own_and_from_stdin(command, incident, slack, tmp_path: Path, monkeypatch) -> None:
+    written = tmp_path / "said.txt"
+    written.write_text("Subject: All is well\nIt is over soon.\n- says dana")
+    assert command("update", incident.id, "--text", str(written), "--yes").code == 0
+    assert slack.messages[0].text == "All is well\nIt is over soon.\n- says dana"
+    missing = command("update", incident.id, "--text", str(tmp_path / "nowhere"), "--yes")
+    assert missing.code == 2
+    empty = tmp_path / "empty.txt"
+    empty.write_text(" \n")
+    assert command("update", incident.id, "--text", str(empty), "--yes").code == 2
+    assert len(slack.messages) == 1
+
+
+def test_an_editor_may_change_it(command, incident, slack, tmp_path: Path, monkeypatch) -> None:
+    editor = tmp_path / "editor.sh"
+    editor.write_text("#!/bin/sh\nsed -i 's/^Subject: .*/Subject: edited by hand/' \"$1\"\n")
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor))
+    monkeypatch.delenv("VISUAL", raising=False)
+    assert command("update", incident.id, "--edit", "--yes").code == 0
+    assert slack.messages[0].text.startswith("edited by hand\n")
+
+
+def test_a_person_who_posted_it_says_so(command, incident) -> None:
+    done = command("update", incident.id, "--posted", "--link", "https://example.slack.com/archives/C0/p1")
+    assert done.code == 0
+    assert "posted by hand" in done.out
+    assert incident.state.updates[-1].via == "by hand"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--watch", "--say", "x"), ("--text", "-", "--edit"), ("--link", "https://x")],
+)
+def test_what_does_not_go_together_is_refused(command, incident, arguments) -> None:
+    assert command("update", incident.id, *arguments, "--yes").code == 2
+
+
+def test_a_closed_incident_has_no_update(command, incident, slack) -> None:
+    incident.close("over")
+    for arguments in (("--yes",), ("--posted",)):
+        assert command("update", incident.id, *arguments).code == 2
+    assert command("update", incident.id, "--watch", "--yes").code == 0
+    assert slack.messages == ()
+
+
+class TestAck:
+    def test_posts_nothing_by_itself_and_says_how(self, command, incident, slack) -> None:
+        done = command("ack", incident.id)
+        assert done.code == 0
+        assert "Not posted: vmq ack" in done.err
+        assert slack.requests == ()
+
+    def test_confirms_receipt_once(self, command, incident, slack) -> None:
+        done = command("ack", incident.id, "--as", "dana", "--post", "--yes")
+        assert done.code == 0
+        assert "Sent acknowledged to #ops-escalations" in done.out
+        again = command("ack", incident.id, "--as", "dana", "--post", "--yes")
+        assert again.code == 0
+        assert "already" in again.err
+        (posted,) = slack.messages
+        assert "dana has" in posted.text
+
+    def test_stands_although_it_could_not_be_posted(self, command, incident) -> None:
+        done = command("ack", incident.id, "--as", "dana", "--post", "--yes", "--json")
+        assert done.code == 3
+        assert done.json["acknowledged_by"] == "dana"
+        assert done.json["posted"][0]["ok"] is False
+        assert incident.state.acknowledged_by == "dana"
+
+
+def test_show_says_when_the_next_is_due_and_what_was_late(command, monkeypatch) -> None:
+    from support.records import MovingClock
+
+    clock = MovingClock()
+    old = Incident.open(Settings.load(), None, trigger="sync-failed", clock=clock)
+    clock.forward(minutes=50)
+    old.notified("told", channel="#ops-escalations", data={"message": "update"})
+    done = command("show", old.id)
+    assert "update of 2026-11-23 09:30:00 UTC was 20 min late" in done.out
+    assert "next update in #ops-escalations due" in done.out
+    assert "e-mail to stakeholders due" in done.out
+    late = command("show", old.id, "--json").json["late"]
+    assert late[0]["late_seconds"] == 1200
+    assert f"vmq update {old.id}" in done.out
+
+
+@pytest.mark.slow
+def test_a_watcher_posts_refuses_a_second_one_and_ends_with_ctrl_c(incident, slack, command) -> None:
+    incident.set_severity("SEV1", "Nobody gets an answer.")
+    words = [sys.executable, "-m", "vmqlib.cli", "update", incident.id, "--watch", "--yes", "--json"]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    ) as one:
+        assert one.stdout is not None
+        first = json.loads(one.stdout.readline())
+        assert first["sent"][0]["ok"] is True
+        assert json.loads(one.stdout.readline())["text"].startswith("Next at")
+        second = command("update", incident.id, "--watch", "--yes")
+        assert second.code == 4
+        assert "keeps this incident's cadence" in second.err
+        assert command("update", incident.id, "--yes").code == 0, "by hand goes on beside it"
+        one.send_signal(signal.SIGINT)
+        _, err = one.communicate(timeout=30)
+    assert one.returncode == 130
+    assert "goes on" in err
+    assert len(slack.messages) == 2
+    assert "Traceback" not in err
+
+
+def test_the_watcher_is_ended_by_the_closing(incident, slack, command, monkeypatch) -> None:
+    def sleep(_: float) -> None:
+        if not incident.state.closed_at:
+            incident.close("over")
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    done: Any = command("update", incident.id, "--watch", "--yes")
+    assert done.code == 0
+    assert "nothing more is due" in done.err
