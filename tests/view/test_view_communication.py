@@ -25,7 +25,7 @@ def at(minutes: float, *updates: Update, closed: float | None = None) -> Cadence
 def test_says_what_was_kept_what_was_late_and_what_is_next() -> None:
     shown = view.communication(at(80, told(20, "acknowledged", permalink=LINK), told(62)))
     assert shown.text.startswith(
-        "2 messages went out. Of 2 times to tell people, 1 were kept, 1 late or missed, at most by 12 min."
+        "2 messages went out. Times to tell people: 2; 1 kept, 1 late or missed, at most by 12 min."
     )
     assert "The next update is due at 2026-11-23 10:32:00 UTC." in shown.text
     assert "The e-mail to stakeholders is due at 2026-11-23 11:00:00 UTC." in shown.text
@@ -54,7 +54,7 @@ def test_a_message_that_went_another_way_is_marked() -> None:
 
 def test_what_did_not_go_out_is_listed(story) -> None:
     events = story.timeline(
-        [(1, OPENED, "failed", "communicate", "update was not sent: Slack said <no>.", "dana")]
+        [(1, OPENED, "failed", "communicate", "dana", "update was not sent: Slack said <no>.")]
     )
     shown = view.communication(at(40), events)
     assert "update was not sent: Slack said <no>." in shown.text

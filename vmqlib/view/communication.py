@@ -80,13 +80,11 @@ def _counts(made: Cadence) -> str:
     late = [one for one in made.past if one.late]
     worst = max((one.late for one in late), default=timedelta())
     told = f"{many(len(made.told), 'message')} went out."
+    times = f"Times to tell people: {len(made.past):,}"
     if not late:
-        return f"{told} All of {many(len(made.past), 'time')} to tell people were kept."
+        return f"{told} {times}, all kept."
     kept = len(made.past) - len(late)
-    times = (
-        f"Of {many(len(made.past), 'time')} to tell people, {kept:,} were kept, {len(late):,} late or missed"
-    )
-    return f"{told} {times}, at most by {duration(worst)}."
+    return f"{told} {times}; {kept:,} kept, {len(late):,} late or missed, at most by {duration(worst)}."
 
 
 def _next(made: Cadence) -> list[str]:
