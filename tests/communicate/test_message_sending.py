@@ -360,6 +360,16 @@ class TestKeepingTheCadence:
         assert all(one.kept for one in at.past), at.past
         assert told[0].startswith("Next at 2026-11-23 09:30:00 UTC, in 30 min")
 
+    def test_mail_that_is_not_set_up_does_not_hold_up_the_channel(self, incident, ways, slack, clock) -> None:
+        clock.forward(minutes=7)
+        post(incident, ways)
+        self.run(incident, lambda: ways(incident), clock, 180)
+        updates = [one for one in cadence(incident).past if one.why == "cadence"]
+        assert len(slack.messages) == len(updates) == 6
+        assert all(one.kept for one in updates)
+        failed = [e for e in incident.journal.events() if e.kind == "failed"]
+        assert len(failed) == 3, "once for each half hour that it is late"
+
     def test_what_others_send_counts(self, incident, ways, slack, clock, settings) -> None:
         other = Incident.load(incident.id, settings=settings, clock=clock)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import confirm, notice, printable
-from vmqlib.errors import WorldChanged
+from vmqlib.cli.output import confirm, notice, printable, progress_bar
+from vmqlib.errors import Interrupted, WorldChanged
 from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
@@ -124,7 +124,15 @@ def send_approved(
     if not yes:
         preview(made, err=True)
         confirm(f"{made.summary[:-1]}. Send it?", yes=False)
-    sent = send(incident, made, made.digest, channels, image=picture(incident, channels))
+    try:
+        with progress_bar(transient=True) as bar:
+            bar.add_task(f"Sending {printable(made.summary[6:-1])}", total=None)
+            sent = send(incident, made, made.digest, channels, image=picture(incident, channels))
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Interrupted while it was sent: it may have arrived, or not.",
+            hint=f"The next `vmq update {incident.id}` looks whether it did, before it sends anything.",
+        ) from None
     tell(sent, quiet=quiet)
     return sent
 

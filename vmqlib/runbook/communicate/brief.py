@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.affected import Affected
     from vmqlib.runbook.nextsteps import NextStep
+    from vmqlib.runbook.questions import Asked
     from vmqlib.runbook.triggers import Detection
 
 __all__ = ["Brief", "brief"]
@@ -219,7 +220,7 @@ def _conditions(said: Detection, found: Affected) -> Iterable[str]:
             continue
         why = next((each.text for each in one.reasons if each.says == "firing"), "")
         since = f" since {show_time(one.since)}" if one.since else ""
-        yield f"{TRIGGERS.get(one.trigger, one.trigger)}: so it is{since}. {why}".strip()
+        yield f"Trigger {one.trigger} fires{since}{': ' if why else '.'}{why}"
     if not said.firing:
         unknown = [one.trigger for one in said.triggers if one.verdict == "unknown"]
         told = f"; of {', '.join(unknown)} it cannot be told" if unknown else ""
@@ -229,23 +230,30 @@ def _conditions(said: Detection, found: Affected) -> Iterable[str]:
     )
     if found.index.failing is not None and found.index.documents is not None:
         yield f"{found.index.failing:,} of {found.index.documents:,} documents are failed in the index."
-    yield f"Customers: {found.severity.reason}"
+    yield found.severity.reason
 
 
 def _impact(found: Affected) -> Iterable[str]:
-    index, asked = found.index, found.questions.after
+    index, asked, usual = found.index, found.questions.after, found.questions.before
     if index.failing and index.documents:
         share = index.failing / index.documents
         yield f"Answers may be missing or out of date: {share:.0%} of the documents could not be indexed."
     unanswered = asked.no_answer_share if asked else None
     if asked is not None and unanswered is not None:
-        yield f"Of {asked.asked:,} questions since then, {unanswered:.0%} had no answer."
-    if asked is not None and asked.blocked_share:
-        yield f"{asked.blocked_share:.0%} of the questions were blocked."
+        told = f"{unanswered:.0%} had no answer{_usual(usual, 'no_answer_share')}"
+        yield f"Of {asked.asked:,} questions since then, {told}."
+    before = (usual.blocked_share if usual else None) or 0.0
+    if asked is not None and asked.blocked_share is not None and asked.blocked_share > 2 * before:
+        yield f"{asked.blocked_share:.0%} of them were blocked{_usual(usual, 'blocked_share')}."
     down = [one for one in found.web or () if one.status not in ("", "ACTIVE")]
     yield from (f"The web experience {one.name or one.id} is {one.status}." for one in down)
     if not index.failing and unanswered is None and not down:
         yield "How much of it users notice could not be told yet."
+
+
+def _usual(usual: Asked | None, name: str) -> str:
+    share = getattr(usual, name) if usual is not None else None
+    return "" if share is None else f" (before: {share:.0%})"
 
 
 def _content(said: Detection, found: Affected) -> Iterable[str]:

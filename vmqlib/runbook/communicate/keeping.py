@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from vmqlib.errors import VmqError, WorldChanged
+from vmqlib.record.state import STAKEHOLDERS
 from vmqlib.runbook.communicate.plan import cadence, due_now, plan
 from vmqlib.runbook.communicate.sending import Sent, one_at_a_time, reconcile, send
 from vmqlib.times import duration, show_time
@@ -37,11 +38,14 @@ class Told:
         In a sentence.
     sent:
         What became of the messages; empty where none were due.
+    again:
+        Whether the clock is simply to be looked at again.
     """
 
     at: datetime
     text: str
     sent: tuple[Sent, ...] = ()
+    again: bool = False
 
 
 def keep(
@@ -73,25 +77,22 @@ def keep(
     LockHeld
         When another process keeps this incident's cadence.
     """
+    pauses = {name: _Pause() for name in ("update", STAKEHOLDERS)}
     with one_at_a_time(incident.dir, ".watching.lock", "keeps this incident's cadence", patience=0):
-        failures, not_before, said = 0, incident.clock.now(), None
+        said = None
         while not incident.state.closed_at:
             now = incident.clock.now()
-            at = cadence(incident, now)
-            if (at.update_due or at.stakeholders_due) and now >= not_before:
-                told = _once(incident, channels(), image, refresh)
+            times = {
+                name: max(at, pauses[name].until or at) for name, at in _due_times(incident, now).items()
+            }
+            due = [name for name, at in times.items() if at <= now]
+            if due:
+                told = _once(incident, due, channels(), image, refresh)
                 yield told
-                failures = failures + 1 if any(not one.ok for one in told.sent) or not told.sent else 0
-                wait = (
-                    min(_FIRST_BACKOFF * 2 ** min(failures - 1, 10), _LONGEST_BACKOFF)
-                    if failures
-                    else timedelta()
-                )
-                if any(one.maybe or one.unset for one in told.sent):
-                    wait = incident.state.update_every
-                not_before = incident.clock.now() + wait
+                for name in due:
+                    pauses[name].after(told, name, incident)
                 continue
-            until = max(at.next_at or now, not_before)
+            until = min(times.values())
             if until != said:
                 said = until
                 yield Told(now, f"Next at {show_time(until)}, in {duration(until - now)}.")
@@ -99,8 +100,48 @@ def keep(
         yield Told(incident.clock.now(), f"{incident.id} is closed: nothing more is due.")
 
 
+@dataclass
+class _Pause:
+    """How long one of the two is left alone: that mail fails must not hold up the channel.
+
+    Parameters
+    ----------
+    failures:
+        How often in a row it was not sent.
+    until:
+        Until when; ``None`` for now.
+    """
+
+    failures: int = 0
+    until: datetime | None = None
+
+    def after(self, told: Told, name: str, incident: Incident) -> None:
+        """What became of it counts."""
+        mine = [one for one in told.sent if _which(one.delivery.message.kind) == name]
+        if told.again or (mine and all(one.ok for one in mine)):
+            self.failures, self.until = 0, None
+            return
+        self.failures += 1
+        wait = min(_FIRST_BACKOFF * 2 ** min(self.failures - 1, 10), _LONGEST_BACKOFF)
+        if any(one.maybe or one.unset for one in mine):
+            wait = incident.state.update_every
+        self.until = incident.clock.now() + wait
+
+
+def _which(kind: str) -> str:
+    """Which of the two a message is."""
+    return kind if kind == STAKEHOLDERS else "update"
+
+
+def _due_times(incident: Incident, now: datetime) -> dict[str, datetime]:
+    at = cadence(incident, now)
+    slots = {"update": at.update, STAKEHOLDERS: at.stakeholders}
+    return {name: slot.due_at for name, slot in slots.items() if slot is not None}
+
+
 def _once(
     incident: Incident,
+    due: Sequence[str],
     channels: Channels,
     image: Callable[[Channels], Image | None],
     refresh: Callable[[], None],
@@ -111,21 +152,21 @@ def _once(
     except VmqError as error:
         trouble = f" It could not be looked at AWS before: {error.message}"
     try:
-        found = reconcile(incident, channels)
-        made = plan(incident, _due(incident))
-        sent = send(incident, made, made.digest, channels, image=image(channels)) if made.deliveries else ()
+        if found := reconcile(incident, channels):
+            trouble = f" {' '.join(found)}{trouble}"
+        now = incident.clock.now()
+        # What was found may have been what is due.
+        still = {name for name, at in _due_times(incident, now).items() if at <= now and name in due}
+        wanted = [one for one in due_now(incident) if _which(one) in still]
+        if not wanted:
+            return Told(incident.clock.now(), f"Nothing is due any more.{trouble}", again=True)
+        made = plan(incident, wanted)
+        sent = send(incident, made, made.digest, channels, image=image(channels))
     except WorldChanged:
-        return Told(incident.clock.now(), "Somebody else sent one meanwhile.")
+        return Told(incident.clock.now(), "Somebody else sent one meanwhile.", again=True)
     except VmqError as error:
-        return Told(incident.clock.now(), f"Not sent: {error.message} {error.hint}")
-    words = " ".join([*found, *(_words(one) for one in sent)]) or made.summary
-    return Told(incident.clock.now(), words + trouble, sent)
-
-
-def _due(incident: Incident) -> tuple[str, ...]:
-    """What is due, and no more: the e-mail to stakeholders alone where the channel was told in time."""
-    at = cadence(incident)
-    return tuple(one for one in due_now(incident) if at.update_due or one == "stakeholders")
+        return Told(incident.clock.now(), f"Not sent: {error.message} {error.hint}{trouble}")
+    return Told(incident.clock.now(), " ".join(map(_words, sent)) + trouble, sent)
 
 
 def _words(one: Sent) -> str:
