@@ -1,0 +1,87 @@
+"""What messages say of a real incident: conditions, actions, needs; the same for the same journal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vmqlib.aws import Aws
+from vmqlib.record.incident import Incident
+from vmqlib.runbook.communicate.brief import brief
+from vmqlib.runbook.communicate.message import KINDS, build
+from vmqlib.runbook.opening import look
+from vmqlib.settings import Settings
+from vmqlib.simulator.slackblocks import check_blocks
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def seen(sync_failed_aws: Any, tmp_path_factory: pytest.TempPathFactory) -> Incident:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in sync_failed_aws.env.items():
+            patch.setenv(name, value)
+        settings = Settings.load(incidents=tmp_path_factory.mktemp("incidents"))
+        made = Incident.open(
+            settings, Aws(settings), trigger="sync-failed", title="Syncs fail", data_source_id=settings.ds_id
+        )
+        look(made)
+    return made
+
+
+def test_conditions_say_what_fires_and_who_is_hit(seen) -> None:
+    known = brief(seen)
+    text = " ".join(known.conditions)
+    assert text.startswith("Trigger sync-failed fires since ")
+    assert "99 of 279 documents are failed in the index." in text
+    assert "Customers are hit" in text
+    assert known.not_seen == ()
+    assert known.seen_at is not None
+    assert known.since is not None
+    assert known.since < known.opened_at
+
+
+def test_needs_are_the_next_steps_but_for_telling_people(seen) -> None:
+    needs = brief(seen).needs
+    assert needs
+    assert not [one for one in needs if one.step.startswith("5")]
+    assert all(one.command for one in needs)
+
+
+def test_stakeholders_read_no_commands_and_no_ids(seen) -> None:
+    made = build("stakeholders", brief(seen), lambda text: text)
+    assert "35% of the documents could not be indexed" in made.text
+    assert "vmq " not in made.text
+    assert seen.identity.data_source_id not in made.text
+
+
+def test_actions_are_those_since_the_last_message(seen) -> None:
+    assert brief(seen).actions == ()
+    seen.applied("rollback", "Restored 128 objects.", {"action": "rollback", "digest": "d" * 64})
+    assert "Restored 128 objects." in brief(seen).actions[0]
+    seen.notified("told", channel="#ops-escalations", data={"message": "update"})
+    again = brief(seen)
+    assert again.actions == ()
+    assert "Restored 128 objects." in again.done[0]
+    assert again.number == 2
+    seen.applying("resync", "Start a sync job.", {"action": "sync"})
+    assert "its end is not on record" in brief(seen).waiting[0]
+
+
+def test_every_message_of_it_fits_slack_and_is_the_same_each_time(seen) -> None:
+    known, again = brief(seen), brief(Incident.load(seen.id, settings=seen.settings))
+    for kind in KINDS:
+        made = build(kind, known, seen.redactor.text)
+        assert made.basis == build(kind, again, seen.redactor.text).basis
+        assert check_blocks(made.slack("the record")["blocks"]) == ("", "")
+
+
+def test_what_could_not_be_seen_is_said(seen, tmp_path) -> None:
+    blind = Incident.open(seen.settings.model_copy(update={"incidents": tmp_path}), None, trigger="no-sync")
+    known = brief(blind)
+    assert known.conditions[0].startswith("No trigger is seen to fire; of ")
+    assert "no-sync" in known.conditions[0]
+    assert len(known.not_seen) > 3
+    assert "Not seen: " in build("update", known, lambda text: text).text
+    assert known.impact == ("How much of it users notice could not be told yet.",)
