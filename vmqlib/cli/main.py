@@ -30,7 +30,7 @@ _COMMANDS = {
     "render": "opening",
     "rollback": "rollback",
     "severity": "triage",
-    "show": "incidents",
+    "show": "show",
     "sim": "sim",
     "sync": "sync",
     "validate": "validate",
