@@ -116,16 +116,17 @@ class Aws:
         """
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = self._make(service)
+                self._clients[service] = self._make(service, "", self.max_attempts)
             return self._clients[service]
 
-    def own_client(self, service: Service, *, region: str = "") -> Any:
+    def own_client(self, service: Service, *, region: str = "", max_attempts: int = 0) -> Any:
         """A client that nobody else holds, for whoever hooks into how requests are made or answers are parsed.
 
-        ``region`` is one other than the settings' own: a bucket's, for instance.
+        ``region`` is one other than the settings' own: a bucket's, for instance. ``max_attempts`` is another number of
+        attempts: 1 for whoever repeats by himself.
         """
         with self._lock:
-            return self._make(service, region)
+            return self._make(service, region, max_attempts or self.max_attempts)
 
     def credentials(self) -> Credentials:
         """boto3's credentials, which refresh themselves (SSO, roles): freeze them for each request.
@@ -178,7 +179,7 @@ class Aws:
             self._session = boto3.session.Session(region_name=self.region, profile_name=self.profile or None)
         return self._session
 
-    def _make(self, service: str, region: str = "") -> Any:
+    def _make(self, service: str, region: str, max_attempts: int) -> Any:
         from botocore.config import Config
 
         from vmqlib import __version__
@@ -187,7 +188,7 @@ class Aws:
             connect_timeout=_CONNECT_S,
             read_timeout=_READ_S,
             # botocore counts the first try, too, under this name.
-            retries={"mode": "standard", "total_max_attempts": self.max_attempts},
+            retries={"mode": "standard", "total_max_attempts": max_attempts},
             user_agent_extra=f"vmq/{__version__}",
             max_pool_connections=_POOL,
         )

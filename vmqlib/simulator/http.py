@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
@@ -35,6 +36,8 @@ class Server(ThreadedWSGIServer):
         Answers a request.
     port:
         Port on 127.0.0.1; 0 takes a free one.
+    now:
+        What its answers give as their ``Date``; by default the real time.
 
     Raises
     ------
@@ -44,7 +47,12 @@ class Server(ThreadedWSGIServer):
 
     daemon_threads = True
 
-    def __init__(self, application: Callable[[Environ], Answer], port: int = 0) -> None:
+    def __init__(
+        self,
+        application: Callable[[Environ], Answer],
+        port: int = 0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -54,6 +62,7 @@ class Server(ThreadedWSGIServer):
         finally:
             listener.close()
         self.application = application
+        self.now = now
         self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
 
@@ -143,7 +152,7 @@ class _Handler(MotoRequestHandler):
         if not sized and not bodiless:
             self.send_header("Content-Length", str(len(answer.body)))
         if not any(name.lower() == "date" for name, _ in answer.headers):
-            self.send_header("Date", self.date_time_string())
+            self.send_header("Date", self.date_time_string(self.server.now().timestamp()))
         self.end_headers()
         if not bodiless:
             self.wfile.write(answer.body)

@@ -93,7 +93,7 @@ class LocalAws:
             self._play_scenario()
             for rule in self._given:
                 self.faults.put(rule)
-            self._server = Server(self.answer, self._port)
+            self._server = Server(self.answer, self._port, self.clock.now)
             stack.callback(self._server.server_close)
             thread = threading.Thread(
                 target=self._server.serve_forever, args=(0.02,), name="local-aws", daemon=True

@@ -1,0 +1,102 @@
+"""What an incident's journal tells of its sync jobs, and what is written into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.runbook.resync.jobs import SyncJob, describe
+from vmqlib.times import parse_iso
+
+if TYPE_CHECKING:
+    from vmqlib.record.incident import Incident
+
+__all__ = ["ACTION", "STEP", "Begun", "begun", "journal_outcome"]
+
+STEP = "resync"
+ACTION = "sync"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The newest start of a sync job in an incident's name.
+
+    Parameters
+    ----------
+    data_source_id:
+        Of which data source.
+    at:
+        When the request was about to go out, by AWS's clock where the journal knows it.
+    seq:
+        The number of the event that announced it.
+    execution_id:
+        The job; empty while nobody knows whether one began: the process died in between.
+    ended:
+        Whether the journal says how the job ended.
+    """
+
+    data_source_id: str
+    at: datetime
+    seq: int
+    execution_id: str = ""
+    ended: bool = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is not known what became of the request."""
+        return not self.execution_id
+
+
+def begun(incident: Incident) -> dict[str, Begun]:
+    """The newest start of each data source, by its id. From the journal alone."""
+    found: dict[str, Begun] = {}
+    before: dict[str, Begun | None] = {}
+    for event in incident.journal.events():
+        if event.step != STEP:
+            continue
+        data: Mapping[str, Any] = event.data.model_dump()
+        source = data.get("data_source_id", "")
+        if data.get("action") != ACTION or not source:
+            continue
+        execution = data.get("execution_id", "")
+        match event.kind:
+            case "applying":
+                before[source] = found.get(source)
+                at = parse_iso(data["aws_time"]) if data.get("aws_time") else event.at
+                found[source] = Begun(source, at, event.seq)
+            case "applied" if execution:
+                at = found[source].at if source in found else event.at
+                found[source] = Begun(source, at, event.seq, execution)
+            case "failed" if not execution and source in found and found[source].pending:
+                earlier = before.get(source)  # no job began: what counts is the one before
+                if earlier is None:
+                    del found[source]
+                else:
+                    found[source] = earlier
+            case "verified" | "failed" if source in found and found[source].execution_id == execution:
+                found[source] = replace(found[source], ended=True)
+    return found
+
+
+def journal_outcome(incident: Incident, job: SyncJob, more: Mapping[str, Any] | None = None) -> None:
+    """Writes how a sync job ended into the incident's journal: verified when it succeeded, failed when not. Once.
+
+    Parameters
+    ----------
+    more:
+        Further data: which documents failed.
+    """
+    last = begun(incident).get(job.data_source_id)
+    if last is not None and last.execution_id == job.execution_id and last.ended:
+        return
+    now = job.ended_at or incident.clock.now()
+    data = {
+        "action": ACTION, "data_source_id": job.data_source_id, "execution_id": job.execution_id,
+        "status": job.status, **(more or {}),
+    }  # fmt: skip
+    if job.succeeded:
+        incident.verified(STEP, describe(job, now), {**data, "ok": True})
+    else:
+        incident.failed(STEP, describe(job, now), {**data, "problem": job.error_message})

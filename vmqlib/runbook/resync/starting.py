@@ -1,0 +1,296 @@
+"""A sync job is started, or the one that runs is joined (API: StartDataSourceSyncJob, runbook step 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.aws import Aws, aws_errors
+from vmqlib.errors import AwsError, Throttled, Unreachable, VmqError
+from vmqlib.runbook.exclusive import exclusive
+from vmqlib.runbook.patience import Patience
+from vmqlib.runbook.resync.awstime import offset_of
+from vmqlib.runbook.resync.jobs import SyncJob, find, latest
+from vmqlib.runbook.resync.journal import ACTION, STEP, Begun, begun, journal_outcome
+from vmqlib.runbook.resync.ownership import SLACK, Owner, Whose, whose
+from vmqlib.runbook.resync.readiness import Readiness, must_be_ready, readiness
+from vmqlib.settings import Settings
+from vmqlib.times import iso, show_time
+
+if TYPE_CHECKING:
+    from vmqlib.record.incident import Incident
+
+__all__ = ["OutcomeUnknown", "Started", "journaled_start", "settle", "start"]
+
+_OPERATION = "StartDataSourceSyncJob"
+_CALL = f"qbusiness:{_OPERATION}"
+_UNKNOWN_CLOCK = timedelta(minutes=5)  # how far a machine's clock may be off that nobody could compare
+
+
+class OutcomeUnknown(Unreachable):
+    """A request went out, no answer came, and it could not be seen whether it did its work."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """How a start ended.
+
+    Parameters
+    ----------
+    data_source_id:
+        The data source.
+    execution_id:
+        The sync job that now runs.
+    joined:
+        True when it was found running: no answer told us that we had started it.
+    owner:
+        Who started it: ``ours``, ``another's``, or ``cannot tell``.
+    why:
+        How that is known, where the job was found running.
+    """
+
+    data_source_id: str
+    execution_id: str
+    joined: bool
+    owner: Owner = "ours"
+    why: str = ""
+
+
+def start(
+    aws: Aws,
+    settings: Settings,
+    data_source_id: str,
+    *,
+    ready: Readiness | None = None,
+    patience: Patience | None = None,
+    sending: Callable[[datetime], None] = lambda _: None,
+) -> Started:
+    """Starts a sync job; if one runs already, says which, and whose it is.
+
+    A ConflictException can also mean that our own first request did start the job and only its answer was lost:
+    the job that runs is looked up, and its start compared with the time when our request went out.
+
+    Parameters
+    ----------
+    ready:
+        What :func:`~vmqlib.runbook.resync.readiness.readiness` found, where that was looked at already.
+    patience:
+        How long to go on while AWS throttles.
+    sending:
+        Told AWS's time right before the request goes out.
+
+    Raises
+    ------
+    CheckFailed
+        Index or data source are not ACTIVE: the message says why.
+    AwsError
+        AWS refuses for any other reason.
+    OutcomeUnknown
+        No answer came, and it could not be seen whether a job began.
+    """
+    insist = patience or Patience()
+    ready = ready or readiness(aws, settings, data_source_id, patience=insist)
+    must_be_ready(ready)
+    offset = ready.offset
+    sent = aws.clock.now() + (offset or timedelta())
+    sending(sent)
+    try:
+        with closing(_Asked(aws, settings, data_source_id)) as asked:
+            # A throttled request was not carried out: it may be sent again. One without an answer may not.
+            return Started(data_source_id, insist(asked.once, on=(Throttled,)), joined=False)
+    except AwsError as error:
+        if error.code != "ConflictException" and not (asked.lost and isinstance(error, Unreachable)):
+            raise
+        refused = error
+    if offset is None:
+        offset = offset_of(refused, aws.clock.now())
+        sent += offset or timedelta()
+    slack = SLACK if offset is not None else _UNKNOWN_CLOCK
+    answered = aws.clock.now() + (offset or timedelta())
+    job = _look(aws, settings, data_source_id, insist, refused, lost=asked.lost)
+    owner = None if job is None else whose(job.started_at, sent, lost=asked.lost, slack=slack, until=answered)
+    if job is None or owner is None or not (job.running or owner.owner == "ours"):
+        raise refused
+    if isinstance(refused, Unreachable) and owner.owner == "another's":
+        raise refused
+    return Started(data_source_id, job.execution_id, joined=True, owner=owner.owner, why=owner.why)
+
+
+class _Asked:
+    """The request, and whether an answer to one of its attempts was lost: boto3 repeats it by itself."""
+
+    def __init__(self, aws: Aws, settings: Settings, data_source_id: str) -> None:
+        self._client = aws.own_client("qbusiness")
+        self._client.meta.events.register(f"needs-retry.qbusiness.{_OPERATION}", self._seen)
+        self._ids = {
+            "applicationId": settings.app_id,
+            "indexId": settings.index_id,
+            "dataSourceId": data_source_id,
+        }
+        self.lost = False
+
+    def once(self) -> str:
+        """Sends it; the new job's id."""
+        with aws_errors(_CALL, resource=f"data source {self._ids['dataSourceId']}"):
+            return str(self._client.start_data_source_sync_job(**self._ids)["executionId"])
+
+    def close(self) -> None:
+        """Ends its connections."""
+        self._client.close()
+
+    def _seen(self, response: Any = None, caught_exception: Exception | None = None, **_: Any) -> None:
+        """After every attempt. A request that never left, or that AWS answered with a refusal, started nothing."""
+        from botocore import exceptions as boto
+
+        unsent = boto.EndpointConnectionError | boto.ConnectTimeoutError | boto.ProxyConnectionError
+        if caught_exception is not None:
+            self.lost = self.lost or not isinstance(caught_exception, unsent)
+        elif response is not None and response[0].status_code >= 500:
+            self.lost = True
+
+
+def _look(
+    aws: Aws, settings: Settings, data_source_id: str, insist: Patience, refused: AwsError, *, lost: bool
+) -> SyncJob | None:
+    """The newest job, after a request whose outcome is not known."""
+    try:
+        return insist(lambda: latest(aws, settings, data_source_id))
+    except AwsError as error:
+        if not lost:
+            raise
+        raise OutcomeUnknown(
+            f"Nobody knows whether a sync job began: {refused.message}",
+            hint=f"And it could not be looked up: {error.message} `vmq sync history` shows it when AWS answers again; "
+            "`vmq sync start` joins it.",
+            operation=_CALL,
+            code=refused.code,
+        ) from error
+
+
+def journaled_start(
+    incident: Incident,
+    aws: Aws,
+    settings: Settings,
+    data_source_id: str,
+    *,
+    ready: Readiness | None = None,
+    patience: Patience | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> Started:
+    """:func:`start` with the intention and the outcome in the incident's journal.
+
+    A job that this incident has started, and that runs still, is joined: two who start at once start one. What became
+    of a start whose process died is found out first.
+
+    Parameters
+    ----------
+    ready, patience:
+        As for :func:`start`.
+    about:
+        Further data for the journal: why it is started all the same.
+
+    Raises
+    ------
+    BadInput
+        The incident is closed.
+    LockHeld
+        Another process changes something in this incident, and does not come to an end.
+    VmqError
+        As :func:`start`.
+    """
+    from vmqlib.runbook.rollback.ground import may_change
+
+    may_change(incident)
+    with exclusive(incident):
+        before = settle(incident, aws, settings, data_source_id, patience=patience)
+        if before is not None:
+            return before
+        return _start_now(incident, aws, settings, data_source_id, ready, patience, dict(about or {}))
+
+
+def _start_now(
+    incident: Incident,
+    aws: Aws,
+    settings: Settings,
+    data_source_id: str,
+    ready: Readiness | None,
+    patience: Patience | None,
+    about: dict[str, Any],
+) -> Started:
+    data = {**about, "action": ACTION, "data_source_id": data_source_id}
+
+    def sending(at: datetime) -> None:
+        summary = f"Start a sync job of data source {data_source_id}."
+        incident.applying(STEP, summary, {**data, "aws_time": iso(at)})
+
+    try:
+        started = start(aws, settings, data_source_id, ready=ready, patience=patience, sending=sending)
+    except OutcomeUnknown:
+        raise  # the journal is left open there: the next start, or wait, looks what became of it
+    except VmqError as error:
+        incident.failed(STEP, error.message, {**data, "problem": error.message, "hint": error.hint})
+        raise
+    told = {**data, "execution_id": started.execution_id, "joined": started.joined, "owner": started.owner}
+    if started.joined:
+        summary = f"Joined sync job {started.execution_id}, which was found running; {started.why}."
+    else:
+        summary = f"Started sync job {started.execution_id}."
+    incident.applied(STEP, summary, told)
+    return started
+
+
+def settle(
+    incident: Incident,
+    aws: Aws,
+    settings: Settings,
+    data_source_id: str,
+    *,
+    patience: Patience | None = None,
+) -> Started | None:
+    """What became of the last start in this incident's name: the job that it started, when that runs still.
+
+    Where the process died before the journal knew, the jobs tell, and the journal gets its line. How a job ended that
+    nobody waited for is written down, too.
+    """
+    last = begun(incident).get(data_source_id)
+    if last is None or last.ended:
+        return None
+    insist = patience or Patience()
+    if last.pending:
+        found = _found(incident, last, insist(lambda: latest(aws, settings, data_source_id)))
+        if found is None:
+            return None
+        job, owner = found
+        if not job.running:
+            journal_outcome(incident, job)
+            return None
+        return Started(data_source_id, job.execution_id, joined=True, owner=owner.owner, why=owner.why)
+    job = insist(lambda: find(aws, settings, data_source_id, last.execution_id))
+    if job.running:
+        why = f"ours: {incident.id} started it at {show_time(job.started_at)}"
+        return Started(data_source_id, job.execution_id, joined=True, owner="ours", why=why)
+    journal_outcome(incident, job)
+    return None
+
+
+def _found(incident: Incident, last: Begun, job: SyncJob | None) -> tuple[SyncJob, Whose] | None:
+    """Whether a start that the journal only announced had its job. Writes down which way it went."""
+    data = {"action": ACTION, "data_source_id": last.data_source_id, "settled": True}
+    owner = None if job is None else whose(job.started_at, last.at, lost=True)
+    if job is None or owner is None or owner.owner == "another's":
+        newest = "There is no job." if job is None or owner is None else f"The newest job is {owner.why}."
+        incident.failed(
+            STEP,
+            f"A start of data source {last.data_source_id} was cut short, and no job came of it. {newest}",
+            {**data, "problem": "cut short"},
+        )
+        return None
+    incident.applied(
+        STEP,
+        f"A start that was cut short had its job: {job.execution_id}; {owner.why}.",
+        {**data, "execution_id": job.execution_id, "joined": True, "owner": owner.owner},
+    )
+    return job, owner
