@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -35,6 +35,7 @@ __all__ = [
     "Prompt",
     "Settings",
     "SeverityRule",
+    "StabilizeRule",
     "aws_settings_found",
 ]
 
@@ -94,6 +95,9 @@ _EXPECTED = {
     "smtp_port": "a port from 1 to 65535, such as 587",
     "attach_mb": "a size in MB from 0 (never attach) to 25, such as 5",
     "record_url": "an https address, such as https://records.example.com/",
+    "stabilize": "a table headed [stabilize], with recurring_failures not above recurring_of",
+    "recurring_failures": "a count of at least 1, such as 3",
+    "recurring_of": "a count of at least 1, such as 4",
 }
 
 
@@ -197,6 +201,22 @@ class SeverityRule(_Part):
     web_experience_down: bool = True
 
 
+class StabilizeRule(_Part):
+    """When failures are recurring, and the connector's schedule is to be disabled (runbook, step 2).
+
+    ``recurring_failures`` of the last ``recurring_of`` syncs of a data source failed for the same cause.
+    """
+
+    recurring_failures: _Count = 3
+    recurring_of: _Count = 4
+
+    @model_validator(mode="after")
+    def _possible(self) -> StabilizeRule:
+        if self.recurring_failures > self.recurring_of:
+            raise ValueError("recurring_failures is above recurring_of")
+        return self
+
+
 def _ops_repo() -> Path | None:
     """The folder of the ``.env`` that is read, when it is in a Git work tree."""
     env = _nearest(".env")
@@ -265,6 +285,7 @@ class Settings(BaseSettings):
     forbidden: tuple[_KeyPattern, ...] = Field((), description="keys that must never be indexed")
     detection: Detection = Field(Detection(), description="from when on a trigger fires")
     severity_rule: SeverityRule = Field(SeverityRule(), description="when SEV2 becomes SEV1")
+    stabilize: StabilizeRule = Field(StabilizeRule(), description="when failures are recurring")
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:

@@ -336,18 +336,30 @@ def test_the_rollback_is_proposed_once(promoted, failing, both, name) -> None:
         assert len(found) == 1
 
 
-def test_failures_that_recur_stop_the_schedule_and_keep_it_in_words() -> None:
-    known = replace(FAILING, bad_syncs=3, schedule="cron(15 14 * * ? *)", app_id="app", index_id="idx")
-    step = next(one for one in plan_next(known) if "--sync-schedule" in one.command)
+def test_failures_that_recur_stop_the_schedule_and_say_how_often() -> None:
+    why = "3 of the last 4 syncs failed with the same error: AccessDenied."
+    known = replace(FAILING, recurring_why=why, schedule="cron(15 14 * * ? *)")
+    step = next(one for one in plan_next(known) if one.command.startswith("vmq schedule"))
+    assert step.command == f"vmq schedule disable {known.incident_id}"
+    assert why in step.why
     assert "cron(15 14 * * ? *)" in step.why
-    assert shlex.split(step.command)[-2:] == ["--sync-schedule", ""]
     assert "recurring" not in names(replace(known, schedule=""))
-    assert "recurring" not in names(replace(known, bad_syncs=1))
+    assert "recurring" not in names(replace(known, recurring_why=None))
+    assert "recurring" not in names(replace(known, schedules_off=("docs",)))
+
+
+def test_a_schedule_that_is_off_is_put_back_before_the_end() -> None:
+    known = replace(
+        BARE, recovered=True, last_status="SUCCEEDED", schedules_off=("docs (cron(15 14 * * ? *))",)
+    )
+    assert names(known).index("schedule-back") < names(known).index("close")
+    assert "schedule-back" not in names(replace(known, schedules_off=()))
 
 
 def test_no_sync_says_whether_there_is_a_schedule_at_all() -> None:
     known = replace(BARE, about=("no-sync",), last_status="SUCCEEDED", last_good_at=AT)
     assert "no-schedule" in names(replace(known, schedule=""))
+    assert "schedule-again" in names(replace(known, schedule=""))
     assert "schedule-without-sync" in names(replace(known, schedule="cron(0)"))
     assert not {"no-schedule", "schedule-without-sync"} & set(names(known))
     assert "resync" in names(known)

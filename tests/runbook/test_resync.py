@@ -147,7 +147,9 @@ def test_the_journal_says_what_was_done(aws: Aws, pass_time: Callable[[float], N
     with pytest.raises(AwsError):
         resync.journaled_start(incident, aws, aws.settings, ONE)
     kinds = [event.kind for event in incident.journal.events()]
-    assert kinds == ["opened", "applying", "applied", "verified", "failed"], "the last never got as far as a request"
+    assert kinds == ["opened", "applying", "applied", "verified", "failed"], (
+        "the last never got as far as a request"
+    )
 
 
 class TestChoose:

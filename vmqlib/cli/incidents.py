@@ -144,13 +144,23 @@ def verify_command(incident_id: str, as_json: bool) -> None:
 @click.option("--remediation", default="", help="What was done about it.")
 @click.option("--force", is_flag=True, help="Close although the newest sync did not succeed; needs --reason.")
 @click.option("--reason", default="", help="Why it is closed all the same.")
+@click.option(
+    "--schedule-off-reason", default="", help="Why a schedule that this incident disabled stays off."
+)
 @json_option
 def close_command(
-    incident_id: str, impact: str, root_cause: str, remediation: str, force: bool, reason: str, as_json: bool
+    incident_id: str,
+    impact: str,
+    root_cause: str,
+    remediation: str,
+    force: bool,
+    reason: str,
+    schedule_off_reason: str,
+    as_json: bool,
 ) -> None:
     """Close an incident: look once more, write the final record and a manifest of every file.
 
-    Refuses while the newest sync has not succeeded.
+    Refuses while the newest sync has not succeeded, or a schedule that it disabled is still off.
 
     \b
     Examples:
@@ -170,7 +180,13 @@ def close_command(
             for name, given in (("Impact", impact), ("Root cause", root_cause), ("Remediation", remediation))
         )
     record = close(
-        incident, impact=impact, root_cause=root_cause, remediation=remediation, force=force, reason=reason
+        incident,
+        impact=impact,
+        root_cause=root_cause,
+        remediation=remediation,
+        force=force,
+        reason=reason,
+        schedule_off_reason=schedule_off_reason,
     )
     if as_json:
         print_json(

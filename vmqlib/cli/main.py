@@ -29,6 +29,7 @@ _COMMANDS = {
     "open": "opening",
     "render": "opening",
     "rollback": "rollback",
+    "schedule": "schedule",
     "severity": "triage",
     "show": "show",
     "sim": "sim",

@@ -227,7 +227,11 @@ def _record(record: Record, *, opened: bool) -> dict[str, Any]:
         "severity": incident.state.severity,
         "unavailable": [one.name for one in incident.observations().values() if one.problem],
         "seconds": round(record.run.seconds, 2),
-        **({"rollback": _remedy(record.remedy), "opened": True} if opened else {}),
+        **(
+            {"rollback": _remedy(record.remedy), "schedule": record.remedy.schedule, "opened": True}
+            if opened
+            else {}
+        ),
     }
 
 
@@ -247,6 +251,10 @@ def _remedy(done: Remedy) -> dict[str, Any]:
 
 def _tell(done: Remedy, incident_id: str) -> None:
     """The same in a few lines, for people."""
+    if done.schedule:
+        click.echo(f"  {printable(done.schedule)}")
+    if done.schedule_problem is not None:
+        notice(f"  the schedule: {done.schedule_problem.message} {done.schedule_problem.hint}")
     if done.plan is not None:
         click.echo(f"  rollback {done.plan.digest[:12]}: {done.plan.summary}")
     if done.applied is not None:

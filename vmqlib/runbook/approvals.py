@@ -1,4 +1,5 @@
-"""What an opening may do beyond looking: a rollback is planned, and carried out where it was approved beforehand.
+"""What an opening may do beyond looking: a schedule is disabled, a rollback planned and carried out, where that was
+approved beforehand.
 
 Planning reads only. Nothing in AWS is changed by a step that ``approve`` does not name.
 """
@@ -6,7 +7,7 @@ Planning reads only. Nothing in AWS is changed by a step that ``approve`` does n
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.errors import BadInput, Interrupted, VmqError, WorldChanged
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["APPROVABLE", "PLANNED_FOR", "Remedy", "approved_steps", "remedy", "why_not_planned"]
 
-APPROVABLE = {"rollback": "objects are put back to what they were at the last good sync"}
+APPROVABLE = {
+    "schedule": "the connector's schedule is disabled when its failures are recurring",
+    "rollback": "objects are put back to what they were at the last good sync",
+}
 """Steps of the runbook that a run may carry out when told to, and what each does."""
 
 PLANNED_FOR = frozenset({"sync-failed", "content"})
@@ -30,7 +34,7 @@ _NOT_PLANNED = "not planned"
 
 @dataclass(frozen=True)
 class Remedy:
-    """What came of the rollback when an incident was opened.
+    """What came of the rollback, and of disabling the schedule, when an incident was opened.
 
     Parameters
     ----------
@@ -44,6 +48,10 @@ class Remedy:
         What stopped it: refused by AWS, interrupted, changed by somebody else. None when all went well.
     approved:
         Whether it was to be carried out.
+    schedule:
+        What was done about the schedule, in a sentence; empty where that was not approved.
+    schedule_problem:
+        What stopped it.
     """
 
     plan: Plan | None = None
@@ -51,11 +59,13 @@ class Remedy:
     verification: Verification | None = None
     problem: VmqError | None = None
     approved: bool = False
+    schedule: str = ""
+    schedule_problem: VmqError | None = None
 
     @property
     def stopped(self) -> VmqError | None:
         """The error that a command is to end with: what was approved was not done, or does not hold."""
-        return self.problem if self.approved else None
+        return (self.problem if self.approved else None) or self.schedule_problem
 
     @property
     def outcome(self) -> str:
@@ -93,7 +103,8 @@ def remedy(
     again: bool = True,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Remedy:
-    """Plans the rollback to the last good sync and, where ``approve`` names it, applies and verifies it.
+    """Plans the rollback to the last good sync and, where ``approve`` names it, applies and verifies it. Before that,
+    where ``approve`` names it, disables the connector's schedule if its failures are recurring.
 
     Never raises for what it could not do: a rollback that cannot be planned must not cost the record. A rollback that
     this incident has had already, in whole or in part, is not begun again: that is for ``vmq rollback``.
@@ -107,6 +118,58 @@ def remedy(
     progress:
         Told in words what is being done.
     """
+    if "schedule" not in approve:
+        return _rolled_back(incident, approve, again=again, progress=progress)
+    progress("looking at the schedule")
+    said, problem = _stabilized(incident)
+    done = _rolled_back(incident, approve, again=again, progress=progress)
+    return replace(done, schedule=said, schedule_problem=problem)
+
+
+def _stabilized(incident: Incident) -> tuple[str, VmqError | None]:
+    """Disables the schedule when failures are recurring, once in an incident. What was done; what stopped it."""
+    from vmqlib.runbook import resync, stabilize
+    from vmqlib.runbook.stabilize.story import STEP, story
+
+    settings, aws = incident.settings, incident.aws
+    try:
+        connector = resync.choose(settings, incident.identity.data_source_id)
+        if aws is None or connector.data_source_id in story(incident).ever:
+            return "The schedule was disabled in this incident before; it was left as it is.", None
+        jobs, report = incident.observed("sync-jobs"), incident.observed("document-report")
+        if not jobs.available:
+            raise BadInput(f"Whether failures are recurring is not known: {jobs.problem}", hint=jobs.hint)
+        again = stabilize.recurring(
+            jobs.frame,
+            report.frame if report.available else None,
+            settings.stabilize,
+            connector.data_source_id,
+        )
+        if again is None:
+            rule = settings.stabilize
+            said = (
+                f"The schedule was left as it is: not {rule.recurring_failures} of the last {rule.recurring_of} syncs "
+                "failed with the same error."
+            )
+            incident.conclude(STEP, said, {"verdict": "not recurring"})
+            return said, None
+        incident.conclude(STEP, again.sentence, {"verdict": "recurring"})
+        stabilize.settle(incident, aws, settings)
+        plan = stabilize.plan_disable(incident, aws, settings, [connector])
+        if (refused := plan.refusal) is not None:
+            raise refused
+        if not plan.changes:
+            return f"The schedule was left as it is: {plan.items[0].why}", None
+        done = stabilize.apply(incident, plan, settings, digest=plan.digest)
+        incident.observe(["resources"], refresh=True)  # the record is to show what is there now
+        return " ".join([again.sentence, *(one.sentence for one in done)]), None
+    except VmqError as error:
+        return "", error
+
+
+def _rolled_back(
+    incident: Incident, approve: Collection[str], *, again: bool, progress: Callable[[str], None]
+) -> Remedy:
     from vmqlib.runbook import rollback
 
     approved = "rollback" in approve

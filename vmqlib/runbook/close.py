@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from vmqlib.errors import AwsError, BadInput, CheckFailed, VmqError
 from vmqlib.record.incident import Incident
 from vmqlib.runbook.opening import Record, write_record
+from vmqlib.runbook.stabilize.closing import no_schedule_left_off
 
 __all__ = ["Check", "close", "validate"]
 
@@ -75,6 +76,7 @@ def close(
     remediation: str = "",
     force: bool = False,
     reason: str = "",
+    schedule_off_reason: str = "",
 ) -> Record:
     """Closes the incident: validates, notes the end, writes the final record and the manifest.
 
@@ -84,11 +86,13 @@ def close(
         What the record says of them (runbook: "Record timeline, impact, and remediation").
     force, reason:
         Close although a check did not pass, and why.
+    schedule_off_reason:
+        Why a schedule stays off that this incident switched off.
 
     Raises
     ------
     CheckFailed
-        When the newest sync did not succeed and it was not forced.
+        When the newest sync did not succeed and it was not forced; when a schedule is still off without a reason.
     AwsError
         When that could not be seen, likewise.
     BadInput
@@ -96,6 +100,7 @@ def close(
     """
     if incident.state.closed_at:
         raise BadInput(f"{incident.id} is closed already.", hint="Add what is missing with `vmq note`.")
+    no_schedule_left_off(incident, schedule_off_reason)
     # A newest sync that failed means that nothing is over. An alarm needs minutes to reset after the mend, and a
     # blind one never does: that is said in the record, and does not hold the closing up.
     checks = validate(incident)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.runbook.affected import affected_by
 from vmqlib.runbook.affecteddocuments import document_keys
 from vmqlib.runbook.severity import given_by_person
+from vmqlib.runbook.stabilize.recurrence import recurring
+from vmqlib.runbook.stabilize.story import schedules_off
 from vmqlib.runbook.stepfacts import Facts, Rollback
 from vmqlib.runbook.wiring.blindness import blind_alarms
 from vmqlib.sources.syncjobs import TERMINAL, last_good
@@ -62,6 +64,9 @@ def facts(incident: Incident, detection: Detection | None = None, found: Affecte
         acknowledged=state.acknowledged_at is not None,
         severity=state.severity,
         severity_by_person=given_by_person(incident),
+        schedules_off=tuple(
+            f"{one.name or one.data_source_id} ({one.before})" for one in schedules_off(incident)
+        ),
     )
     if known.closed:
         return known
@@ -99,6 +104,10 @@ def _syncs(incident: Incident, known: Facts) -> Facts:
     newest = ordered.iloc[-1]
     good = last_good(jobs.frame, state.opened_at)
     applied = [each.at for each in state.applied if each.step == "rollback"]
+    report = incident.observed("document-report")
+    again = recurring(
+        ordered, report.frame if report.available else None, incident.settings.stabilize, known.data_source_id
+    )
     over = applied and newest["started_at"] > applied[-1] and newest["status"] in TERMINAL
     known = replace(
         known,
@@ -106,16 +115,9 @@ def _syncs(incident: Incident, known: Facts) -> Facts:
         last_status=newest["status"],
         last_good_at=None if good is None else good["started_at"].to_pydatetime(),
         recovered=newest["status"] == "SUCCEEDED" and newest["started_at"] > state.opened_at,
-        bad_syncs=_bad_in_a_row(ordered, known.data_source_id),
+        recurring_why=again.sentence if again else None,
     )
     return _with_documents(incident, known, newest["execution_id"])
-
-
-def _bad_in_a_row(ordered: pd.DataFrame, data_source_id: str) -> int:
-    """Ended syncs of the data source, up to its newest, that did not succeed."""
-    mine = ordered[ordered["data_source_id"].eq(data_source_id)] if data_source_id else ordered
-    status = mine.loc[mine["status"].isin(TERMINAL), "status"]
-    return int(status.eq("SUCCEEDED").iloc[::-1].cumsum().eq(0).sum())
 
 
 def _with_documents(incident: Incident, known: Facts, execution_id: str) -> Facts:

@@ -77,8 +77,9 @@ class Facts:
     severity_by_person: bool | None = None
     customers: str | None = None
     customers_why: str | None = None
-    bad_syncs: int | None = None
+    recurring_why: str | None = None
     schedule: str | None = None
+    schedules_off: tuple[str, ...] = ()
     promotion: str | None = None
     promotion_at: datetime | None = None
     promoted_failing: int | None = None
@@ -119,7 +120,8 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "customers_why": Fact("text", "why, in a sentence"),
         "last_status": Fact("text", "status of the newest sync job"),
         "last_good_at": Fact("time", "start of the last sync that succeeded before things went wrong"),
-        "bad_syncs": Fact("count", "syncs in a row, up to the newest, that ended and did not succeed"),
+        "recurring_why": Fact("text", "how many of the last syncs failed for which same cause, by the settings' rule"),
+        "schedules_off": Fact("texts", "schedules that this incident disabled and has not put back", always=True),
         "schedule": Fact("text", "the data source's sync schedule; empty where there is none"),
         "failing": Fact("count", "documents that failed in the newest sync"),
         "changed": Fact("count", "objects changed since the last good sync, and still changed"),

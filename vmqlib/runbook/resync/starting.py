@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.aws import Aws, aws_errors
-from vmqlib.errors import AwsError, Throttled, Unreachable, VmqError
+from vmqlib.errors import AwsError, Throttled, Unreachable, VmqError, WorldChanged
 from vmqlib.runbook.exclusive import exclusive
 from vmqlib.runbook.patience import Patience
 from vmqlib.runbook.resync.awstime import offset_of
 from vmqlib.runbook.resync.jobs import SyncJob, find, latest
 from vmqlib.runbook.resync.journal import ACTION, STEP, Begun, begun, journal_outcome
 from vmqlib.runbook.resync.ownership import SLACK, Owner, Whose, whose
-from vmqlib.runbook.resync.readiness import Readiness, must_be_ready, readiness
+from vmqlib.runbook.resync.readiness import Readiness, must_be_ready, readiness, rollbacks
 from vmqlib.settings import Settings
 from vmqlib.times import iso, show_time
 
@@ -190,12 +190,14 @@ def journaled_start(
     ready, patience:
         As for :func:`start`.
     about:
-        Further data for the journal: why it is started all the same.
+        Further data for the journal; ``despite_rollback`` says why it is started although a rollback is half done.
 
     Raises
     ------
     BadInput
         The incident is closed.
+    WorldChanged
+        A rollback of this incident is half done (exit code 4): half of it must not be indexed.
     LockHeld
         Another process changes something in this incident, and does not come to an end.
     VmqError
@@ -227,6 +229,9 @@ def _start_now(
         incident.applying(STEP, summary, {**data, "aws_time": iso(at)})
 
     try:
+        half = next((one for one in rollbacks(settings, data_source_id, incident) if one.ok is False), None)
+        if half is not None and not about.get("despite_rollback"):
+            raise WorldChanged(f"No sync was started: {half.finding}", hint=half.mend)
         started = start(aws, settings, data_source_id, ready=ready, patience=patience, sending=sending)
     except OutcomeUnknown:
         raise  # the journal is left open there: the next start, or wait, looks what became of it
