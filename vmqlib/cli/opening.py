@@ -42,7 +42,8 @@ _SEVERITIES = ("SEV1", "SEV2", "SEV3")
 @click.option("--logs-since", default="48h", show_default=True, help="How far back to read logs.")
 @click.option(
     "--approve", multiple=True, metavar="STEP",
-    help="Carry this step out, too; may be given again. Today: rollback (to the last good sync).",
+    help="Carry this step out, too; may be given again: rollback (to the last good sync), schedule (disable it when "
+    "failures are recurring).",
 )  # fmt: skip
 @json_option
 def open_command(
@@ -263,7 +264,7 @@ def _tell(done: Remedy, incident_id: str) -> None:
         click.echo(f"  not applied: vmq rollback apply {incident_id} --digest {done.plan.digest[:12]}")
     if done.verification is not None:
         click.echo(f"  {done.verification.sentence}")
-    if done.problem is not None and done.stopped is None:
+    if done.problem is not None and not done.approved:
         notice(f"  no rollback was planned: {done.problem.message} {done.problem.hint}")
 
 

@@ -129,12 +129,14 @@ def remedy(
 def _stabilized(incident: Incident) -> tuple[str, VmqError | None]:
     """Disables the schedule when failures are recurring, once in an incident. What was done; what stopped it."""
     from vmqlib.runbook import resync, stabilize
+    from vmqlib.runbook.rollback.ground import may_change
     from vmqlib.runbook.stabilize.story import STEP, story
 
-    settings, aws = incident.settings, incident.aws
+    settings = incident.settings
     try:
+        aws = may_change(incident)
         connector = resync.choose(settings, incident.identity.data_source_id)
-        if aws is None or connector.data_source_id in story(incident).ever:
+        if connector.data_source_id in story(incident).ever:
             return "The schedule was disabled in this incident before; it was left as it is.", None
         jobs, report = incident.observed("sync-jobs"), incident.observed("document-report")
         if not jobs.available:
