@@ -87,7 +87,9 @@ def test_an_incomplete_one_has_the_error_of_most_of_its_documents() -> None:
                   (2, "Metadata cannot be read:", 3))  # fmt: skip
     said = told(left_out, left_out, left_out, seen=seen)
     assert said.startswith("3 of the last 3 syncs failed with the same error: Metadata cannot be read")
-    other = report((0, "Metadata cannot be read:", 9), (1, "Too large:", 2), (2, "Metadata cannot be read:", 3))
+    other = report(
+        (0, "Metadata cannot be read:", 9), (1, "Too large:", 2), (2, "Metadata cannot be read:", 3)
+    )
     assert told(left_out, left_out, left_out, seen=other) == ""
 
 

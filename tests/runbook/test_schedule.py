@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.sync_rig import CRON, SyncRig
 
-from vmqlib.errors import AccessDenied, BadInput, CheckFailed, DeadlinePassed, LockHeld, Unreachable, WorldChanged
+from vmqlib.errors import (
+    AccessDenied,
+    BadInput,
+    CheckFailed,
+    DeadlinePassed,
+    LockHeld,
+    Unreachable,
+    WorldChanged,
+)
 from vmqlib.record.redaction import Redactor
 from vmqlib.runbook import close, opening, stabilize
 from vmqlib.runbook.exclusive import exclusive
@@ -233,7 +241,9 @@ class TestClosing:
         with pytest.raises(CheckFailed, match="still switched off"):
             close.close(rig.incident, force=True, reason="x")
         assert rig.incident.state.closed_at is None
-        close.close(rig.incident, schedule_off_reason="the connector is retired", force=True, reason="retired")
+        close.close(
+            rig.incident, schedule_off_reason="the connector is retired", force=True, reason="retired"
+        )
         assert rig.incident.state.closed_at is not None
         assert any("the connector is retired" in event.summary for event in rig.incident.journal.events())
 
@@ -265,7 +275,9 @@ def test_a_settled_change_that_somebody_overtook(rig: SyncRig) -> None:
     assert story(rig.incident).pending == {}
 
 
-_FIELD = st.text("0123456789*,-/?LW#", min_size=1, max_size=12) | st.sampled_from(["MON-FRI", "JAN", "2026-2030"])
+_FIELD = st.text("0123456789*,-/?LW#", min_size=1, max_size=12) | st.sampled_from(
+    ["MON-FRI", "JAN", "2026-2030"]
+)
 
 
 @given(st.lists(_FIELD, min_size=6, max_size=6))
@@ -276,9 +288,13 @@ def test_no_schedule_looks_like_a_secret(fields: list[str]) -> None:
     assert masked == cron or "[" in masked  # the latter is refused before the request
 
 
-def test_a_schedule_that_the_journal_would_mask_is_refused(rig: SyncRig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schedule_that_the_journal_would_mask_is_refused(
+    rig: SyncRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = plan(rig)
-    monkeypatch.setattr(Redactor, "value", lambda self, value: {**value, "before": "[phone]"} if "before" in value else value)
+    monkeypatch.setattr(
+        Redactor, "value", lambda self, value: {**value, "before": "[phone]"} if "before" in value else value
+    )
     with pytest.raises(BadInput, match="cannot keep"):
         stabilize.apply(rig.incident, made, rig.settings, digest=made.digest, patience=rig.patience())
     assert rig.schedule == CRON

@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 from support.sync_rig import SyncRig
 
-from vmqlib.aws import Aws
 from vmqlib.errors import AccessDenied, AwsError, DeadlinePassed, Throttled, Unreachable
 from vmqlib.runbook import resync
-from vmqlib.settings import Settings
 from vmqlib.simulator.qbusiness import Pace
 from vmqlib.sources.syncjobs import RUNNING
 
@@ -79,7 +77,9 @@ class TestThroughTrouble:
 
     def test_throttling_says_so_and_waits_as_long_as_asked(self, rig: SyncRig) -> None:
         execution = started(rig)
-        rig.local.faults.add("qbusiness", LIST, code="ThrottlingException", times=2, headers={"Retry-After": "37"})
+        rig.local.faults.add(
+            "qbusiness", LIST, code="ThrottlingException", times=2, headers={"Retry-After": "37"}
+        )
         told: list[resync.Trouble] = []
         assert wait(rig, execution, trouble=told.append).succeeded
         assert "AWS throttles" in told[-1].sentence
@@ -114,40 +114,6 @@ class TestThroughTrouble:
         assert rig.slept[0] < 2 < max(rig.slept) <= 18
         assert len(rig.slept) < 30
 
-    @pytest.mark.slow
-    def test_nobody_listens_any_more(
-        self, start_local_aws: Callable[..., Any], point_at: Callable[[Any], None]
-    ) -> None:
-        """A server that is stopped: the connection is refused, not cut. Another one on its port is found again."""
-        first = start_local_aws("healthy")
-        point_at(first)
-        port = int(first.url.rsplit(":", 1)[1])
-        aws = Aws(Settings.load(), max_attempts=1)
-        settings = aws.settings
-        told: list[resync.Trouble] = []
-
-        def progress(job: resync.SyncJob) -> None:
-            if not told:
-                first.__exit__(None, None, None)
-
-        def trouble(seen: resync.Trouble) -> None:
-            told.append(seen)
-            if len(told) == 3:
-                start_local_aws("healthy", port=port)
-
-        running = resync.start(aws, settings, settings.ds_id)
-        assert running
-        looks = iter(range(1000))
-        with pytest.raises(AwsError) as ended:
-            # The world that comes back is a new one, which does not know that job: that it is told is proof enough.
-            resync.wait(
-                aws, settings, settings.ds_id, running.execution_id, progress=progress, trouble=trouble,
-                sleep=lambda _: None, monotonic=lambda: float(next(looks)),
-            )  # fmt: skip
-        assert running.execution_id in ended.value.message
-        assert [type(one.error) for one in told] == [Unreachable] * 3
-        aws.close()
-
 
 class TestHowItEnds:
     def test_a_failed_one_says_why(self, rig: SyncRig) -> None:
@@ -164,7 +130,9 @@ class TestHowItEnds:
         for number in range(4):
             s3.put_object(Bucket=bucket, Key=f"guides/broken-{number}.md", Body=b"# Broken")
             s3.put_object(
-                Bucket=bucket, Key=f"metadata/guides/broken-{number}.md.metadata.json", Body=b'{"Attributes": '
+                Bucket=bucket,
+                Key=f"metadata/guides/broken-{number}.md.metadata.json",
+                Body=b'{"Attributes": ',
             )
         job = wait(rig, started(rig))
         try:
@@ -172,7 +140,9 @@ class TestHowItEnds:
             assert not job.succeeded
             found = resync.failed_documents(rig.aws, rig.settings, job)
             assert (found.source, found.note, found.counted) == ("document-level report", "", job.failed)
-            assert {one.document.rsplit("/", 1)[-1] for one in found.documents} >= {f"broken-{n}.md" for n in range(4)}
+            assert {one.document.rsplit("/", 1)[-1] for one in found.documents} >= {
+                f"broken-{n}.md" for n in range(4)
+            }
             assert sum(len(names) for names in (found.groups or {}).values()) == len(found.documents)
             assert found.as_dict()["groups"][0]["documents"] == len(found.documents)
 
@@ -195,7 +165,7 @@ class TestHowItEnds:
     def test_progress_counts_and_stages(self, rig: SyncRig) -> None:
         seen: list[resync.SyncJob] = []
         wait(rig, started(rig), progress=seen.append)
-        assert [one.status for one in seen][0] == "SYNCING"
+        assert seen[0].status == "SYNCING"
         assert {one.status for one in seen if one.running} <= RUNNING
         assert [one.scanned for one in seen] == sorted(one.scanned for one in seen)
 

@@ -40,7 +40,11 @@ class SyncRig:
         """Opened when it is first asked for."""
         if self._incident is None:
             self._incident = Incident.open(
-                self.settings, self.aws, trigger="sync-failed", data_source_id=self.source, clock=self.local.clock
+                self.settings,
+                self.aws,
+                trigger="sync-failed",
+                data_source_id=self.source,
+                clock=self.local.clock,
             )
         return self._incident
 

@@ -13,7 +13,9 @@ __all__ = ["offset_of"]
 
 
 def offset_of(answer: object, now: datetime) -> timedelta | None:
-    """How far AWS's clock is ahead of ours; ``None`` where the answer does not say.
+    """How far AWS's clock is ahead of ours, at least; ``None`` where the answer does not say.
+
+    ``Date`` has whole seconds, cut off, and the answer took its time: AWS's clock may be a second or so further ahead.
 
     Parameters
     ----------
@@ -27,8 +29,6 @@ def offset_of(answer: object, now: datetime) -> timedelta | None:
     said: Any = answer.get("ResponseMetadata", {}) if isinstance(answer, Mapping) else {}
     text = said.get("HTTPHeaders", {}).get("date", "")
     try:
-        at = parsedate_to_datetime(text)
+        return parsedate_to_datetime(text) - now
     except (TypeError, ValueError):
         return None
-    # Whole seconds, cut off: half a second later is right on average.
-    return at + timedelta(seconds=0.5) - now

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.runbook.resync.jobs import SyncJob, describe
+from vmqlib.runbook.resync.ownership import SLACK, UNKNOWN_CLOCK
 from vmqlib.times import parse_iso
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Begun:
         The job; empty while nobody knows whether one began: the process died in between.
     ended:
         Whether the journal says how the job ended.
+    slack:
+        How well ``at`` is known in AWS's time.
     """
 
     data_source_id: str
@@ -42,6 +45,7 @@ class Begun:
     seq: int
     execution_id: str = ""
     ended: bool = False
+    slack: timedelta = SLACK
 
     @property
     def pending(self) -> bool:
@@ -64,8 +68,9 @@ def begun(incident: Incident) -> dict[str, Begun]:
         match event.kind:
             case "applying":
                 before[source] = found.get(source)
-                at = parse_iso(data["aws_time"]) if data.get("aws_time") else event.at
-                found[source] = Begun(source, at, event.seq)
+                told = data.get("aws_time")
+                at, slack = (parse_iso(told), SLACK) if told else (event.at, UNKNOWN_CLOCK)
+                found[source] = Begun(source, at, event.seq, slack=slack)
             case "applied" if execution:
                 at = found[source].at if source in found else event.at
                 found[source] = Begun(source, at, event.seq, execution)

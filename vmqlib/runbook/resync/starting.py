@@ -15,7 +15,7 @@ from vmqlib.runbook.patience import Patience
 from vmqlib.runbook.resync.awstime import offset_of
 from vmqlib.runbook.resync.jobs import SyncJob, find, latest
 from vmqlib.runbook.resync.journal import ACTION, STEP, Begun, begun, journal_outcome
-from vmqlib.runbook.resync.ownership import SLACK, Owner, Whose, whose
+from vmqlib.runbook.resync.ownership import SLACK, UNKNOWN_CLOCK, Owner, Whose, whose
 from vmqlib.runbook.resync.readiness import Readiness, must_be_ready, readiness, rollbacks
 from vmqlib.settings import Settings
 from vmqlib.times import iso, show_time
@@ -27,7 +27,6 @@ __all__ = ["OutcomeUnknown", "Started", "journaled_start", "settle", "start"]
 
 _OPERATION = "StartDataSourceSyncJob"
 _CALL = f"qbusiness:{_OPERATION}"
-_UNKNOWN_CLOCK = timedelta(minutes=5)  # how far a machine's clock may be off that nobody could compare
 
 
 class OutcomeUnknown(Unreachable):
@@ -66,7 +65,7 @@ def start(
     *,
     ready: Readiness | None = None,
     patience: Patience | None = None,
-    sending: Callable[[datetime], None] = lambda _: None,
+    sending: Callable[[datetime | None], None] = lambda _: None,
 ) -> Started:
     """Starts a sync job; if one runs already, says which, and whose it is.
 
@@ -80,7 +79,7 @@ def start(
     patience:
         How long to go on while AWS throttles.
     sending:
-        Told AWS's time right before the request goes out.
+        Told AWS's time right before the request goes out; ``None`` where that is not known.
 
     Raises
     ------
@@ -96,7 +95,7 @@ def start(
     must_be_ready(ready)
     offset = ready.offset
     sent = aws.clock.now() + (offset or timedelta())
-    sending(sent)
+    sending(sent if offset is not None else None)
     try:
         with closing(_Asked(aws, settings, data_source_id)) as asked:
             # A throttled request was not carried out: it may be sent again. One without an answer may not.
@@ -108,7 +107,7 @@ def start(
     if offset is None:
         offset = offset_of(refused, aws.clock.now())
         sent += offset or timedelta()
-    slack = SLACK if offset is not None else _UNKNOWN_CLOCK
+    slack = SLACK if offset is not None else UNKNOWN_CLOCK
     answered = aws.clock.now() + (offset or timedelta())
     job = _look(aws, settings, data_source_id, insist, refused, lost=asked.lost)
     owner = None if job is None else whose(job.started_at, sent, lost=asked.lost, slack=slack, until=answered)
@@ -224,9 +223,9 @@ def _start_now(
 ) -> Started:
     data = {**about, "action": ACTION, "data_source_id": data_source_id}
 
-    def sending(at: datetime) -> None:
+    def sending(at: datetime | None) -> None:
         summary = f"Start a sync job of data source {data_source_id}."
-        incident.applying(STEP, summary, {**data, "aws_time": iso(at)})
+        incident.applying(STEP, summary, data | ({"aws_time": iso(at)} if at else {}))
 
     try:
         half = next((one for one in rollbacks(settings, data_source_id, incident) if one.ok is False), None)
@@ -284,7 +283,7 @@ def settle(
 def _found(incident: Incident, last: Begun, job: SyncJob | None) -> tuple[SyncJob, Whose] | None:
     """Whether a start that the journal only announced had its job. Writes down which way it went."""
     data = {"action": ACTION, "data_source_id": last.data_source_id, "settled": True}
-    owner = None if job is None else whose(job.started_at, last.at, lost=True)
+    owner = None if job is None else whose(job.started_at, last.at, lost=True, slack=last.slack)
     if job is None or owner is None or owner.owner == "another's":
         newest = "There is no job." if job is None or owner is None else f"The newest job is {owner.why}."
         incident.failed(
