@@ -33,8 +33,9 @@ from vmqlib.runbook.resync.readiness import (
     readiness,
     rollbacks,
 )
+from vmqlib.runbook.resync.recorded import journaled_start, settle
 from vmqlib.runbook.resync.several import Ended, Watch, wait_all
-from vmqlib.runbook.resync.starting import OutcomeUnknown, Started, journaled_start, settle, start
+from vmqlib.runbook.resync.starting import OutcomeUnknown, Started, start
 from vmqlib.runbook.resync.stopping import Stopped, stop, unsettled_stops
 from vmqlib.runbook.resync.waiting import Trouble, wait
 

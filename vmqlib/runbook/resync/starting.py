@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vmqlib.aws import Aws, aws_errors
-from vmqlib.errors import AwsError, Throttled, Unreachable, VmqError, WorldChanged
-from vmqlib.runbook.exclusive import exclusive
+from vmqlib.errors import AwsError, Throttled, Unreachable
 from vmqlib.runbook.patience import Patience
 from vmqlib.runbook.resync.awstime import offset_of
-from vmqlib.runbook.resync.jobs import SyncJob, find, latest
-from vmqlib.runbook.resync.journal import ACTION, STEP, Begun, begun, journal_outcome
-from vmqlib.runbook.resync.ownership import SLACK, UNKNOWN_CLOCK, Owner, Whose, whose
-from vmqlib.runbook.resync.readiness import Readiness, must_be_ready, readiness, rollbacks
+from vmqlib.runbook.resync.jobs import SyncJob, latest
+from vmqlib.runbook.resync.ownership import SLACK, UNKNOWN_CLOCK, Owner, whose
+from vmqlib.runbook.resync.readiness import Readiness, must_be_ready, readiness
 from vmqlib.settings import Settings
-from vmqlib.times import iso, show_time
 
-if TYPE_CHECKING:
-    from vmqlib.record.incident import Incident
-
-__all__ = ["OutcomeUnknown", "Started", "journaled_start", "settle", "start"]
+__all__ = ["OutcomeUnknown", "Started", "start"]
 
 _OPERATION = "StartDataSourceSyncJob"
 _CALL = f"qbusiness:{_OPERATION}"
@@ -167,134 +161,3 @@ def _look(
             operation=_CALL,
             code=refused.code,
         ) from error
-
-
-def journaled_start(
-    incident: Incident,
-    aws: Aws,
-    settings: Settings,
-    data_source_id: str,
-    *,
-    ready: Readiness | None = None,
-    patience: Patience | None = None,
-    about: Mapping[str, Any] | None = None,
-) -> Started:
-    """:func:`start` with the intention and the outcome in the incident's journal.
-
-    A job that this incident has started, and that runs still, is joined: two who start at once start one. What became
-    of a start whose process died is found out first.
-
-    Parameters
-    ----------
-    ready, patience:
-        As for :func:`start`.
-    about:
-        Further data for the journal; ``despite_rollback`` says why it is started although a rollback is half done.
-
-    Raises
-    ------
-    BadInput
-        The incident is closed.
-    WorldChanged
-        A rollback of this incident is half done (exit code 4): half of it must not be indexed.
-    LockHeld
-        Another process changes something in this incident, and does not come to an end.
-    VmqError
-        As :func:`start`.
-    """
-    from vmqlib.runbook.rollback.ground import may_change
-
-    may_change(incident)
-    with exclusive(incident):
-        before = settle(incident, aws, settings, data_source_id, patience=patience)
-        if before is not None:
-            return before
-        return _start_now(incident, aws, settings, data_source_id, ready, patience, dict(about or {}))
-
-
-def _start_now(
-    incident: Incident,
-    aws: Aws,
-    settings: Settings,
-    data_source_id: str,
-    ready: Readiness | None,
-    patience: Patience | None,
-    about: dict[str, Any],
-) -> Started:
-    data = {**about, "action": ACTION, "data_source_id": data_source_id}
-
-    def sending(at: datetime | None) -> None:
-        summary = f"Start a sync job of data source {data_source_id}."
-        incident.applying(STEP, summary, data | ({"aws_time": iso(at)} if at else {}))
-
-    try:
-        half = next((one for one in rollbacks(settings, data_source_id, incident) if one.ok is False), None)
-        if half is not None and not about.get("despite_rollback"):
-            raise WorldChanged(f"No sync was started: {half.finding}", hint=half.mend)
-        started = start(aws, settings, data_source_id, ready=ready, patience=patience, sending=sending)
-    except OutcomeUnknown:
-        raise  # the journal is left open there: the next start, or wait, looks what became of it
-    except VmqError as error:
-        incident.failed(STEP, error.message, {**data, "problem": error.message, "hint": error.hint})
-        raise
-    told = {**data, "execution_id": started.execution_id, "joined": started.joined, "owner": started.owner}
-    if started.joined:
-        summary = f"Joined sync job {started.execution_id}, which was found running; {started.why}."
-    else:
-        summary = f"Started sync job {started.execution_id}."
-    incident.applied(STEP, summary, told)
-    return started
-
-
-def settle(
-    incident: Incident,
-    aws: Aws,
-    settings: Settings,
-    data_source_id: str,
-    *,
-    patience: Patience | None = None,
-) -> Started | None:
-    """What became of the last start in this incident's name: the job that it started, when that runs still.
-
-    Where the process died before the journal knew, the jobs tell, and the journal gets its line. How a job ended that
-    nobody waited for is written down, too.
-    """
-    last = begun(incident).get(data_source_id)
-    if last is None or last.ended:
-        return None
-    insist = patience or Patience()
-    if last.pending:
-        found = _found(incident, last, insist(lambda: latest(aws, settings, data_source_id)))
-        if found is None:
-            return None
-        job, owner = found
-        if not job.running:
-            journal_outcome(incident, job)
-            return None
-        return Started(data_source_id, job.execution_id, joined=True, owner=owner.owner, why=owner.why)
-    job = insist(lambda: find(aws, settings, data_source_id, last.execution_id))
-    if job.running:
-        why = f"ours: {incident.id} started it at {show_time(job.started_at)}"
-        return Started(data_source_id, job.execution_id, joined=True, owner="ours", why=why)
-    journal_outcome(incident, job)
-    return None
-
-
-def _found(incident: Incident, last: Begun, job: SyncJob | None) -> tuple[SyncJob, Whose] | None:
-    """Whether a start that the journal only announced had its job. Writes down which way it went."""
-    data = {"action": ACTION, "data_source_id": last.data_source_id, "settled": True}
-    owner = None if job is None else whose(job.started_at, last.at, lost=True, slack=last.slack)
-    if job is None or owner is None or owner.owner == "another's":
-        newest = "There is no job." if job is None or owner is None else f"The newest job is {owner.why}."
-        incident.failed(
-            STEP,
-            f"A start of data source {last.data_source_id} was cut short, and no job came of it. {newest}",
-            {**data, "problem": "cut short"},
-        )
-        return None
-    incident.applied(
-        STEP,
-        f"A start that was cut short had its job: {job.execution_id}; {owner.why}.",
-        {**data, "execution_id": job.execution_id, "joined": True, "owner": owner.owner},
-    )
-    return job, owner
