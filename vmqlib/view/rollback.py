@@ -146,8 +146,11 @@ def _applies(applies: Sequence[Applied]) -> Html:
 def _ways(status: Status) -> list[tuple[str, str]]:
     """What can be typed from here: to go on, and to go back."""
     ways = [(_NEXT.get(status.state, "Next:"), status.command)] if status.command else []
-    if status.restored and status.plan is not None and "rollback undo" not in status.command:
-        ways.append(("To take it back:", f"vmq rollback undo {status.plan.head.incident}"))
+    if status.restored and status.plan is not None and "undo" not in status.command:
+        from vmqlib.runbook.rollback.purposes import command
+
+        head = status.plan.head
+        ways.append(("To take it back:", command(head.purpose, "undo", head.incident)))
     return ways
 
 

@@ -14,9 +14,10 @@ from vmqlib.errors import AwsError, BadInput, Interrupted, StorageError, VmqErro
 from vmqlib.runbook.rollback.ground import belongs, may_change, nobody_applies, versioning
 from vmqlib.runbook.rollback.items import CHANGES
 from vmqlib.runbook.rollback.planning import journal_plan, private
+from vmqlib.runbook.rollback.purposes import PURPOSES, PurposeName, Verb, command
 from vmqlib.runbook.rollback.results import Applied, Ending
 from vmqlib.runbook.rollback.standing import read_plan
-from vmqlib.runbook.rollback.story import ACTIONS, STEP, Story, folder, log_name, story
+from vmqlib.runbook.rollback.story import Story, folder, log_name, story
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def apply(
 def resume(
     incident: Incident,
     *,
+    purpose: PurposeName = "rollback",
     rate: float | None = None,
     workers: int = WORKERS,
     thaw: Thaw | None = None,
@@ -95,6 +97,8 @@ def resume(
 
     Parameters
     ----------
+    purpose:
+        Whether a rollback is gone on with, or a touch.
     rate, workers, thaw, progress, stop:
         As for :func:`apply`.
 
@@ -106,18 +110,18 @@ def resume(
         As :func:`apply`.
     """
     aws = may_change(incident)
-    told = story(incident)
+    told = story(incident, purpose)
     last = told.last
+    plans, applies, verifies = (command(purpose, verb, incident.id) for verb in ("plan", "apply", "verify"))
     if last is None:
         raise BadInput(
-            f"No rollback was begun in {incident.id}.",
-            hint=f"`vmq rollback plan {incident.id}` plans one, `vmq rollback apply {incident.id}` begins it.",
+            f"No {purpose} was begun in {incident.id}.",
+            hint=f"`{plans}` plans one, `{applies}` begins it.",
         )
     if last.ending in {"applied", "changed"}:
         raise BadInput(
-            f"The rollback {last.digest[:12]} came to its end: {last.sentence}",
-            hint=f"`vmq rollback verify {incident.id}` looks whether it holds; "
-            f"`vmq rollback plan {incident.id}` plans anew.",
+            f"The {purpose} {last.digest[:12]} came to its end: {last.sentence}",
+            hint=f"`{verifies}` looks whether it holds; `{plans}` plans anew.",
         )
     plan = read_plan(incident, told.plans[last.digest])
     belongs(incident, aws, plan)
@@ -137,7 +141,7 @@ def check_applicable(incident: Incident, plan: Plan, digest: str) -> Aws:
     aws = may_change(incident)
     check_digest(plan, digest)
     belongs(incident, aws, plan)
-    _not_applied(incident, story(incident), plan)
+    _not_applied(incident, story(incident, plan.head.purpose), plan)
     return aws
 
 
@@ -170,22 +174,21 @@ def _not_applied(incident: Incident, told: Story, plan: Plan) -> None:
     before = told.applies.get(plan.digest)
     if before is None:
         return
-    identity = incident.id
     if before.ending in {"interrupted", "failed"}:
         raise BadInput(
             f"The plan {plan.digest[:12]} was begun and is not done: {before.sentence}",
-            hint=f"`vmq rollback resume {identity}` goes on with it.",
+            hint=f"`{_type(incident, plan, 'resume')}` goes on with it.",
         )
     if before.ending == "unfinished":
         nobody_applies(incident)
         raise BadInput(
             f"The plan {plan.digest[:12]} was begun and never came to an end: it was killed.",
-            hint=f"`vmq rollback resume {identity}` finds out how far it came, and goes on.",
+            hint=f"`{_type(incident, plan, 'resume')}` finds out how far it came, and goes on.",
         )
     raise BadInput(
         f"The plan {plan.digest[:12]} was applied already{f' at {show_time(before.at)}' if before.at else ''}.",
-        hint=f"`vmq rollback verify {identity}` looks whether it holds, `vmq rollback undo {identity}` takes it back, "
-        f"`vmq rollback plan {identity}` plans anew.",
+        hint=f"`{_type(incident, plan, 'verify')}` looks whether it holds, `{_type(incident, plan, 'undo')}` takes it "
+        f"back, `{_type(incident, plan, 'plan')}` plans anew.",
     )
 
 
@@ -214,7 +217,7 @@ def _carry_out(
         head = Head(plan=plan.digest, incident=incident.id, actor=str(incident.actor()))
         path = private(folder(incident)) / log_name(plan.digest)
         with ApplyLog(path, head, clock=incident.clock) as log:
-            told = story(incident)  # once more, now that nobody else applies
+            told = story(incident, plan.head.purpose)  # once more, now that nobody else applies
             if before is None:
                 _not_applied_meanwhile(incident, told, plan)
             if plan.digest not in told.plans:
@@ -230,7 +233,7 @@ def _carry_out(
     error = tally.error or unwritten
     ending = _ending(tally, error)
     made = _end(incident, plan, about, tally, ending, sha256, error)
-    _raise(incident, made, error)
+    _raise(incident, plan, made, error)
     return made
 
 
@@ -249,8 +252,12 @@ def _not_applied_meanwhile(incident: Incident, told: Story, plan: Plan) -> None:
     if before is not None:
         raise WorldChanged(
             f"The plan {plan.digest[:12]} was applied by {before.by} just now.",
-            hint=f"`vmq rollback verify {incident.id}` looks whether it holds.",
+            hint=f"`{_type(incident, plan, 'verify')}` looks whether it holds.",
         )
+
+
+def _type(incident: Incident, plan: Plan, verb: Verb) -> str:
+    return command(plan.head.purpose, verb, incident.id)
 
 
 # -- the journal
@@ -258,18 +265,19 @@ def _not_applied_meanwhile(incident: Incident, told: Story, plan: Plan) -> None:
 
 def _about(plan: Plan) -> dict[str, Any]:
     kind = plan.target.kind
-    about = {"action": ACTIONS.get(kind, STEP), "digest": plan.digest, "kind": kind}
+    about = {"action": PURPOSES[plan.head.purpose].action(kind), "digest": plan.digest, "kind": kind}
     return about | ({"of": plan.head.of} if plan.head.of else {})
 
 
 def _begin(incident: Incident, plan: Plan, about: dict[str, Any], *, resumed: bool) -> None:
+    step = PURPOSES[plan.head.purpose].step
     if resumed:
-        incident.applying(STEP, f"Go on with plan {plan.digest[:12]}.", {**about, "resumed": True})
+        incident.applying(step, f"Go on with plan {plan.digest[:12]}.", {**about, "resumed": True})
         return
-    incident.approved(STEP, f"Plan {plan.digest[:12]} is approved: {plan.summary}", about)
-    if incident.state.phase != STEP:
-        incident.set_phase(STEP)
-    incident.applying(STEP, f"Apply plan {plan.digest[:12]} to s3://{plan.scope.bucket}.", about)
+    incident.approved(step, f"Plan {plan.digest[:12]} is approved: {plan.summary}", about)
+    if incident.state.phase != step:
+        incident.set_phase(step)
+    incident.applying(step, f"Apply plan {plan.digest[:12]} to s3://{plan.scope.bucket}.", about)
 
 
 def _sha256(log: Any) -> tuple[str, VmqError | None]:
@@ -297,6 +305,7 @@ def _end(
     sha256: str,
     error: VmqError | None,
 ) -> Applied:
+    purpose = PURPOSES[plan.head.purpose]
     made = Applied(
         digest=plan.digest, kind=plan.target.kind, ending=ending, done=tally.done, found=tally.found,
         changed=tally.changed, failed=tally.failed, left=tally.left, seconds=round(tally.seconds, 3),
@@ -307,30 +316,30 @@ def _end(
     data = {**about, **counts, "ending": ending, "log_sha256": sha256}
     data["problems"] = [asdict(each) for each in made.problems[:_IN_JOURNAL]]
     if ending in {"applied", "changed"}:
-        incident.applied(STEP, made.sentence, data)
+        incident.applied(purpose.step, made.sentence, data)
         if plan.head.of and made.restored:
             incident.undone(
-                STEP,
-                f"The rollback {plan.head.of[:12]} is taken back: {made.restored} objects.",
-                {"action": STEP, "digest": plan.head.of, "by_plan": plan.digest},
+                purpose.step,
+                f"The {purpose.name} {plan.head.of[:12]} is taken back: {made.restored} objects.",
+                {"action": purpose.name, "digest": plan.head.of, "by_plan": plan.digest},
             )
         return made
-    told = error or _refusal(incident, made)
+    told = error or _refusal(incident, plan, made)
     said = {"problem": told.message, "hint": told.hint} if told else {"problem": "It was interrupted."}
     if isinstance(told, AwsError):
         said |= {"operation": told.operation, "code": told.code, "error": type(told).__name__}
-    incident.failed(STEP, made.sentence, {**data, **said})
+    incident.failed(purpose.step, made.sentence, {**data, **said})
     return made
 
 
-def _refusal(incident: Incident, made: Applied) -> AwsError | None:
+def _refusal(incident: Incident, plan: Plan, made: Applied) -> AwsError | None:
     if not made.failed:
         return None
     first = next((each for each in made.problems if each.result == "failed"), None)
     why = f" The first: {first.problem}" if first else ""
     hint = first.hint if first and first.hint else "The apply log names them."
     if first is None or first.code != "missing":  # what is gone stays gone, however often it is tried
-        hint = f"{hint} Then `vmq rollback resume {incident.id}` tries them again."
+        hint = f"{hint} Then `{_type(incident, plan, 'resume')}` tries them again."
     return AwsError(
         f"{_many(made.failed)} refused, {made.restored} as planned.{why}",
         hint=hint,
@@ -342,21 +351,21 @@ def _many(count: int) -> str:
     return f"{count:,} object was" if count == 1 else f"{count:,} objects were"
 
 
-def _raise(incident: Incident, made: Applied, error: VmqError | None) -> None:
+def _raise(incident: Incident, plan: Plan, made: Applied, error: VmqError | None) -> None:
     if error is not None:
-        error.hint = f"{error.hint} Then `vmq rollback resume {incident.id}` goes on.".strip()
+        error.hint = f"{error.hint} Then `{_type(incident, plan, 'resume')}` goes on.".strip()
         raise error
     if made.ending == "interrupted":
         raise Interrupted(
             f"Stopped: {made.restored} objects are as planned, {made.left} are left as they were.",
-            hint=f"`vmq rollback resume {incident.id}` goes on, `vmq rollback undo {incident.id}` takes it back.",
+            hint=f"`{_type(incident, plan, 'resume')}` goes on, `{_type(incident, plan, 'undo')}` takes it back.",
         )
-    if (refusal := _refusal(incident, made)) is not None:
+    if (refusal := _refusal(incident, plan, made)) is not None:
         raise refusal
     if made.ending == "changed":
         names = ", ".join(repr(each.key) for each in made.problems if each.result == "changed")
         raise WorldChanged(
             f"{_many(made.changed)} changed by somebody else, or by another plan, after this plan was made, and left "
             f"alone: {names}. {made.restored} are as planned.",
-            hint=f"Agree with them, then `vmq rollback plan {incident.id}` plans with what is there now.",
+            hint=f"Agree with them, then `{_type(incident, plan, 'plan')}` plans with what is there now.",
         )

@@ -1,19 +1,24 @@
-"""Which versions this incident's rollbacks made, and of which each is a copy: what an ETag does not tell where KMS
+"""Which versions this incident's plans made, and of which each is a copy: what an ETag does not tell where KMS
 encrypts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import VmqError
+from vmqlib.runbook.rollback.items import Entry
+from vmqlib.runbook.rollback.purposes import PURPOSES
 from vmqlib.runbook.rollback.sidebyside import log_of
 from vmqlib.runbook.rollback.standing import read_plan
 from vmqlib.runbook.rollback.story import story
+from vmqlib.times import iso
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
 
-__all__ = ["copies"]
+__all__ = ["copies", "only_ours_above"]
 
 
 def copies(incident: Incident) -> dict[str, str]:
@@ -21,17 +26,38 @@ def copies(incident: Incident) -> dict[str, str]:
     (the first one, where copies were copied). What cannot be read is left out.
     """
     made: dict[str, str] = {}
-    told = story(incident)
-    for digest in told.applies:
+    told = [
+        (each, one) for one in (story(incident, name) for name in PURPOSES) for each in one.applies.values()
+    ]
+    for applied, one in sorted(told, key=lambda pair: iso(pair[0].at) if pair[0].at else ""):
         try:
-            plan = read_plan(incident, told.plans[digest])
+            plan = read_plan(incident, one.plans[applied.digest])
             log = log_of(incident, plan)
             outcomes = dict(log.outcomes()) if log is not None else {}
             for number, item in enumerate(plan.iter_items()):
                 outcome, original = outcomes.get(number), item.target.version_id
-                applied = outcome is not None and outcome.result in {"done", "found"}
-                if outcome is not None and applied and outcome.version_id and item.target.there:
+                done = outcome is not None and outcome.result in {"done", "found"}
+                if outcome is not None and done and outcome.version_id and item.target.there:
                     made[outcome.version_id] = made.get(original, original)
         except (VmqError, KeyError):
             continue
     return made
+
+
+def only_ours_above(entries: Sequence[Entry], version_id: str, made: Mapping[str, str]) -> bool:
+    """Whether nothing lies above a version that a plan made but copies of the same, made by this incident's plans: a
+    touched object is still the one that was restored.
+
+    Parameters
+    ----------
+    entries:
+        The key's versions and markers, newest first.
+    version_id:
+        What the plan made.
+    made:
+        :func:`copies`.
+    """
+    above = list(takewhile(lambda each: each.version_id != version_id, entries))
+    if len(above) == len(entries) or not above or version_id not in made:
+        return False
+    return all(made.get(each.version_id) == made[version_id] for each in above)

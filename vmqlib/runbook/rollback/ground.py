@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from vmqlib.errors import AwsError, BadInput, LockHeld
 from vmqlib.record.storage import storage_errors
 from vmqlib.runbook.rollback.items import Scope
+from vmqlib.runbook.rollback.purposes import command
 from vmqlib.runbook.rollback.story import folder
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def belongs(incident: Incident, aws: Aws, plan: Plan) -> None:
         if theirs and ours and theirs != ours:
             raise BadInput(
                 f"The plan {plan.digest[:12]} is of {what} {theirs}, not of {ours}.",
-                hint=f"Plan here: `vmq rollback plan {incident.id}`.",
+                hint=f"Plan here: `{command(head.purpose, 'plan', incident.id)}`.",
             )
 
 

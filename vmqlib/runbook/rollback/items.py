@@ -31,7 +31,7 @@ ACTIONS: tuple[Action, ...] = ("COPY", "UNDELETE", "DELETE", "SKIP", "BLOCKED")
 CHANGES: frozenset[Action] = frozenset({"COPY", "UNDELETE", "DELETE"})
 """The actions that change the bucket."""
 
-TargetKind = Literal["as-of", "last-good", "previous", "undo"]
+TargetKind = Literal["as-of", "last-good", "previous", "undo", "touch"]
 
 Ambiguous = Literal["hold", "include", "exclude"]
 """What is done with keys that changed within the very second of the target: held back (BLOCKED, code ``ambiguous``), or
@@ -69,9 +69,10 @@ class Target:
     kind:
         ``as-of``: each key as it was at ``at``. ``last-good``: the same, ``at`` being the start of the last sync that
         succeeded before the incident. ``previous``: each key's latest previous version. ``undo``: what was there before
-        a rollback.
+        a rollback. ``touch``: the current version, copied onto itself with new metadata.
     at:
         The moment (UTC). For ``previous``: only keys whose current version came after it; ``None`` when keys are named.
+        ``None`` for ``undo`` and ``touch``.
     why:
         One sentence for people: which sync, which incident.
     """

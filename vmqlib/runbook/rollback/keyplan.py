@@ -105,6 +105,8 @@ class KeyPlanner:
                 remedy="Plan again.",
                 document=document,
             )
+        if self.target.kind == "touch":
+            return self._touched(current, document)
         if self.target.kind == "previous":
             return self._previous(entries, current, document)
         return self._as_of(entries, current, document)
@@ -153,6 +155,16 @@ class KeyPlanner:
         if found is None:
             return self._blocked(current, document, "no-previous", _NO_PREVIOUS, _BY_ITSELF)
         return self._towards(found, current, document)
+
+    def _touched(self, current: ObjectVersion, document: bool) -> Item:
+        """The current version onto itself: the same content, and the connector takes it for changed."""
+        if current.is_delete_marker:
+            return self._blocked(current, document, "deleted", _DELETED, _BY_ITSELF)
+        if self.suspended:
+            remedy = f"Switch versioning on, then touch again: {switch_on(self.bucket)}"
+            return self._blocked(current, document, "suspended", _SUSPENDED, remedy)
+        now = _entry(current)
+        return Item(current.key, "COPY", now, now, document=document)
 
     def _towards(self, found: ObjectVersion | None, current: ObjectVersion, document: bool) -> Item | None:
         """From what is there now to what was found for the target."""
@@ -215,6 +227,7 @@ _DECIDE = (
     "for this key alone with --key."
 )
 _NO_PREVIOUS = "There is no version before the current one."
+_DELETED = "It is deleted: there is nothing to look at again."
 _SAME = "The same content, by ETag and size; metadata and tags were not compared."
 _SUSPENDED = (
     "Versioning is suspended: a change would replace the null version for good, and could not be undone."

@@ -60,7 +60,13 @@ def fields(body: bytes) -> dict[str, str]:
 
 
 def copy_in_parts(
-    s3: S3, key: str, version_id: str, condition: Mapping[str, str], *, part_size: int = PART
+    s3: S3,
+    key: str,
+    version_id: str,
+    condition: Mapping[str, str],
+    *,
+    part_size: int = PART,
+    more: Mapping[str, str] | None = None,
 ) -> Answer:
     """Copies a version on top of its key.
 
@@ -70,6 +76,8 @@ def copy_in_parts(
         ``if-match`` or ``if-none-match`` for the destination, checked when the copy is completed.
     part_size:
         Bytes of a part. A version that was uploaded in equal parts is copied in the same ones, so that its ETag stays.
+    more:
+        Headers besides those that the version has.
 
     Returns
     -------
@@ -85,7 +93,7 @@ def copy_in_parts(
     version = {"versionId": version_id}
     head = head_of(s3, key, version_id)
     size = int(head.get("content-length", 0))
-    headers = upload_headers(head, _tags(s3, key, version))
+    headers = upload_headers(head, _tags(s3, key, version)) | dict(more or {})
     part_size = _part_size(s3, key, version, head, size, part_size)
     answer = s3.ask("POST", key, query={"uploads": ""}, headers=headers, operation="s3:PutObject")
     upload = {"uploadId": fields(answer.body).get("UploadId", "")}

@@ -51,6 +51,8 @@ class Objects:
         Bytes of a part, unless the version was made of others.
     thaw:
         How a version that turns out to be archived is restored at once; ``None``: it is not.
+    mark:
+        When planning to touch: what the touched versions are to be known by.
     """
 
     def __init__(
@@ -60,11 +62,13 @@ class Objects:
         multipart_above: int = MULTIPART_ABOVE,
         part_size: int = multipart.PART,
         thaw: Thaw | None = None,
+        mark: str = "",
     ) -> None:
         self.s3 = s3
         self._multipart_above = multipart_above
         self._part_size = part_size
         self._thaw = thaw
+        self._mark = mark
 
     # --- when planning
 
@@ -103,6 +107,8 @@ class Objects:
             return _blocked(item, "missing", reason, "Plan again.")
         if held := thawing.held_back(self.s3.bucket, item.key, target.version_id, head):
             return _blocked(item, "archived", *held)
+        if self._mark:
+            return _touched(item, head, self._mark)
         return replace(
             item, properties=properties.copy_headers(head), reason=item.reason or _worth_knowing(head)
         )
@@ -208,14 +214,20 @@ class Objects:
             return self.s3.send("DELETE", item.key, headers=condition)
         target = item.target
         if target.size > self._multipart_above:
+            mark = properties.touch_mark(item.properties)
             return multipart.copy_in_parts(
-                self.s3, item.key, target.version_id, condition, part_size=self._part_size
+                self.s3,
+                item.key,
+                target.version_id,
+                condition,
+                part_size=self._part_size,
+                more={properties.TOUCHED: mark} if mark else None,
             )
         headers = {
+            "x-amz-metadata-directive": "COPY",
             **(item.properties or {}),
             **condition,
             "x-amz-copy-source": multipart.source_header(self.s3.bucket, item.key, target.version_id),
-            "x-amz-metadata-directive": "COPY",
             "x-amz-tagging-directive": "COPY",
         }
         if target.version_id == "null":  # the one version that can be overwritten under its id
@@ -286,6 +298,25 @@ class Objects:
 
 def _blocked(item: Item, code: str, reason: str, remedy: str) -> Item:
     return replace(item, action="BLOCKED", code=code, reason=reason, remedy=remedy)
+
+
+def _touched(item: Item, head: Mapping[str, str], mark: str) -> Item:
+    headers = properties.touch_headers(head, mark)
+    if head.get("x-amz-missing-meta"):
+        return _blocked(
+            item,
+            "metadata",
+            "It has user metadata that S3 does not give out (x-amz-missing-meta): a copy would lose it.",
+            "Upload it again from its source.",
+        )
+    if properties.metadata_size(headers) > properties.MOST_METADATA:
+        return _blocked(
+            item,
+            "metadata",
+            f"User metadata and the mark together are more than the {properties.MOST_METADATA:,} bytes that S3 takes.",
+            "Upload it again from its source.",
+        )
+    return replace(item, properties=headers)
 
 
 def _worth_knowing(head: Mapping[str, str]) -> str:

@@ -51,7 +51,8 @@ def became(s3: S3, item: Item) -> Outcome | None:
 
     Its own change is known by where it stands, directly on the planned current entry, and by the target's content:
     ETag and size. Where ETags are no MD5 of the content (KMS, uploads in parts), metadata and checksum stand in. A
-    delete marker of somebody else's in that place counts as ours: what was planned is there.
+    touch is known by its mark. A delete marker of somebody else's in that place counts as ours: what was planned is
+    there.
 
     Raises
     ------
@@ -73,6 +74,11 @@ def _is_ours(s3: S3, item: Item, top: Entry) -> bool:
         return item.action == "DELETE" and top.is_delete_marker
     if top.size != item.target.size:
         return False
+    if mark := properties.touch_mark(item.properties):
+        try:  # of the same content anyway: the mark tells
+            return head_of(s3, item.key, top.version_id).get(properties.TOUCHED) == mark
+        except (InvalidRequest, ResourceMissing):
+            return False
     if top.etag == item.target.etag:
         return True
     # Their ETags differ all the same where they are no MD5 of the content; then the rest decides.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmqlib.runbook.rollback.items import ACTIONS, CHANGES, Ambiguous, Item, Scope, Target
 from vmqlib.runbook.rollback.preview import Preview, shown
+from vmqlib.runbook.rollback.purposes import PurposeName
 from vmqlib.times import iso, parse_iso, show_time
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class PlanHead:
         What was decided of changes within the very second of the target.
     of:
         For an undo: the digest of the plan that it takes back.
+    purpose:
+        What it is for; an undo has the purpose of what it takes back.
     items:
         How many lines follow the head in the file.
     items_sha256:
@@ -102,6 +105,7 @@ class PlanHead:
     warnings: tuple[str, ...] = ()
     ambiguous: Ambiguous = "hold"
     of: str = ""
+    purpose: PurposeName = "rollback"
     items: int = 0
     items_sha256: str = ""
     version: int = VERSION
@@ -255,6 +259,7 @@ def summary(head: PlanHead) -> str:
     when = {
         "previous": "to the previous version",
         "undo": f"undo of {head.of[:12]}",
+        "touch": "copied onto itself with new metadata",
     }.get(head.target.kind, head.target.kind)
     if head.target.kind in {"as-of", "last-good"} and head.target.at is not None:
         when += f" {show_time(head.target.at)}"

@@ -127,8 +127,12 @@ def _check(target: Target, scope: Scope, versioning: Versioning) -> None:
             "An undo is not planned from a listing.",
             hint="Undo the plan that was applied: vmq rollback undo.",
         )
-    if target.at is None and target.kind != "previous":
+    if target.at is None and target.kind not in {"previous", "touch"}:
         raise BadInput(f"The target {target.kind} has no time.", hint="Give a time: --to 2026-11-20T10:00Z.")
+    if target.kind == "touch" and not scope.keys:
+        raise BadInput(
+            "No key is named.", hint="Name the objects to touch (--key), or those that failed (--failed)."
+        )
     if target.at is None and not scope.keys:
         raise BadInput(
             "The previous version of every key would also take back what was fine.",

@@ -15,7 +15,8 @@ from vmqlib.errors import BadInput
 from vmqlib.record.storage import storage_errors
 from vmqlib.runbook.rollback.ground import account, may_change, scope_of, versioning
 from vmqlib.runbook.rollback.items import Ambiguous, Scope, Target
-from vmqlib.runbook.rollback.story import ACTIONS, PLANNED, STEP, folder
+from vmqlib.runbook.rollback.purposes import PURPOSES, PurposeName
+from vmqlib.runbook.rollback.story import PLANNED, folder
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
@@ -120,7 +121,9 @@ def plan(
     return made
 
 
-def new_head(incident: Incident, scope: Scope, target: Target, of: str = "") -> PlanHead:
+def new_head(
+    incident: Incident, scope: Scope, target: Target, of: str = "", purpose: PurposeName = "rollback"
+) -> PlanHead:
     """What a plan that is made now says of itself; its counts come while it is written."""
     from vmqlib.runbook.rollback.plan import PlanHead
 
@@ -135,6 +138,7 @@ def new_head(incident: Incident, scope: Scope, target: Target, of: str = "") -> 
         account=number,
         caller=arn,
         of=of,
+        purpose=purpose,
     )
 
 
@@ -161,10 +165,10 @@ def journal_plan(incident: Incident, plan: Plan, *, brought: bool = False) -> No
     """
     if brought:
         plan = plan.copy_to(private(folder(incident)) / f"plan-{plan.digest[:12]}.jsonl.gz")
-    head, target = plan.head, plan.target
+    head, target, purpose = plan.head, plan.target, PURPOSES[plan.head.purpose]
     data: Mapping[str, Any] = {
         "verdict": PLANNED,
-        "action": ACTIONS.get(target.kind, STEP),
+        "action": purpose.action(target.kind),
         "digest": plan.digest,
         "file": plan.path.name,
         "file_sha256": _sha256(plan.path),
@@ -177,7 +181,7 @@ def journal_plan(incident: Incident, plan: Plan, *, brought: bool = False) -> No
         "keys": head.keys,
         "listed": head.listed,
     }
-    incident.conclude(STEP, f"Planned {plan.digest[:12]}: {plan.summary}", data)
+    incident.conclude(purpose.step, f"Planned {plan.digest[:12]}: {plan.summary}", data)
 
 
 def _sha256(path: Path) -> str:

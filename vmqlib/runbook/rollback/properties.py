@@ -16,14 +16,19 @@ from urllib.parse import quote
 
 __all__ = [
     "ARCHIVES",
+    "MOST_METADATA",
     "STANDARD",
+    "TOUCHED",
     "archived",
     "checksum",
     "copy_headers",
     "etag_tells",
+    "metadata_size",
     "restored",
     "same_properties",
     "tagging_header",
+    "touch_headers",
+    "touch_mark",
     "under_key",
     "upload_headers",
 ]
@@ -31,6 +36,10 @@ __all__ = [
 #: Storage classes from which nothing can be copied before it was restored.
 ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 STANDARD = "STANDARD"
+#: The user metadata by which a touched object is known: when, and in which incident.
+TOUCHED = "x-amz-meta-vmq-touched"
+#: Bytes of user metadata that S3 takes.
+MOST_METADATA = 2048
 
 _CLASS = "x-amz-storage-class"
 _ENCRYPTION = "x-amz-server-side-encryption"
@@ -107,6 +116,34 @@ def upload_headers(head: Mapping[str, str], tags: Sequence[tuple[str, str]]) -> 
     elif algorithm:
         headers[_TYPE] = kind or "FULL_OBJECT"
     return headers
+
+
+def touch_headers(head: Mapping[str, str], mark: str) -> dict[str, str]:
+    """The same for a copy onto itself that gets one more piece of user metadata: S3 keeps content headers and user
+    metadata only together, or replaces both, so all of them are named. Tags it keeps by itself.
+
+    Parameters
+    ----------
+    head:
+        As for :func:`copy_headers`.
+    mark:
+        What :data:`TOUCHED` is to say.
+    """
+    headers = copy_headers(head)
+    headers |= {name: head[name] for name in _CONTENT if head.get(name)}
+    headers |= {name: value for name, value in head.items() if name.startswith(_META)}
+    return headers | {TOUCHED: mark, "x-amz-metadata-directive": "REPLACE"}
+
+
+def touch_mark(headers: Mapping[str, str] | None) -> str:
+    """What a touch writes into :data:`TOUCHED`; empty for a copy that is no touch."""
+    return (headers or {}).get(TOUCHED, "")
+
+
+def metadata_size(headers: Mapping[str, str]) -> int:
+    """Bytes of user metadata, as S3 counts them."""
+    pairs = ((name.removeprefix(_META), value) for name, value in headers.items() if name.startswith(_META))
+    return sum(len(name.encode()) + len(value.encode()) for name, value in pairs)
 
 
 def tagging_header(tags: Sequence[tuple[str, str]]) -> str:

@@ -123,7 +123,7 @@ class Applied:
     @property
     def sentence(self) -> str:
         """One sentence for people."""
-        verb = "Taken back" if self.kind == "undo" else "Restored"
+        verb = {"undo": "Taken back", "touch": "Touched"}.get(self.kind, "Restored")
         parts = [f"{verb}: {_objects(self.restored)}"]
         parts += [f"{self.changed} changed by somebody else and left alone"] * bool(self.changed)
         parts += [f"{self.failed} refused"] * bool(self.failed)

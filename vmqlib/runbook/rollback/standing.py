@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import VmqError
 from vmqlib.runbook.rollback.items import CHANGES
+from vmqlib.runbook.rollback.purposes import PurposeName, command
 from vmqlib.runbook.rollback.results import Applied, Status, Verification, leads_forward
 from vmqlib.runbook.rollback.story import Planned, Story, folder, story
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["planned", "read_plan", "status"]
 
 
-def planned(incident: Incident) -> Plan | None:
+def planned(incident: Incident, purpose: PurposeName = "rollback") -> Plan | None:
     """The newest plan that the journal names, read from disk; ``None`` where there is none. Works offline.
 
     Raises
@@ -27,7 +27,7 @@ def planned(incident: Incident) -> Plan | None:
     BadInput
         When its file is missing.
     """
-    newest = story(incident).newest
+    newest = story(incident, purpose).newest
     return None if newest is None else read_plan(incident, newest)
 
 
@@ -52,9 +52,10 @@ def read_plan(incident: Incident, told: Planned) -> Plan:
     return read
 
 
-def status(incident: Incident) -> Status:
-    """Where the rollback stands. Asks AWS nothing, changes nothing, and does not fail for a plan that is gone."""
-    told = story(incident)
+def status(incident: Incident, purpose: PurposeName = "rollback") -> Status:
+    """Where the rollback, or the touch of objects, stands. Asks AWS nothing, changes nothing, and does not fail for a
+    plan that is gone."""
+    told = story(incident, purpose)
     newest, last = told.newest, told.last
     if newest is None:
         return Status()
@@ -74,7 +75,7 @@ def status(incident: Incident) -> Status:
         applies=tuple(told.applies.values()),
         verification=seen,
         problem=problem,
-        command=_command(incident, state, plan, last),
+        command=_command(incident, purpose, state, plan, last),
     )
 
 
@@ -106,18 +107,21 @@ def _state(told: Story, newest: Planned, last: Applied | None, seen: Verificatio
     return "applied" if seen is None else "verified"
 
 
-def _command(incident: Incident, state: str, plan: Plan | None, last: Applied | None) -> str:
-    """What to type next in step 3; empty when nothing remains of it."""
+def _command(
+    incident: Incident, purpose: PurposeName, state: str, plan: Plan | None, last: Applied | None
+) -> str:
+    """What to type next in its step; empty when nothing remains of it."""
     if incident.state.closed_at:
         return ""
-    identity = shlex.quote(incident.id)
+    plans = command(purpose, "plan", incident.id)
     if state == "planned":
         if plan is None:
-            return f"vmq rollback plan {identity}"
+            return plans
         changes = any(plan.head.counts.get(action) for action in CHANGES)
-        return f"vmq rollback apply {identity} --digest {plan.digest[:12]}" if changes else ""
+        applies = command(purpose, "apply", incident.id)
+        return f"{applies} --digest {plan.digest[:12]}" if changes else ""
     if state in {"unfinished", "interrupted", "failed"}:
-        return f"vmq rollback resume {identity}"
+        return command(purpose, "resume", incident.id)
     if state in {"changed", "differs"}:
-        return "" if last is not None and last.kind == "undo" else f"vmq rollback plan {identity}"
-    return f"vmq rollback verify {identity}" if state == "applied" else ""
+        return "" if last is not None and last.kind == "undo" else plans
+    return command(purpose, "verify", incident.id) if state == "applied" else ""

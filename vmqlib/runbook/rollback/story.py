@@ -1,4 +1,4 @@
-"""What an incident's journal tells of its rollback: which plans, which applies, which verifications."""
+"""What an incident's journal tells of its rollback, or of its touched objects: plans, applies, verifications."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from vmqlib.runbook.rollback.items import TargetKind
+from vmqlib.runbook.rollback.purposes import PURPOSES, Purpose, PurposeName
 from vmqlib.runbook.rollback.results import Applied, Ending, Problem
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
 
 __all__ = [
-    "ACTIONS",
     "FOLDER",
     "PLANNED",
     "STEP",
@@ -31,9 +31,6 @@ __all__ = [
 STEP = "rollback"
 FOLDER = "rollback"
 PLANNED = "planned"
-
-ACTIONS = {"undo": "undo rollback"}
-"""What an event calls a change, by the kind of its plan's target; ``rollback`` for all others."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +84,8 @@ class Story:
 
     Parameters
     ----------
+    purpose:
+        Whose plans are told of.
     plans:
         By digest; one that was made again stands where it was made last.
     applies:
@@ -95,6 +94,7 @@ class Story:
         The newest look after each apply, by digest; an apply that goes on makes the earlier looks void.
     """
 
+    purpose: Purpose = PURPOSES["rollback"]
     plans: dict[str, Planned] = field(default_factory=dict)
     applies: dict[str, Applied] = field(default_factory=dict)
     verified: dict[str, Verified] = field(default_factory=dict)
@@ -114,9 +114,7 @@ class Story:
         """Goes one event further."""
         data: Mapping[str, Any] = event.data.model_dump()
         digest = str(data.get("digest") or "")
-        if event.step != STEP or not digest:
-            return
-        if data.get("action") not in {STEP, *ACTIONS.values()}:
+        if event.step != self.purpose.step or not digest or data.get("action") not in self.purpose.actions:
             return
         match event.kind:
             case "concluded" if data.get("verdict") == PLANNED:
@@ -139,9 +137,9 @@ class Story:
                 )
 
 
-def story(incident: Incident) -> Story:
+def story(incident: Incident, purpose: PurposeName = "rollback") -> Story:
     """Reads the journal; nothing else."""
-    told = Story()
+    told = Story(PURPOSES[purpose])
     for event in incident.journal.events():
         told.take(event)
     return told

@@ -6,17 +6,19 @@ marker is put on top where nothing was. Reads only; the plan is applied like any
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import BadInput
 from vmqlib.runbook.rollback.comparing import found
+from vmqlib.runbook.rollback.copied import copies, only_ours_above
 from vmqlib.runbook.rollback.ground import belongs, may_change, nobody_applies, versioning
 from vmqlib.runbook.rollback.items import CHANGES, NOTHING, Action, Entry, Item, Target
 from vmqlib.runbook.rollback.keyplan import switch_on
 from vmqlib.runbook.rollback.planner import Seen
 from vmqlib.runbook.rollback.planning import Watch, crawled, journal_plan, new_head, private, quiet
+from vmqlib.runbook.rollback.purposes import PurposeName, command
 from vmqlib.runbook.rollback.results import Applied
 from vmqlib.runbook.rollback.sidebyside import Place, joined, log_of
 from vmqlib.runbook.rollback.standing import read_plan
@@ -34,7 +36,13 @@ if TYPE_CHECKING:
 __all__ = ["undo", "undo_items"]
 
 
-def undo(incident: Incident, *, inspect: bool = True, progress: Watch = quiet) -> Plan:
+def undo(
+    incident: Incident,
+    *,
+    purpose: PurposeName = "rollback",
+    inspect: bool = True,
+    progress: Watch = quiet,
+) -> Plan:
     """Plans the undo of the apply that was begun last and still stands, whether it came to its end or not. An undo that
     was applied is undone in its turn: that restores what it had taken back.
 
@@ -42,6 +50,8 @@ def undo(incident: Incident, *, inspect: bool = True, progress: Watch = quiet) -
 
     Parameters
     ----------
+    purpose:
+        Whether a rollback is taken back, or a touch.
     inspect:
         Whether every version that would be copied is looked at now.
     progress:
@@ -63,13 +73,13 @@ def undo(incident: Incident, *, inspect: bool = True, progress: Watch = quiet) -
     from vmqlib.sources.versionlisting import list_versions
 
     aws = may_change(incident)
-    told = story(incident)
+    told = story(incident, purpose)
     last = _standing(incident, told)
     nobody_applies(incident)
     plan = read_plan(incident, told.plans[last.digest])
     belongs(incident, aws, plan)
     when = f" of {show_time(last.at)}" if last.at else ""
-    what = "undo" if last.kind == "undo" else "rollback"
+    what = "undo" if last.kind == "undo" else purpose
     target = Target("undo", None, f"What was there before the {what} {plan.digest[:12]}{when}.")
     scope, seen = plan.scope, Seen()
     with S3(aws, scope.bucket) as s3:
@@ -82,7 +92,12 @@ def undo(incident: Incident, *, inspect: bool = True, progress: Watch = quiet) -
             progress=lambda count: progress("listing", count, None),
         )
         items = undo_items(
-            plan, log_of(incident, plan), versions, suspended=scope.bucket if suspended else "", seen=seen
+            plan,
+            log_of(incident, plan),
+            versions,
+            suspended=scope.bucket if suspended else "",
+            seen=seen,
+            made=copies(incident),
         )
         if inspect:
             items = inspected(
@@ -90,7 +105,7 @@ def undo(incident: Incident, *, inspect: bool = True, progress: Watch = quiet) -
             )
         made = planfile.write(
             private(folder(incident)),
-            new_head(incident, scope, target, of=plan.digest),
+            new_head(incident, scope, target, of=plan.digest, purpose=purpose),
             items,
             seen=seen,
             crawl=crawled(incident),
@@ -108,7 +123,7 @@ def _standing(incident: Incident, told: Story) -> Applied:
     if last.kind == "undo" and not last.ok and last.ending != "changed":
         raise BadInput(
             f"The undo {last.digest[:12]} was begun and is not done: {last.sentence}",
-            hint=f"`vmq rollback resume {incident.id}` goes on with it.",
+            hint=f"`{command(told.purpose.name, 'resume', incident.id)}` goes on with it.",
         )
     return last
 
@@ -120,6 +135,7 @@ def undo_items(
     *,
     suspended: str = "",
     seen: Seen | None = None,
+    made: Mapping[str, str] | None = None,
 ) -> Iterator[Item]:
     """The items of an undo, in the order of keys. Pure but for reading plan and log from disk; streams.
 
@@ -133,6 +149,8 @@ def undo_items(
         The bucket's name where its versioning is suspended now: every change is BLOCKED then.
     seen:
         Where to count what was read.
+    made:
+        :func:`vmqlib.runbook.rollback.copied.copies`: what was restored and then touched is taken back, too.
     """
     seen = Seen() if seen is None else seen
     for place in joined(plan, log, versions):
@@ -141,14 +159,14 @@ def undo_items(
         there = bool(place.versions) and not place.versions[0].is_delete_marker
         seen.there += there
         seen.documents += there and (place.item is None or place.item.document)
-        item = _back(place, log)
+        item = _back(place, log, made or {})
         if item is None:
             seen.unchanged += bool(place.versions)
         else:
             yield _held(item, suspended) if suspended and item.action in CHANGES else item
 
 
-def _back(place: Place, log: Logged | None) -> Item | None:
+def _back(place: Place, log: Logged | None, made: Mapping[str, str]) -> Item | None:
     """What takes one item back; ``None`` where it was not carried out, or is back already."""
     item = place.item
     if item is None or item.action not in CHANGES or log is None:
@@ -160,7 +178,7 @@ def _back(place: Place, log: Logged | None) -> Item | None:
             return None
     elif place.outcome.result not in {"done", "found"}:
         return None
-    if not _is_ours(item, place, entries):
+    if not _is_ours(item, place, entries, made):
         return None if _same(now, item.current) else _moved(item, now)
     before = item.current
     if not before.there:
@@ -180,11 +198,12 @@ def _back(place: Place, log: Logged | None) -> Item | None:
     return replace(_plain(item), action=action, current=now, target=below)
 
 
-def _is_ours(item: Item, place: Place, entries: Sequence[Entry]) -> bool:
-    """Whether the current entry is the one that the rollback made."""
+def _is_ours(item: Item, place: Place, entries: Sequence[Entry], made: Mapping[str, str]) -> bool:
+    """Whether the current entry is the one that the rollback made, or this incident's own copy of that."""
     now = entries[0] if entries else NOTHING
     if place.outcome is not None and place.outcome.version_id:
-        return now.version_id == place.outcome.version_id
+        ours = place.outcome.version_id
+        return now.version_id == ours or only_ours_above(entries, ours, made)
     # Nobody knows its id (a run was killed before the answer): it lies on the planned one, and is what was to be made.
     below = entries[1] if len(entries) > 1 else NOTHING
     return below.version_id == item.current.version_id and _same(now, item.target)

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import BadInput
 from vmqlib.runbook.rollback.comparing import compare, outside
+from vmqlib.runbook.rollback.copied import copies, only_ours_above
 from vmqlib.runbook.rollback.differences import Draft
 from vmqlib.runbook.rollback.ground import belongs, connected, nobody_applies
 from vmqlib.runbook.rollback.planning import Watch, private, quiet
+from vmqlib.runbook.rollback.purposes import PURPOSES, PurposeName, command
 from vmqlib.runbook.rollback.results import Difference, Verification
 from vmqlib.runbook.rollback.sidebyside import joined, log_of
 from vmqlib.runbook.rollback.standing import read_plan
-from vmqlib.runbook.rollback.story import ACTIONS, STEP, folder, story
+from vmqlib.runbook.rollback.story import folder, story
 from vmqlib.times import iso
 
 if TYPE_CHECKING:
@@ -53,7 +55,13 @@ class _Tally:
     outside_first: list[Difference] = field(default_factory=list)
 
 
-def verify(incident: Incident, plan: Plan | None = None, *, progress: Watch = quiet) -> Verification:
+def verify(
+    incident: Incident,
+    plan: Plan | None = None,
+    *,
+    purpose: PurposeName = "rollback",
+    progress: Watch = quiet,
+) -> Verification:
     """Lists the bucket again and compares it with the plan. Every difference is in a file beside the plan.
 
     A difference is told apart by whose it is: what was not applied, what somebody else changed (also between planning
@@ -62,7 +70,7 @@ def verify(incident: Incident, plan: Plan | None = None, *, progress: Watch = qu
     Parameters
     ----------
     plan:
-        The plan; by default the one that was applied last, or else the newest.
+        The plan; by default the one of ``purpose`` that was applied last, or else the newest.
     progress:
         Told of the listing (versions).
 
@@ -79,7 +87,7 @@ def verify(incident: Incident, plan: Plan | None = None, *, progress: Watch = qu
     from vmqlib.sources.versionlisting import list_versions
 
     aws = connected(incident)
-    plan = plan or _default(incident)
+    plan = plan or _default(incident, purpose)
     belongs(incident, aws, plan)
     scope, at = plan.scope, incident.clock.now()
     tally = _Tally()
@@ -96,7 +104,7 @@ def verify(incident: Incident, plan: Plan | None = None, *, progress: Watch = qu
             keys=scope.keys,
             progress=lambda count: progress("verifying", count, None),
         )
-        for difference in _differences(plan, log_of(incident, plan), versions, tally):
+        for difference in _differences(plan, log_of(incident, plan), versions, tally, copies(incident)):
             draft.add(difference)
         made = Verification(
             digest=plan.digest, at=at, ok=not tally.counts, checked=tally.checked, matching=tally.matching,
@@ -109,20 +117,24 @@ def verify(incident: Incident, plan: Plan | None = None, *, progress: Watch = qu
     return made
 
 
-def _default(incident: Incident) -> Plan:
-    told = story(incident)
+def _default(incident: Incident, purpose: PurposeName) -> Plan:
+    told = story(incident, purpose)
     last = told.last
     which = told.plans.get(last.digest) if last is not None else told.newest
     if which is None:
         raise BadInput(
             f"Nothing was planned in {incident.id}.",
-            hint=f"`vmq rollback plan {incident.id}` plans a rollback.",
+            hint=f"`{command(purpose, 'plan', incident.id)}` plans a {purpose}.",
         )
     return read_plan(incident, which)
 
 
 def _differences(
-    plan: Plan, log: Logged | None, versions: Iterable[ObjectVersion], tally: _Tally
+    plan: Plan,
+    log: Logged | None,
+    versions: Iterable[ObjectVersion],
+    tally: _Tally,
+    made: Mapping[str, str],
 ) -> Iterator[Difference]:
     whole, changed = plan.target.kind in _WHOLE_STATES, _changed_since(plan)
     for place in joined(plan, log, versions):
@@ -143,6 +155,9 @@ def _differences(
         else:
             tally.checked += 1
             difference = compare(place.item, place.entries, place.outcome)
+            if difference is not None and place.outcome is not None and place.outcome.version_id:
+                ours = only_ours_above(place.entries, place.outcome.version_id, made)
+                difference = None if ours else difference
         if difference is None:
             tally.matching += 1
             continue
@@ -186,9 +201,9 @@ def _changed_since(plan: Plan) -> Callable[[Sequence[ObjectVersion]], bool]:
 
 def _journal(incident: Incident, plan: Plan, made: Verification, sha256: str) -> None:
     assert made.path is not None
-    action = ACTIONS.get(plan.target.kind, STEP)
+    purpose = PURPOSES[plan.head.purpose]
     data = {
-        "action": action,
+        "action": purpose.action(plan.target.kind),
         "digest": plan.digest,
         "ok": made.ok,
         "file": made.path.name,
@@ -200,4 +215,4 @@ def _journal(incident: Incident, plan: Plan, made: Verification, sha256: str) ->
         "outside": made.outside,
         "first": [{"key": each.key, "problem": each.problem} for each in made.first[:_IN_JOURNAL]],
     }
-    incident.verified(STEP, made.sentence, data)
+    incident.verified(purpose.step, made.sentence, data)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from vmqlib.settings import Connector, Settings
 
-__all__ = ["HOUSEKEEPING", "Unwanted", "indexed_documents", "unwanted_documents"]
+__all__ = ["HOUSEKEEPING", "Unwanted", "indexed_documents", "named_documents", "unwanted_documents"]
 
 HOUSEKEEPING: Final = ("_staging/", "audit/", "ci/")
 """Prefixes of the bucket that are never documents (ops repo)."""
@@ -45,19 +45,26 @@ class Unwanted:
 
 
 def indexed_documents(documents: pd.DataFrame, data_source_id: str, bucket: str) -> pd.DataFrame:
-    """What of a data source is in the index, with ``key`` and ``is_known`` (whether the id's form tells a key).
+    """What of a data source is in the index, with the columns of :func:`named_documents`."""
+    status = documents["status"].fillna("")
+    mine = documents[documents["data_source_id"].eq(data_source_id) & ~status.isin([*GONE, *FAILED])]
+    return mine.assign(**named_documents(mine["document_id"], bucket))
+
+
+def named_documents(names: pd.Series[str], bucket: str) -> pd.DataFrame:
+    """Documents' ids or addresses as ``key`` and ``is_known`` (whether its form tells a key).
 
     The form of an S3 document's id is not documented. What is read: ``s3://bucket/key``, a web address of the
     bucket, and whatever begins with a known folder (see :func:`unwanted_documents`); anything else is unknown.
     """
-    status = documents["status"].fillna("")
-    mine = documents[documents["data_source_id"].eq(data_source_id) & ~status.isin([*GONE, *FAILED])]
-    ids = mine["document_id"].fillna("").astype(object)
-    keys = document_keys(mine["document_id"])
+    import pandas as pd
+
+    ids = names.fillna("").astype(object)
+    keys = document_keys(names)
     # A web address may name the bucket as its first folder, and not in its host.
     by_path = ids.str.match(r"https?://s3[.-]") & keys.str.startswith(f"{bucket}/")
     keys = keys.where(~by_path, keys.str.slice(len(bucket) + 1))
-    return mine.assign(key=keys, is_known=ids.str.contains("://", regex=False).astype(bool))
+    return pd.DataFrame({"key": keys, "is_known": ids.str.contains("://", regex=False).astype(bool)})
 
 
 def unwanted_documents(

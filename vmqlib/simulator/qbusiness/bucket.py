@@ -39,6 +39,8 @@ class S3Object:
         Reads its bytes.
     key_arn:
         The KMS key that encrypts it; "" for none, or one of AWS's own.
+    user_metadata:
+        Its ``x-amz-meta-`` headers, in order.
     """
 
     bucket: str
@@ -48,6 +50,7 @@ class S3Object:
     storage_class: str
     fetch: Callable[[], bytes]
     key_arn: str = ""
+    user_metadata: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -208,6 +211,13 @@ class BucketReader:
             storage_class=current.storage_class or "STANDARD",
             fetch=lambda: bytes(current.value),
             key_arn=self._key_arn(current),
+            user_metadata=tuple(
+                sorted(
+                    (name.lower(), str(value))
+                    for name, value in current.metadata.items()
+                    if name.lower().startswith("x-amz-meta-")
+                )
+            ),
         )
 
     def _key_arn(self, current: Any) -> str:

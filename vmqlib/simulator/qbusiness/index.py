@@ -84,7 +84,7 @@ class Document:
     key:
         Its key in the bucket, "" when it did not come from one.
     fingerprint:
-        What tells a changed document: ETags of the object and its metadata.
+        What tells a changed document: the object's ETag and user metadata, and the ETag of its metadata file.
     created_at, updated_at:
         When it first came and when its status last changed, UTC.
     content:

@@ -1,12 +1,13 @@
 """What a sync of an S3 data source will do: the bucket compared with the index.
 
-Reads the bucket, changes nothing. A document is changed when its object's or its metadata's ETag is. One that
-failed is not read again until then, but goes on counting as failed; one that could not even be read is tried
-again every time. Where S3 throttles the crawl, the index keeps what it has of the document.
+Reads the bucket, changes nothing. A document is changed when its object's ETag or user metadata are, or its metadata
+file's ETag is. One that failed is not read again until then, but goes on counting as failed; one that could not even be
+read is tried again every time. Where S3 throttles the crawl, the index keeps what it has of the document.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -148,7 +149,7 @@ class _Crawler:
 
     def step(self, item: S3Object, before: Document | None) -> Step:
         beside = self.objects.get(self.connector.metadata_key(item.key))
-        fingerprint = f"{item.etag}+{beside.etag}" if beside else item.etag
+        fingerprint = _fingerprint(item, beside)
         is_unchanged = before is not None and self._is_unchanged(before, item.key, fingerprint)
         if failure := self.reader.throttled(item):
             document = before or self._document(item, Metadata(), fingerprint, None, None)
@@ -213,6 +214,13 @@ class _Crawler:
             limit = self.connector.max_bytes / (1024 * 1024)
             text = f"The document {item.key} is too large: {item.size} bytes, more than {limit:g} MB."
             raise DocumentFailed(Failure("DocumentTooLarge", text, "crawl"))
+
+
+def _fingerprint(item: S3Object, beside: S3Object | None) -> str:
+    parts = [item.etag, *([beside.etag] if beside else [])]
+    if item.user_metadata:
+        parts.append(hashlib.sha256(repr(item.user_metadata).encode()).hexdigest())
+    return "+".join(parts)
 
 
 def _uri(attributes: Mapping[str, Any], item: S3Object) -> str:
