@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vmqlib.cli import rollbackoutput as shows
-from vmqlib.cli.output import Bar, confirm, json_option, notice, print_json, progress_bar, yes_option
-from vmqlib.errors import BadInput, VmqError
-from vmqlib.times import duration
+from vmqlib.cli.carrying import carry_out, load, nothing_to_do, watching
+from vmqlib.cli.output import confirm, json_option, notice, print_json, yes_option
+from vmqlib.errors import BadInput
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
-    from vmqlib.runbook.rollback import Applied, Plan
-    from vmqlib.runbook.rollback.progress import Progress
+    from vmqlib.runbook.rollback import Plan
 
 __all__ = ["rollback_command"]
 
@@ -103,8 +97,8 @@ def plan_command(
     """
     from vmqlib.runbook import rollback
 
-    incident = _incident(incident_id)
-    with _watching() as watch:
+    incident = load(incident_id)
+    with watching() as watch:
         plan = rollback.plan(
             incident,
             to=to,
@@ -172,7 +166,7 @@ def apply_command(
     from vmqlib.runbook.rollback import planfile
     from vmqlib.runbook.rollback.applying import check_applicable
 
-    incident = _incident(incident_id)
+    incident = load(incident_id)
     plan = planfile.read(file) if file is not None else rollback.planned(incident)
     if plan is None:
         raise BadInput(
@@ -186,12 +180,12 @@ def apply_command(
         notice(f"  {warning}")
     how = _thaw(incident, plan, yes=yes) if thaw else None
     if not plan.changes:
-        notice(_nothing(plan))
+        notice(nothing_to_do(plan))
         if as_json:
             print_json({"id": incident.id, "digest": plan.digest, "changes": 0})
         return
     confirm(f"Change {plan.changes:,} objects in s3://{plan.scope.bucket}?", yes=yes)
-    _carry_out(
+    carry_out(
         incident,
         plan.digest,
         lambda watch, stop: rollback.apply(
@@ -223,9 +217,9 @@ def resume_command(incident_id: str, rate: float | None, workers: int, as_json: 
     """
     from vmqlib.runbook import rollback
 
-    incident = _incident(incident_id)
+    incident = load(incident_id)
     last = rollback.status(incident).applied
-    _carry_out(
+    carry_out(
         incident,
         last.digest if last is not None else "",
         lambda watch, stop: rollback.resume(incident, rate=rate, workers=workers, progress=watch, stop=stop),
@@ -248,8 +242,8 @@ def verify_command(incident_id: str, as_json: bool) -> None:
     """
     from vmqlib.runbook import rollback
 
-    incident = _incident(incident_id)
-    with _watching() as watch:
+    incident = load(incident_id)
+    with watching() as watch:
         seen = rollback.verify(incident, progress=watch)
     if as_json:
         print_json(shows.verification_document(incident, seen))
@@ -279,18 +273,18 @@ def undo_command(incident_id: str, rate: float | None, workers: int, yes: bool, 
     """
     from vmqlib.runbook import rollback
 
-    incident = _incident(incident_id)
-    with _watching() as watch:
+    incident = load(incident_id)
+    with watching() as watch:
         plan = rollback.undo(incident, progress=watch)
     if not as_json:
         shows.show_plan(incident, plan)
     if not plan.changes:
-        notice(_nothing(plan))
+        notice(nothing_to_do(plan))
         if as_json:
             print_json({"id": incident.id, "digest": plan.digest, "changes": 0})
         return
     confirm(f"Change {plan.changes:,} objects in s3://{plan.scope.bucket}?", yes=yes)
-    _carry_out(
+    carry_out(
         incident,
         plan.digest,
         lambda watch, stop: rollback.apply(
@@ -298,97 +292,6 @@ def undo_command(incident_id: str, rate: float | None, workers: int, yes: bool, 
         ),
         as_json=as_json,
     )
-
-
-# -- what they share
-
-
-def _nothing(plan: Plan) -> str:
-    held = sum(plan.head.blocked.values())
-    return (
-        f"Nothing is changed: {held:,} keys are held back (BLOCKED)."
-        if held
-        else "No object is to be changed."
-    )
-
-
-def _incident(incident_id: str) -> Incident:
-    from vmqlib.aws import Aws
-    from vmqlib.record.incident import Incident
-    from vmqlib.settings import Settings
-
-    settings = Settings.load()
-    return Incident.load(incident_id, settings=settings, aws=Aws(settings))
-
-
-def _carry_out(
-    incident: Incident,
-    digest: str,
-    run: Callable[[Callable[[Progress], None], threading.Event], Applied],
-    *,
-    as_json: bool,
-) -> None:
-    """Runs an apply with a progress bar, and says how it ended, whichever way it did."""
-    from vmqlib.runbook import rollback
-
-    earlier = rollback.status(incident).applied
-    try:
-        with _stopping() as stop, progress_bar("{task.fields[counts]}") as bar:
-            applied = run(_meter(bar, stop), stop)
-    except VmqError:
-        ended = rollback.status(incident).applied
-        if ended is not None and ended.digest == digest and ended != earlier and ended.ending != "unfinished":
-            _say(incident, ended, as_json=as_json)
-        raise
-    _say(incident, applied, as_json=as_json)
-    notice(f"Next: `vmq rollback verify {incident.id}`, then `vmq sync start --incident {incident.id}`.")
-
-
-def _say(incident: Incident, applied: Applied, *, as_json: bool) -> None:
-    if as_json:
-        print_json(shows.applied_document(incident, applied))
-    else:
-        shows.show_applied(incident, applied)
-
-
-@contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM, once or many times, ask the apply to finish what is in flight: never in the middle of it."""
-    stop = threading.Event()
-
-    def ask(_number: int, _frame: object) -> None:
-        stop.set()  # nothing is written from here: the handler may interrupt a write
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _meter(bar: Bar, stop: threading.Event) -> Callable[[Progress], None]:
-    task = bar.add_task("Applying", total=None, counts="")
-
-    def show(now: Progress) -> None:
-        left = f", {duration(timedelta(seconds=now.eta))} left" if now.eta else ""
-        failed = f", {now.failed:,} failed" if now.failed else ""
-        changed = f", {now.changed:,} changed by others" if now.changed else ""
-        done = f"{now.done + now.found:,} done{failed}{changed}, {now.rate:,.0f}/s{left}"
-        doing = "Stopping: what is in flight is finished" if stop.is_set() else "Applying"
-        bar.update(task, description=doing, completed=now.decided, total=now.total or None, counts=done)
-
-    return show
-
-
-@contextmanager
-def _watching() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A display of what is being read, which goes when it is done."""
-    with progress_bar(transient=True) as bar:
-        task = bar.add_task("listing", total=None)
-        yield lambda doing, count, total: bar.update(
-            task, description=f"{doing} {count:,}", completed=count, total=total
-        )
 
 
 def _thaw(incident: Incident, plan: Plan, *, yes: bool) -> Any:

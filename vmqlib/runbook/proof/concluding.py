@@ -1,0 +1,328 @@
+"""From what was seen to a proof: every key judged, and the checks that follow. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.runbook.checks import CheckResult
+from vmqlib.runbook.proof.expecting import Deed, expect, expected_of
+from vmqlib.runbook.proof.judging import Expected, Judged, Sight, judge
+from vmqlib.runbook.proof.results import COLUMNS, FAILED, LEFT_OUT, Proof
+from vmqlib.runbook.proof.sighting import SOURCES, sight_of
+from vmqlib.times import show_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vmqlib.record.observation import Observation
+    from vmqlib.settings import Connector
+
+__all__ = ["conclude", "frame_of"]
+
+_FEW = 3
+_FAILED = ("FAILED", "DOCUMENT_FAILED_TO_INDEX")
+_ORDER = {False: 0, None: 1, True: 2}
+
+
+def conclude(
+    seen: Mapping[str, Observation],
+    done: Mapping[str, Deed],
+    *,
+    data_source_id: str,
+    bucket: str,
+    at: datetime,
+    execution_id: str = "",
+    incident: str = "",
+    rollback: CheckResult | None = None,
+    connector: Connector | None = None,
+) -> Proof:
+    """The proof that follows from what was seen.
+
+    Parameters
+    ----------
+    seen:
+        Observations of :data:`vmqlib.runbook.proof.sighting.SOURCES`.
+    done:
+        What the incident did to the bucket; empty: nothing, and the bucket as it is counts.
+    data_source_id, bucket, execution_id, incident:
+        As for :func:`vmqlib.runbook.proof.sighting.sight_of`.
+    at:
+        When all that was seen.
+    rollback:
+        What is to be said of the rollback itself; ``None``: nothing.
+    connector:
+        Which part of the bucket was listed; ``None``: all of it.
+    """
+    versions = seen["versions"]
+    listing = versions.frame if versions.available else None
+    there = expected_of(listing) if listing is not None else {}
+    wanted = expect(done, listing)
+    sight = sight_of(
+        seen, data_source_id, bucket, {**there, **wanted}, execution_id=execution_id, incident=incident
+    )
+    ours = [judge(one, sight) for one in wanted.values()]
+    rest = _rest(there, wanted, sight, _listed(connector) if listing is not None else lambda _: False)
+    others = [judge(one, sight) for one in rest.values()]
+    others = [one for one in others if not (one.expected.want == "absent" and one.verdict == "gone")]
+    checks = [*([rollback] if rollback is not None else []), _sync(sight, wanted)]
+    if done:
+        checks += _restored(ours)
+    checks += [*_documents(sight, [*ours, *others]), _held_back(sight, [*ours, *others])]
+    checks += [_bucket(versions, sight, [*ours, *others])]
+    shown = [
+        *ours,
+        *(one for one in others if not done or (one.ok is not True and one.verdict not in LEFT_OUT)),
+    ]
+    executions = tuple(job.execution_id for job in sight.jobs or ())
+    relevant = {one.line.execution_id for one in shown if one.line is not None}
+    return Proof(
+        incident=incident,
+        data_source_id=data_source_id,
+        bucket=bucket,
+        at=at,
+        executions=tuple(one for one in executions if one in relevant) or executions[:1],
+        rollback=bool(done),
+        keys=frame_of([_row(one) for one in sorted(shown, key=_first)]),
+        checks=tuple(checks),
+        seen=any(seen[name].available for name in SOURCES),
+    )
+
+
+def _listed(connector: Connector | None) -> Callable[[str], bool]:
+    """Whether a key is of the part of the bucket that is listed."""
+    if connector is None:
+        return lambda _: True
+    return lambda key: key.startswith(connector.prefix) and not key.startswith(connector.exclude)
+
+
+def _rest(
+    there: Mapping[str, Expected],
+    wanted: Mapping[str, Expected],
+    sight: Sight,
+    listed: Callable[[str], bool],
+) -> dict[str, Expected]:
+    """Every other key of the bucket, and every other document of the index or of the newest report.
+
+    A document of which the bucket was not listed is there for its failure alone.
+    """
+    rest = {key: one for key, one in there.items() if key not in wanted}
+    scope, index = sight.scope, sight.index or {}
+    for key, document in index.items():
+        if key in wanted:
+            continue
+        if key in rest:
+            if scope is not None and not scope.is_document(key):
+                rest[key] = Expected(key, "absent", rest[key].since)
+        elif listed(key):
+            rest[key] = Expected(key, "absent")
+        elif document.status in _FAILED:
+            rest[key] = Expected(key, "present")
+    newest = sight.jobs[0].execution_id if sight.jobs else ""
+    for key, lines in (sight.report or {}).items():
+        if lines[0].status == "FAILED" and lines[0].execution_id == newest and key not in wanted:
+            rest.setdefault(key, Expected(key, "present"))
+    return rest
+
+
+def _first(one: Judged) -> tuple[int, bool, str]:
+    return _ORDER[one.ok], one.verdict in LEFT_OUT, one.expected.key
+
+
+def _row(one: Judged) -> dict[str, Any]:
+    line, document = one.line, one.document
+    return {
+        "key": one.expected.key,
+        "want": one.expected.want,
+        "verdict": one.verdict,
+        "ok": one.ok,
+        "finding": one.finding,
+        "mend": one.mend,
+        "stuck": one.stuck,
+        "error": one.error if one.verdict in {FAILED, "held back"} else "",
+        "document_id": document.document_id if document else line.document_id if line else "",
+        "index_status": document.status if document else "",
+        "indexed_at": document.updated_at if document else None,
+        "execution_id": line.execution_id if line else "",
+        "action": line.action if line else "",
+        "report_status": line.status if line else "",
+        "since": one.expected.since,
+    }
+
+
+def frame_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows as a frame of :data:`vmqlib.runbook.proof.results.COLUMNS`."""
+    import pandas as pd
+
+    made: dict[str, Any] = {}
+    dtype: Any
+    for name, (dtype, _) in COLUMNS.items():
+        values = [row.get(name) for row in rows]
+        if dtype.startswith("datetime"):
+            times = pd.to_datetime(pd.Series(values, dtype="object"), utc=True, format="ISO8601")
+            made[name] = times.astype(dtype)
+        else:
+            made[name] = pd.Series(values, dtype=dtype)
+    return pd.DataFrame(made)
+
+
+# -- the checks
+
+
+def _sync(sight: Sight, wanted: Mapping[str, Expected]) -> CheckResult:
+    """Whether a sync came to its end since, and how."""
+    name, kept = "A sync has taken place", ("sync-jobs",)
+    if sight.jobs is None:
+        return CheckResult(name, None, f"The sync jobs could not be seen: {sight.jobs_why}", evidence=kept)
+    times = [one.since for one in wanted.values() if one.since is not None]
+    since = max(times, default=None)
+    jobs = sight.since(since)
+    after = f" since the last change of {show_time(since)}" if since is not None else ""
+    if not jobs:
+        if sight.running:
+            text = f"The sync {sight.running} is running."
+            return CheckResult(name, None, text, mend=sight.again, evidence=kept)
+        text = f"No sync has begun and ended{after}."
+        return CheckResult(name, False, text, mend=sight.sync, evidence=kept)
+    newest = jobs[0]
+    why = f": {newest.error}" if newest.error else ""
+    text = f"The newest sync, of {show_time(newest.started_at)}, ended {newest.status}{why or '.'}"
+    if newest.status == "SUCCEEDED":
+        return CheckResult(name, True, text, newest.execution_id, evidence=kept)
+    mend = "The documents that failed are named below." if newest.completed else sight.sync
+    return CheckResult(name, False, text, newest.execution_id, mend, kept)
+
+
+def _restored(ours: Sequence[Judged]) -> list[CheckResult]:
+    kept = ("document-report", "documents")
+    counted = [one for one in ours if one.verdict not in LEFT_OUT]
+    there = [one for one in counted if one.expected.want != "deleted"]
+    gone = [one for one in counted if one.expected.want == "deleted"]
+    checks = [
+        _all(there, "Restored documents are indexed", "restored documents are indexed", kept),
+        *([_all(gone, "Deleted documents are gone", "deleted documents are gone", kept[1:])] if gone else []),
+    ]
+    out = [one.expected.key for one in ours if one.verdict == "out of scope"]
+    if out:
+        text = f"{_many(len(out), 'changed key')} not documents of this connector: {_names(out)}."
+        checks.append(
+            CheckResult("Changed keys that the index does not follow", True, text, evidence=("resources",))
+        )
+    return checks
+
+
+def _all(judged: Sequence[Judged], name: str, words: str, evidence: tuple[str, ...]) -> CheckResult:
+    if not judged:
+        return CheckResult(name, True, "No restored key is a document of this connector.", evidence=evidence)
+    good = sum(one.ok is True for one in judged)
+    said = {one.ok for one in judged}
+    ok = False if False in said else None if None in said else True
+    text = f"{good:,} of {len(judged):,} {words}"
+    if ok is True:
+        return CheckResult(name, True, f"All {len(judged):,} {words}.", evidence=evidence)
+    telling = [one for one in judged if one.ok is ok]
+    first = telling[0]
+    text += f"; {_names([one.expected.key for one in telling])}: {first.finding}"
+    return CheckResult(name, ok, text, mend=first.mend, evidence=evidence)
+
+
+def _documents(sight: Sight, judged: Sequence[Judged]) -> list[CheckResult]:
+    """Whether a document failed, of the whole data source; and whether one would stay so."""
+    name, kept = "No document failed", ("document-report", "documents")
+    failed = [one for one in judged if one.verdict == FAILED]
+    stuck = [one for one in failed if one.stuck]
+    if stuck:
+        first = stuck[0]
+        text = (
+            f"{_many(len(stuck), 'failed document')} not read again, since nothing changed: "
+            f"{_names([one.expected.key for one in stuck])}: {first.error or 'nothing says why'}"
+        )
+        mend = f"Once the cause is gone: {sight.touch}"
+        checks = [CheckResult("No failed document is left behind", False, text, mend=mend, evidence=kept)]
+    else:
+        checks = []
+    if failed:
+        first = failed[0]
+        told = first.error or "nothing says why"
+        text = (
+            f"{_many(len(failed), 'document')} failed: {_names([one.expected.key for one in failed])}: {told}"
+        )
+        return [CheckResult(name, False, text, mend=first.mend, evidence=kept), *checks]
+    if sight.index is None and sight.report is None:
+        return [
+            CheckResult(
+                name, None, f"Neither report nor index could be seen: {sight.index_why}", evidence=kept
+            )
+        ]
+    if sight.index is None or sight.index_why:
+        return [CheckResult(name, None, f"Not all documents could be seen: {sight.index_why}", evidence=kept)]
+    return [CheckResult(name, True, "The index lists no document as failed.", evidence=kept)]
+
+
+def _held_back(sight: Sight, judged: Sequence[Judged]) -> CheckResult:
+    name, kept = "No deletion is held back", ("document-report", "documents")
+    held = [one for one in judged if one.verdict == "held back"]
+    if held:
+        first = held[0]
+        text = (
+            f"The deletion safeguard holds {_many(len(held), 'document')} in the index whose objects are gone: "
+            f"{_names([one.expected.key for one in held])}."
+        )
+        return CheckResult(name, False, text, mend=first.mend, evidence=kept)
+    newest = sight.jobs[0] if sight.jobs else None
+    if sight.report is None or newest is None or not newest.reported:
+        why = sight.report_why or "the newest sync has no line in the document-level report"
+        return CheckResult(name, None, f"Cannot be told: {why}", evidence=kept)
+    return CheckResult(name, True, "The newest sync held no deletion back.", evidence=kept)
+
+
+def _bucket(versions: Observation, sight: Sight, judged: Sequence[Judged]) -> CheckResult:
+    """How many documents the index has, and how many objects the bucket has that are documents."""
+    name, kept = "Index and bucket agree", ("documents", "versions", "resources")
+    if not versions.available or sight.index is None or sight.scope is None:
+        why = (
+            f"{versions.problem} {versions.hint}"
+            if not versions.available
+            else sight.index_why
+            if sight.index is None
+            else "the connector's configuration was not seen"
+        )
+        return CheckResult(name, None, f"Cannot be told: {why}".strip(), evidence=kept)
+    newer = [one for one in judged if one.verdict == "newer"]
+    considered = [one for one in judged if one.verdict not in LEFT_OUT]
+    objects = [one for one in considered if one.expected.want in ("present", "restored", "touched")]
+    inside = {"INDEXED", "UPDATED"}
+    indexed = [one for one in considered if one.document is not None and one.document.status in inside]
+    missing = [
+        one.expected.key for one in objects if one.document is None or one.document.status not in inside
+    ]
+    extra = [one.expected.key for one in indexed if one.expected.want in ("absent", "deleted")]
+    later = f" {_many(len(newer), 'key')} changed after that sync began: for the next one." if newer else ""
+    text = f"The index has {len(indexed):,} documents, the bucket {len(objects):,} objects in scope"
+    partly = "" if versions.complete and not sight.index_why else sight.index_why or versions.stopped
+    if partly:
+        return CheckResult(name, None, f"{text}; but not all could be seen: {partly}", evidence=kept)
+    if not (missing or extra):
+        return CheckResult(name, True, f"{text}: they agree.{later}", evidence=kept)
+    if sight.index_unnamed and missing:
+        text += f"; {sight.index_unnamed:,} documents have ids that name no key, so which are missing is not known."
+        return CheckResult(name, None if not extra else False, text, evidence=kept)
+    failed = sum(one.verdict == FAILED for one in objects)
+    which = f" ({failed:,} of them failed)" if failed else ""
+    told = [
+        f"{_many(len(missing), 'object')} not indexed{which}: {_names(missing)}" if missing else "",
+        f"{_many(len(extra), 'document')} without an object: {_names(extra)}" if extra else "",
+    ]
+    return CheckResult(name, False, f"{text}; {'; '.join(filter(None, told))}.{later}", evidence=kept)
+
+
+def _many(count: int, noun: str) -> str:
+    verb = {"failed document": ("was", "were"), "changed key": ("is", "are")}.get(noun)
+    words = f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{words} {verb[count != 1]}" if verb else words
+
+
+def _names(keys: Sequence[str]) -> str:
+    shown = ", ".join(sorted(keys)[:_FEW])
+    return shown if len(keys) <= _FEW else f"{shown} and {len(keys) - _FEW:,} more"

@@ -1,0 +1,104 @@
+"""The proof in the incident: its rows as evidence, its checks in the journal; and read again, offline too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.record.evidence import Question
+from vmqlib.runbook.checks import CheckResult
+from vmqlib.runbook.proof.concluding import frame_of
+from vmqlib.runbook.proof.results import Proof
+from vmqlib.times import iso
+
+if TYPE_CHECKING:
+    from vmqlib.record.events import Event
+    from vmqlib.record.incident import Incident
+
+__all__ = ["ACTION", "STEP", "keep", "newest"]
+
+STEP = "resync"
+ACTION = "sync proof"
+_NAME = "sync-proof"
+
+
+def keep(incident: Incident, proof: Proof) -> None:
+    """Writes a proof down: every key as evidence, the checks into the journal, with what they rest on."""
+    question = Question(
+        name=_NAME,
+        call="vmq sync verify",
+        at=proof.at,
+        parameters={"data_source_id": proof.data_source_id, "executions": list(proof.executions)},
+        region=incident.identity.region,
+        account=incident.identity.account,
+        caller=incident.actor().caller,
+    )
+    rows = proof.keys.to_dict("records")
+    written = incident.evidence.add(question, (_plain(row) for row in rows), incident.redactor)
+    names = sorted({name for check in proof.checks for name in check.evidence})
+    under = [one.evidence for one in (incident.observed(name) for name in names) if one.evidence is not None]
+    data = {
+        "action": ACTION,
+        "ok": proof.ok,
+        "data_source_id": proof.data_source_id,
+        "bucket": proof.bucket,
+        "executions": list(proof.executions),
+        "rollback": proof.rollback,
+        "counts": proof.counts,
+        "failed": len(proof.failed),
+        "stuck": len(proof.stuck),
+        "checks": [dict(one.as_dict()) for one in proof.checks],
+    }
+    incident.verified(STEP, proof.sentence, data, [written, *under])
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    import pandas as pd
+
+    def value(one: Any) -> Any:
+        if one is None or pd.isna(one):
+            return None
+        return iso(one.to_pydatetime(warn=False)) if isinstance(one, pd.Timestamp) else one
+
+    return {str(name): value(one) for name, one in row.items()}
+
+
+def newest(incident: Incident) -> Proof | None:
+    """The proof that was written down last, from disk alone; ``None`` where there is none.
+
+    Raises
+    ------
+    CorruptRecord
+        Its evidence is missing, or was changed.
+    """
+    event = newest_event(incident)
+    if event is None:
+        return None
+    data: Mapping[str, Any] = event.data.model_dump()
+    ref = next((one for one in event.evidence if one.name == _NAME), None)
+    rows = list(incident.evidence.open(ref).rows()) if ref is not None else []
+    checks = tuple(_check(one) for one in data.get("checks", ()))
+    return Proof(
+        incident=incident.id,
+        data_source_id=str(data.get("data_source_id", "")),
+        bucket=str(data.get("bucket", "")),
+        at=ref.at if ref is not None else event.at,
+        executions=tuple(data.get("executions", ())),
+        rollback=bool(data.get("rollback")),
+        keys=frame_of(rows),
+        checks=checks,
+    )
+
+
+def newest_event(incident: Incident) -> Event | None:
+    """The journal's entry of the newest proof."""
+    found = None
+    for event in incident.journal.events():
+        if event.kind == "verified" and event.step == STEP and event.data.action == ACTION:
+            found = event
+    return found
+
+
+def _check(raw: Mapping[str, Any]) -> CheckResult:
+    known = {name: raw[name] for name in ("name", "ok", "finding", "subject", "mend")}
+    return CheckResult(**known, evidence=tuple(raw.get("evidence", ())))
