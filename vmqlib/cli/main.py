@@ -19,6 +19,7 @@ __all__ = ["main", "run", "vmq"]
 # Where each command lives. Loaded when typed: `vmq open` does not pay for what `vmq sim` imports.
 _COMMANDS = {
     "ack": "triage",
+    "alarms": "alarms",
     "close": "incidents",
     "detect": "detect",
     "doctor": "doctor",

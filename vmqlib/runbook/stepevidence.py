@@ -67,6 +67,7 @@ def facts(incident: Incident, detection: Detection | None = None, found: Affecte
         schedules_off=tuple(
             f"{one.name or one.data_source_id} ({one.before})" for one in schedules_off(incident)
         ),
+        **_proof(incident),
     )
     if known.closed:
         return known
@@ -75,6 +76,13 @@ def facts(incident: Incident, detection: Detection | None = None, found: Affecte
         firing = alarms.frame.loc[alarms.frame["state"] == "ALARM", "name"]
         known = replace(known, alarms=tuple(firing))
     return _triage(incident, _syncs(incident, known), detection, found)
+
+
+def _proof(incident: Incident) -> dict[str, Any]:
+    from vmqlib.runbook.proof.keeping import standing
+
+    state, failed, stuck = standing(incident)
+    return {"proof_state": state, "proof_failed": failed, "proof_stuck": stuck}
 
 
 def _how_far(incident: Incident) -> Rollback:

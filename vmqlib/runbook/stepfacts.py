@@ -94,6 +94,9 @@ class Facts:
     acl_why: str | None = None
     acl_uri: str | None = None
     blind_why: str | None = None
+    proof_state: str = "none"
+    proof_failed: int = 0
+    proof_stuck: int = 0
 
 
 VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
@@ -151,6 +154,9 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "rollback_others": Fact("count", "objects left alone, since somebody else had changed them", always=True),
         "rollback_restored": Fact("flag", "whether objects are restored now", always=True),
         "rollback_synced": Fact("flag", "whether a sync began since, and ended", always=True),
+        "proof_state": Fact("text", "none (nothing proved since the last change), proved, failed, unknown", always=True),
+        "proof_failed": Fact("count", "documents that failed, as the newest proof found", always=True),
+        "proof_stuck": Fact("count", "those of them that were not read again, since they did not change", always=True),
     }
 )  # fmt: skip
 """Every name that a rule may use."""

@@ -20,6 +20,7 @@ from vmqlib.view.first_screen import first_screen
 from vmqlib.view.index_plot import index_against_bucket
 from vmqlib.view.metric_plot import metrics
 from vmqlib.view.panels import RECORD_MIME, Record, header, provenance, record
+from vmqlib.view.proof import proof
 from vmqlib.view.rollback import rollback_result, rollback_verification
 from vmqlib.view.rollback_plan import rollback_plan
 from vmqlib.view.style import Mark
@@ -61,6 +62,7 @@ __all__ = [
     "log_summary",
     "metrics",
     "next_steps",
+    "proof",
     "provenance",
     "record",
     "rollback_plan",

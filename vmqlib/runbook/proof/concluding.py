@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.runbook.checks import CheckResult
-from vmqlib.runbook.proof.expecting import Deed, expect, expected_of
+from vmqlib.runbook.proof.expecting import Deed, described, expect, expected_of
 from vmqlib.runbook.proof.judging import Expected, Judged, Sight, judge
 from vmqlib.runbook.proof.results import COLUMNS, FAILED, LEFT_OUT, Proof
 from vmqlib.runbook.proof.sighting import SOURCES, sight_of
@@ -59,6 +59,7 @@ def conclude(
     listing = versions.frame if versions.available else None
     there = expected_of(listing) if listing is not None else {}
     wanted = expect(done, listing)
+    wanted = described(wanted, there) | wanted
     sight = sight_of(
         seen, data_source_id, bucket, {**there, **wanted}, execution_id=execution_id, incident=incident
     )
@@ -126,8 +127,8 @@ def _rest(
     return rest
 
 
-def _first(one: Judged) -> tuple[int, bool, str]:
-    return _ORDER[one.ok], one.verdict in LEFT_OUT, one.expected.key
+def _first(one: Judged) -> tuple[bool, int, str]:
+    return one.verdict in LEFT_OUT, _ORDER[one.ok], one.expected.key
 
 
 def _row(one: Judged) -> dict[str, Any]:

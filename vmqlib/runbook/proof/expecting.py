@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vmqlib.errors import VmqError
 from vmqlib.runbook.proof.judging import Expected, Want
+from vmqlib.sources.crawlscope import METADATA_SUFFIX
 from vmqlib.times import iso
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from vmqlib.runbook.rollback import Applied
     from vmqlib.runbook.rollback.items import Item
 
-__all__ = ["Deed", "deeds", "expect", "expected_of"]
+__all__ = ["Deed", "deeds", "described", "expect", "expected_of"]
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,28 @@ def _timed(one: Deed, entries: list[tuple[str, datetime, bool]]) -> Expected:
     if target is not None and target > 0:
         held = (entries[target][1], entries[target - 1][1])
     return Expected(one.key, one.want, since, held)
+
+
+def described(wanted: Mapping[str, Expected], there: Mapping[str, Expected]) -> dict[str, Expected]:
+    """The documents whose metadata files are among the wanted keys: with its metadata a document is indexed again.
+
+    Parameters
+    ----------
+    wanted:
+        The keys that the incident changed.
+    there:
+        The keys of the bucket. A metadata file may lie in a folder of its own: ``<prefix>/<key>.metadata.json``.
+    """
+    found: dict[str, Expected] = {}
+    for key, one in wanted.items():
+        if not key.endswith(METADATA_SUFFIX) or one.want not in ("restored", "touched", "deleted"):
+            continue
+        parts = key.removesuffix(METADATA_SUFFIX).split("/")
+        names = ("/".join(parts[place:]) for place in range(len(parts)))
+        name = next((each for each in names if each in there and there[each].want == "present"), None)
+        if name is not None and name not in wanted:
+            found[name] = Expected(name, "touched" if one.want == "touched" else "restored", one.since)
+    return found
 
 
 def expected_of(versions: pd.DataFrame) -> dict[str, Expected]:

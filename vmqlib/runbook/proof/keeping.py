@@ -9,13 +9,13 @@ from vmqlib.record.evidence import Question
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.proof.concluding import frame_of
 from vmqlib.runbook.proof.results import Proof
-from vmqlib.times import iso
+from vmqlib.times import iso, show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.events import Event
     from vmqlib.record.incident import Incident
 
-__all__ = ["ACTION", "STEP", "keep", "newest"]
+__all__ = ["ACTION", "STEP", "keep", "newest", "standing"]
 
 STEP = "resync"
 ACTION = "sync proof"
@@ -71,7 +71,7 @@ def newest(incident: Incident) -> Proof | None:
     CorruptRecord
         Its evidence is missing, or was changed.
     """
-    event = newest_event(incident)
+    event, later = _found(incident)
     if event is None:
         return None
     data: Mapping[str, Any] = event.data.model_dump()
@@ -87,16 +87,30 @@ def newest(incident: Incident) -> Proof | None:
         rollback=bool(data.get("rollback")),
         keys=frame_of(rows),
         checks=checks,
+        stale=f"After it, at {show_time(later.at)}: {later.summary}" if later is not None else "",
     )
 
 
-def newest_event(incident: Incident) -> Event | None:
-    """The journal's entry of the newest proof."""
-    found = None
+def standing(incident: Incident) -> tuple[str, int, int]:
+    """From the journal alone: ``none`` (nothing was proved since the last change), ``proved``, ``failed`` or ``unknown``;
+    how many documents failed; how many of them were not read again."""
+    event, later = _found(incident)
+    if event is None or later is not None:
+        return "none", 0, 0
+    data: Mapping[str, Any] = event.data.model_dump()
+    state = {True: "proved", False: "failed", None: "unknown"}[data.get("ok")]
+    return state, int(data.get("failed") or 0), int(data.get("stuck") or 0)
+
+
+def _found(incident: Incident) -> tuple[Event | None, Event | None]:
+    """The journal's entry of the newest proof, and of the last change after it that it says nothing of."""
+    found = later = None
     for event in incident.journal.events():
         if event.kind == "verified" and event.step == STEP and event.data.action == ACTION:
-            found = event
-    return found
+            found, later = event, None
+        elif event.kind in {"applying", "applied"} and event.step in {STEP, "rollback"}:
+            later = event
+    return found, later
 
 
 def _check(raw: Mapping[str, Any]) -> CheckResult:

@@ -64,6 +64,8 @@ class Proof:
         What was checked, and how it is.
     seen:
         Whether anything could be seen at all.
+    stale:
+        What was done after it, where it was read from disk: a proof says nothing of that. Empty: nothing.
     """
 
     incident: str
@@ -75,6 +77,7 @@ class Proof:
     keys: pd.DataFrame = field(repr=False, compare=False)
     checks: tuple[CheckResult, ...] = ()
     seen: bool = True
+    stale: str = ""
 
     @property
     def ok(self) -> bool | None:
@@ -120,6 +123,7 @@ class Proof:
             "summary": self.sentence,
             "executions": list(self.executions),
             "rollback": self.rollback,
+            "stale": self.stale,
             "counts": self.counts,
             "failed": list(self.failed),
             "stuck": list(self.stuck),

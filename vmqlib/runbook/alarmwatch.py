@@ -1,0 +1,428 @@
+"""Runbook step 4, *Monitor … for SyncFailed errors clearing*: the alarms are watched until they are OK, and what never
+will be is said.
+
+Reads only: ``cloudwatch:DescribeAlarms``, ``cloudwatch:GetMetricData``.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from vmqlib.errors import AwsError, DeadlinePassed, Throttled, Unreachable
+from vmqlib.runbook.triggers.blindness import blind, dimension_set
+from vmqlib.times import Window, duration, parse_iso, show_time
+
+if TYPE_CHECKING:
+    from vmqlib.aws import Aws
+    from vmqlib.record.incident import Incident
+    from vmqlib.settings import Settings
+
+__all__ = ["Alarm", "Look", "Watched", "clears_by", "journal_watch", "wait"]
+
+ACTION: Final = "watch alarms"
+_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 5.0, 60.0, 1.5
+_TICK = timedelta(minutes=1)  # CloudWatch evaluates once a minute
+_BEYOND = 2  # periods that an evaluation looks back at beyond its own, as in AWS's examples of missing data
+_FOUND = timedelta(days=14)  # how far back a datapoint is looked for before an alarm is said to see none
+_FRESH = timedelta(minutes=5)
+_LEAST = timedelta(hours=3)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm, and what is known of the metric that it looks at.
+
+    Parameters
+    ----------
+    name, state, reason:
+        As CloudWatch says.
+    since:
+        Since when it has been in that state.
+    as_of:
+        When it was looked at.
+    period:
+        Of its metric; ``None`` for a composite alarm, which follows others.
+    evaluation_periods:
+        How many it looks at.
+    treat_missing:
+        What a period without a datapoint counts as: ``missing``, ``ignore``, ``breaching``, ``notBreaching``.
+    last_breach:
+        The end of the newest period whose datapoint breaches; ``None``: none was seen.
+    good_since:
+        Periods with a datapoint that does not breach, after that.
+    sees_nothing:
+        Why it never gets a datapoint; empty where it does, or that is not known.
+    """
+
+    name: str
+    state: str
+    reason: str = ""
+    since: datetime | None = None
+    as_of: datetime | None = None
+    period: timedelta | None = None
+    evaluation_periods: int = 1
+    treat_missing: str = "missing"
+    last_breach: datetime | None = None
+    good_since: int = 0
+    sees_nothing: str = ""
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether waiting for it says nothing: it gets no datapoint, so that its state means nothing."""
+        return bool(self.sees_nothing)
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for people."""
+        since = f" since {show_time(self.since)}" if self.since else ""
+        text = f"{self.name} is {self.state}{since}."
+        if self.sees_nothing:
+            return f"{text} {self.sees_nothing}"
+        if self.state == "OK":
+            return text
+        at = clears_by(self)
+        if at is not None:
+            return f"{text} Without another breach it is OK by {show_time(at)}."
+        return f"{text} {_keeps(self)}"
+
+
+def clears_by(alarm: Alarm) -> datetime | None:
+    """When an alarm in ALARM is OK at the latest, if its metric does not breach again; ``None``: nobody can say.
+
+    Its evaluation reaches back some periods beyond those that it counts, so that the last breach has to leave all of
+    them; then missing data decide: ``notBreaching`` makes it OK. With every other treatment it takes as many good
+    datapoints as it counts periods (CloudWatch user guide, *Configuring how alarms treat missing data*).
+    """
+    if alarm.state != "ALARM" or alarm.period is None or alarm.sees_nothing or alarm.as_of is None:
+        return None
+    if alarm.good_since >= alarm.evaluation_periods:
+        return alarm.as_of + 2 * _TICK
+    if alarm.treat_missing != "notBreaching":
+        return None
+    begun = alarm.last_breach or alarm.as_of
+    return max(begun + (alarm.evaluation_periods + _BEYOND) * alarm.period, alarm.as_of) + _TICK
+
+
+def _keeps(alarm: Alarm) -> str:
+    if alarm.period is None:
+        return "It follows other alarms."
+    if alarm.state == "INSUFFICIENT_DATA":
+        return "It waits for datapoints."
+    many = alarm.evaluation_periods
+    data = "a datapoint" if many == 1 else f"{many} datapoints in a row"
+    ends = "; then it becomes INSUFFICIENT_DATA, not OK" if alarm.treat_missing == "missing" else ""
+    return (
+        f"Missing data count as {alarm.treat_missing}: it is OK only after {data} that "
+        f"{'does' if many == 1 else 'do'} not breach{ends}."
+    )
+
+
+@dataclass(frozen=True)
+class Watched:
+    """How the watch ended.
+
+    Parameters
+    ----------
+    alarms:
+        Each alarm, as it was seen last.
+    missing:
+        Alarms that the settings name, and that are not there.
+    at:
+        When.
+    unsure:
+        Why it is not known whether the alarms get datapoints; empty where it is.
+    """
+
+    alarms: tuple[Alarm, ...]
+    missing: tuple[str, ...]
+    at: datetime
+    unsure: str = ""
+
+    @property
+    def waiting(self) -> tuple[Alarm, ...]:
+        """Those that are not OK, and may become it."""
+        return tuple(one for one in self.alarms if one.state != "OK" and not one.hopeless)
+
+    @property
+    def hopeless(self) -> tuple[Alarm, ...]:
+        """Those whose state means nothing, whatever it is."""
+        return tuple(one for one in self.alarms if one.hopeless)
+
+    @property
+    def ok(self) -> bool | None:
+        """True: all are OK, and all see their metric. False: one is not, or sees nothing. None: there is no alarm, or
+        it is not known whether they see anything."""
+        if self.waiting or self.hopeless:
+            return False
+        return None if not self.alarms or self.unsure else True
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for people."""
+        if not self.alarms:
+            return "There is no alarm to watch."
+        telling = [*self.hopeless, *self.waiting]
+        if telling:
+            return " ".join(one.sentence for one in telling)
+        names = ", ".join(one.name for one in self.alarms)
+        doubt = f" Whether they see their metrics is not known: {self.unsure}" if self.unsure else ""
+        return f"OK: {names}.{doubt}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types."""
+        alarms = [
+            {
+                "name": one.name,
+                "state": one.state,
+                "since": one.since,
+                "reason": one.reason,
+                "clears_by": clears_by(one),
+                "sees_nothing": one.sees_nothing,
+            }
+            for one in self.alarms
+        ]
+        said = {"ok": self.ok, "summary": self.sentence, "at": self.at, "unsure": self.unsure}
+        return {**said, "alarms": alarms, "missing": list(self.missing)}
+
+
+class Look:
+    """Looks at the alarms that the settings name, those on our namespaces, and composite ones over them.
+
+    Parameters
+    ----------
+    aws, settings:
+        Whom to ask, about what.
+    """
+
+    def __init__(self, aws: Aws, settings: Settings) -> None:
+        self._aws = aws
+        self._settings = settings
+        self._points: _Points | None = None
+
+    def __call__(self) -> Watched:
+        """One look. Metrics are asked for every few minutes only.
+
+        Raises
+        ------
+        AwsError
+            ``cloudwatch:DescribeAlarms`` refused or not reached.
+        """
+        from vmqlib.sources import alarms
+
+        now = self._aws.clock.now()
+        rows = list(alarms.read(self._aws, self._settings, Window(now - _LEAST, now)).rows)
+        points = self._read(rows, now)
+        named = [self._settings.alarms.sync_failed, self._settings.alarms.no_sync]
+        there = {row["name"] for row in rows}
+        return Watched(
+            tuple(_alarm(row, points, now) for row in rows),
+            tuple(name for name in named if name and name not in there),
+            now,
+            points.unsure,
+        )
+
+    def _read(self, rows: Sequence[Mapping[str, Any]], now: datetime) -> _Points:
+        names = frozenset(str(row["name"]) for row in rows)
+        if self._points is None or self._points.names != names or now - self._points.at > _FRESH:
+            try:
+                self._points = _Points(names, now, *_datapoints(self._aws, self._settings, rows, now))
+            except (Throttled, Unreachable) as error:
+                # The next look asks again; meanwhile what was known before stands.
+                return self._points or _Points(names, now, unsure=error.message)
+            except AwsError as error:
+                self._points = _Points(names, now, unsure=f"{error.message} {error.hint}".strip())
+        return self._points
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Datapoints of the alarms' own metrics, by alarm, newest last; and sets that are published, by metric."""
+
+    names: frozenset[str]
+    at: datetime
+    own: Mapping[str, Sequence[tuple[datetime, float]]] | None = None
+    seen: Mapping[str, bool] | None = None
+    published: Mapping[tuple[str, str], frozenset[str]] | None = None
+    unsure: str = ""
+
+
+def _datapoints(
+    aws: Aws, settings: Settings, rows: Sequence[Mapping[str, Any]], now: datetime
+) -> tuple[
+    Mapping[str, Sequence[tuple[datetime, float]]],
+    Mapping[str, bool],
+    Mapping[tuple[str, str], frozenset[str]],
+]:
+    """What each alarm's very metric has, of late and at all; and the sets of dimensions that have anything at all."""
+    from vmqlib.sources.metrics import Metric, read_metrics, wanted
+
+    plain = [row for row in rows if row.get("period_s") and row["namespace"]]
+    own = {
+        str(row["name"]): Metric(
+            row["namespace"], row["metric"], dimension_set(row["dimensions"]), row["statistic"] or "Sum"
+        )
+        for row in plain
+    }
+    span = max([_LEAST, *(_reach(row) * 2 for row in plain)])
+    late = read_metrics(aws, list(own.values()), Window(now - span, now))
+    usual = wanted(settings) if settings.ds_id else []
+    ever = read_metrics(aws, [*own.values(), *usual], Window(now - _FOUND, now))
+    recent: dict[tuple[str, str, str, str], list[tuple[datetime, float]]] = {}
+    for row in late.rows:
+        end = parse_iso(row["at"]) + timedelta(seconds=row["period_s"])
+        recent.setdefault(_metric_of(row), []).append((end, row["value"]))
+    published: dict[tuple[str, str], set[str]] = {}
+    for row in ever.rows:
+        published.setdefault((row["namespace"], row["metric"]), set()).add(row["dimensions"])
+    mine = {
+        name: (one.namespace, one.name, _text(one.dimensions), one.statistic) for name, one in own.items()
+    }
+    return (
+        {name: recent.get(key, []) for name, key in mine.items()},
+        {name: key[2] in published.get(key[:2], set()) for name, key in mine.items()},
+        {key: frozenset(sets) for key, sets in published.items()},
+    )
+
+
+def _metric_of(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return row["namespace"], row["metric"], row["dimensions"], row["statistic"]
+
+
+def _text(dimensions: Mapping[str, str]) -> str:
+    import json
+
+    return json.dumps(dict(dimensions), sort_keys=True)
+
+
+def _reach(row: Mapping[str, Any]) -> timedelta:
+    return timedelta(seconds=row["period_s"]) * ((row.get("evaluation_periods") or 1) + _BEYOND)
+
+
+def _alarm(row: Mapping[str, Any], points: _Points, now: datetime) -> Alarm:
+    name = str(row["name"])
+    since = row.get("since")
+    made = Alarm(
+        name=name,
+        state=str(row["state"]),
+        reason=str(row.get("reason") or ""),
+        since=parse_iso(since) if since else None,
+        as_of=now,
+        period=timedelta(seconds=row["period_s"]) if row.get("period_s") else None,
+        evaluation_periods=int(row.get("evaluation_periods") or 1),
+        treat_missing=str(row.get("treat_missing_data") or "missing"),
+    )
+    if points.own is None or points.seen is None or points.published is None or made.period is None:
+        return made
+    own = points.own.get(name, ())
+    bad = [place for place, (_, value) in enumerate(own) if _breaches(row, value)]
+    if bad:
+        made = replace(made, last_breach=own[bad[-1]][0], good_since=len(own) - bad[-1] - 1)
+    if points.seen.get(name, True):
+        return made
+    sets = points.published.get((row["namespace"], row["metric"]), frozenset())
+    why = blind(name, row["metric"], row["dimensions"], sets) or (
+        f"Its metric {row['metric']} has had no datapoint for {duration(_FOUND)} with the dimensions that it looks at: "
+        "its state says nothing."
+    )
+    if made.state == "ALARM":
+        why += " It never clears by itself."
+    return replace(made, sees_nothing=f"{why} `vmq doctor` shows the change.")
+
+
+def _breaches(row: Mapping[str, Any], value: float) -> bool:
+    if row.get("threshold") is None:
+        return False
+    threshold = float(row["threshold"])
+    return {
+        "GreaterThanOrEqualToThreshold": value >= threshold,
+        "GreaterThanThreshold": value > threshold,
+        "LessThanThreshold": value < threshold,
+        "LessThanOrEqualToThreshold": value <= threshold,
+    }.get(str(row.get("comparison") or ""), False)
+
+
+def wait(
+    look: Callable[[], Watched],
+    *,
+    deadline: timedelta = timedelta(minutes=30),
+    progress: Callable[[Watched, str], None] = lambda _seen, _problem: None,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+    rng: random.Random | None = None,
+) -> Watched:
+    """Looks until every alarm that can become OK is, and returns what was seen last. Changes nothing.
+
+    Throttling and an endpoint that does not answer are borne until the deadline.
+
+    Parameters
+    ----------
+    look:
+        :class:`Look`.
+    deadline:
+        How long to wait.
+    progress:
+        Told after every look what was seen last, and why a look failed (empty where it did not).
+
+    Raises
+    ------
+    DeadlinePassed
+        One is still not OK.
+    AwsError
+        AWS refuses; or at the deadline it was never reached.
+    """
+    rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
+    until = monotonic() + deadline.total_seconds()
+    pause, seen = _FIRST_PAUSE, None
+    while True:
+        trouble: AwsError | None = None
+        try:
+            seen = look()
+        except (Throttled, Unreachable) as error:
+            trouble = error
+        if seen is not None:
+            progress(seen, trouble.message if trouble else "")
+            if trouble is None and not seen.waiting:
+                return seen
+        left = until - monotonic()
+        if left <= 0:
+            raise _late(seen, trouble, deadline)
+        sleep(min(left, pause * rng.uniform(0.8, 1.2)))
+        pause = min(_LONGEST_PAUSE, pause * _GROWTH)
+
+
+def _late(seen: Watched | None, trouble: AwsError | None, deadline: timedelta) -> AwsError | DeadlinePassed:
+    if seen is None:
+        assert trouble is not None
+        return trouble
+    states = " ".join(one.sentence for one in seen.waiting) or "The newest look failed."
+    return DeadlinePassed(
+        f"After {duration(deadline)}: {states}",
+        hint="`vmq alarms wait` goes on. If syncs succeed and it stays, `vmq doctor` checks what the alarm looks at.",
+    )
+
+
+def journal_watch(incident: Incident, seen: Watched) -> None:
+    """Writes what was seen last into the incident's journal."""
+    from vmqlib.times import iso
+
+    def plain(value: Any) -> Any:
+        return iso(value) if isinstance(value, datetime) else value
+
+    said = seen.as_dict()
+    alarms = [{name: plain(value) for name, value in one.items()} for one in said["alarms"]]
+    incident.verified(
+        "resync",
+        f"Alarms: {seen.sentence}",
+        {
+            "action": ACTION,
+            "ok": seen.ok,
+            "alarms": alarms,
+            "missing": said["missing"],
+            "unsure": seen.unsure,
+        },
+    )
