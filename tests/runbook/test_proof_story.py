@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from support.proof_rig import GOOD, SyncRig
 
+from vmqlib.aws import Aws
 from vmqlib.errors import BadInput
+from vmqlib.record.incident import Incident
 from vmqlib.runbook import proof, rollback, touch
 from vmqlib.runbook.nextsteps import next_steps
+from vmqlib.settings import Settings
+from vmqlib.simulator.qbusiness import qbusiness_backends
 
 BAD = b"caf\xe9"  # not UTF-8: the connector cannot index it
 
@@ -182,12 +187,8 @@ def test_keys_that_the_connector_leaves_out_are_said_to_be(rig: SyncRig) -> None
 def test_without_log_delivery_nothing_is_fine(rig: SyncRig, monkeypatch: pytest.MonkeyPatch) -> None:
     good = spoiled(rig)
     rig.restore(good)
-    deliveries = rig.local.world  # the account as a whole delivers; this application does not
-    del deliveries
-    from vmqlib.simulator.qbusiness import qbusiness_backends
-
-    backend = qbusiness_backends["123456789012"]["eu-west-1"]
-    monkeypatch.setitem(backend.deliveries.by_application, rig.settings.app_id, frozenset())
+    deliveries = qbusiness_backends["123456789012"]["eu-west-1"].context.deliveries
+    monkeypatch.setitem(deliveries.by_application, rig.settings.app_id, frozenset())
     rig.sync()
     found = proof.prove(rig.incident)
     assert found.ok is None
@@ -283,10 +284,6 @@ def test_ids_of_another_form_are_found_by_their_address_or_not_guessed(rig: Sync
 
 @pytest.mark.slow
 def test_the_scenario_is_proved_in_the_end(start_local_aws: Any, point_at: Any) -> None:
-    from vmqlib.aws import Aws
-    from vmqlib.record.incident import Incident
-    from vmqlib.settings import Settings
-
     local = start_local_aws("sync-failed")
     point_at(local)
     settings = Settings.load()
@@ -298,8 +295,6 @@ def test_the_scenario_is_proved_in_the_end(start_local_aws: Any, point_at: Any) 
     plan = rollback.plan(incident)
     rollback.apply(incident, plan, digest=plan.digest)
     assert proof.prove(incident).ok is False
-    from datetime import timedelta
-
     local.clock.advance(timedelta(seconds=5))
     ids = {"applicationId": settings.app_id, "indexId": settings.index_id, "dataSourceId": settings.ds_id}
     aws.client("qbusiness").start_data_source_sync_job(**ids)  # type: ignore[arg-type]

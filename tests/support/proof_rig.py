@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import boto3
 from support.connector_role import create_connector_role
 
 from vmqlib.aws import Aws
@@ -42,9 +43,7 @@ class SyncRig:
         region: Any = {"LocationConstraint": made.region}
         s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration=region)
         s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
-        self.role = create_connector_role(
-            aws.session.client("iam", region_name=made.region), f"proof-{number}"
-        )
+        self.role = create_connector_role(boto3.client("iam"), f"proof-{number}")
         app = q.create_application(displayName=f"proof-{number}")["applicationId"]
         index = q.create_index(applicationId=app, displayName="knowledge")["indexId"]
         self.options = options
