@@ -29,6 +29,10 @@ def steps(known: Facts) -> list[str]:
     return [step.step for step in plan_next(known)]
 
 
+def commands(known: Facts) -> list[str]:
+    return [step.command for step in plan_next(known)]
+
+
 def test_a_failed_sync_goes_through_the_runbook_in_its_order() -> None:
     assert [step[0] for step in steps(KNOWN)] == ["2", "3", "4", "5"]
     restore = plan_next(KNOWN)[1]
@@ -83,12 +87,28 @@ def test_a_rollback_that_did_not_help_can_be_taken_back() -> None:
 
 
 def test_after_recovery_comes_the_close() -> None:
-    found = plan_next(
-        replace(KNOWN, last_status="SUCCEEDED", recovered=True, rollback=Rollback("verified"), failing=0)
+    recovered = replace(
+        KNOWN, last_status="SUCCEEDED", recovered=True, rollback=Rollback("verified"), failing=0
     )
+    found = plan_next(replace(recovered, proof_state="proved"))
     assert [step.step[0] for step in found] == ["5", "6", "6"]
     assert "QBusinessSyncFailed" in found[1].why
     assert found[-1].command.startswith("vmq close INC-20261123-001")
+
+
+def test_a_sync_that_ended_is_to_be_proved() -> None:
+    synced = rolled("verified", synced=True)
+    assert "vmq sync verify --incident INC-20261123-001" in commands(synced)
+    assert not any("sync verify" in each for each in commands(replace(synced, proof_state="proved")))
+    assert not any("sync verify" in each for each in commands(rolled("verified"))), "no sync has ended since"
+    assert "vmq sync verify --incident INC-20261123-001" in commands(replace(synced, proof_state="unknown"))
+
+
+def test_what_the_connector_does_not_read_again_is_to_be_touched() -> None:
+    left = replace(rolled("verified", synced=True), proof_state="failed", proof_failed=2, proof_stuck=2)
+    (touch,) = [step for step in plan_next(left) if "sync touch" in step.command]
+    assert touch.command == "vmq sync touch INC-20261123-001 --failed"
+    assert "2 documents" in touch.why
 
 
 def test_a_closed_incident_asks_for_the_retro_only() -> None:

@@ -270,7 +270,8 @@ def _datapoints(
     }
     span = max([_LEAST, *(_reach(row) * 2 for row in plain)])
     late = read_metrics(aws, list(own.values()), Window(now - span, now))
-    usual = wanted(settings) if settings.ds_id else []
+    # What the settings know the ids of: under which sets of dimensions the metrics are published.
+    usual = [one for one in wanted(settings) if all(one.dimensions.values())] if settings.ds_id else []
     ever = read_metrics(aws, [*own.values(), *usual], Window(now - _FOUND, now))
     recent: dict[tuple[str, str, str, str], list[tuple[datetime, float]]] = {}
     for row in late.rows:

@@ -154,7 +154,7 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "rollback_others": Fact("count", "objects left alone, since somebody else had changed them", always=True),
         "rollback_restored": Fact("flag", "whether objects are restored now", always=True),
         "rollback_synced": Fact("flag", "whether a sync began since, and ended", always=True),
-        "proof_state": Fact("text", "none (nothing proved since the last change), proved, failed, unknown", always=True),
+        "proof_state": Fact("text", "none (nothing since the last change), proved, failed, unknown", always=True),
         "proof_failed": Fact("count", "documents that failed, as the newest proof found", always=True),
         "proof_stuck": Fact("count", "those of them that were not read again, since they did not change", always=True),
     }

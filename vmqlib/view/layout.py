@@ -84,6 +84,11 @@ CHIPS = {
     "fail": ("#A03000", "#ffffff"),
     "cannot tell": ("#E69F00", "#111111"),
     "pass": ("#BFE5D8", "#111111"),
+    "indexed": ("#BFE5D8", "#111111"),
+    "gone": ("#BFE5D8", "#111111"),
+    "held back": ("#A03000", "#ffffff"),
+    "still indexed": ("#A03000", "#ffffff"),
+    "not synced": ("#E69F00", "#111111"),
 }
 """Background and text colour of words that are worth seeing first. The word is always there, too."""
 

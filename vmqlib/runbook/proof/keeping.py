@@ -92,8 +92,8 @@ def newest(incident: Incident) -> Proof | None:
 
 
 def standing(incident: Incident) -> tuple[str, int, int]:
-    """From the journal alone: ``none`` (nothing was proved since the last change), ``proved``, ``failed`` or ``unknown``;
-    how many documents failed; how many of them were not read again."""
+    """From the journal alone: ``none`` (nothing was proved since the last change), ``proved``, ``failed`` or
+    ``unknown``; how many documents failed; how many of them were not read again."""
     event, later = _found(incident)
     if event is None or later is not None:
         return "none", 0, 0
