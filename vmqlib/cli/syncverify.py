@@ -92,7 +92,7 @@ def _show(found: Proof, mask: Callable[[str], str]) -> None:
     from vmqlib.runbook.proof.results import LEFT_OUT
 
     open_ = ~found.keys["ok"].fillna(False).astype(bool) & ~found.keys["verdict"].isin(LEFT_OUT)
-    rows = found.keys if found.rollback else found.keys[open_]
+    rows = found.keys if found.rollback and bool(open_.any()) else found.keys[open_]
     if len(rows):
         table(
             ("key", "verdict", "wanted", "finding"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vmqlib.runbook.proof.results import LEFT_OUT
 from vmqlib.view.base import Html, View, guarded, join, notice, plain, tag
 from vmqlib.view.checks import checks
 from vmqlib.view.layout import Column, chip, code, facts, line, name, panel, table, when
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["proof"]
 
 MOST_KEYS = 25
+FINE_KEYS = 8
+"""Rows where every key is as it should be: the evidence has all."""
 
 
 @guarded
@@ -62,7 +65,8 @@ def _keys(now: Proof) -> tuple[list[Html], list[str]]:
     if now.keys.empty:
         return [], []
     columns = [Column("key", name), Column("verdict", chip), Column("wanted"), Column("finding")]
-    shown = now.keys.head(MOST_KEYS).to_dict("records")
+    wrong = bool((~now.keys["ok"].fillna(False).astype(bool) & ~now.keys["verdict"].isin(LEFT_OUT)).any())
+    shown = now.keys.head(MOST_KEYS if wrong else FINE_KEYS).to_dict("records")
     rows = [[one["key"], one["verdict"], one["want"], plain(one["finding"], 400)] for one in shown]
     made = [table(columns, rows)]
     words = [line(row) for row in rows]

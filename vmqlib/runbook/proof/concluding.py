@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.proof.expecting import Deed, described, expect, expected_of
 from vmqlib.runbook.proof.judging import Expected, Judged, Sight, judge
-from vmqlib.runbook.proof.results import COLUMNS, FAILED, LEFT_OUT, Proof
+from vmqlib.runbook.proof.results import AGREE, COLUMNS, FAILED, GONE, INDEXED, LEFT_OUT, Proof
 from vmqlib.runbook.proof.sighting import SOURCES, sight_of
 from vmqlib.times import show_time
 
@@ -201,8 +201,8 @@ def _restored(ours: Sequence[Judged]) -> list[CheckResult]:
     there = [one for one in counted if one.expected.want != "deleted"]
     gone = [one for one in counted if one.expected.want == "deleted"]
     checks = [
-        _all(there, "Restored documents are indexed", "restored documents are indexed", kept),
-        *([_all(gone, "Deleted documents are gone", "deleted documents are gone", kept[1:])] if gone else []),
+        _all(there, INDEXED, "restored documents are indexed", kept),
+        *([_all(gone, GONE, "deleted documents are gone", kept[1:])] if gone else []),
     ]
     out = [one.expected.key for one in ours if one.verdict == "out of scope"]
     if out:
@@ -280,7 +280,7 @@ def _held_back(sight: Sight, judged: Sequence[Judged]) -> CheckResult:
 
 def _bucket(versions: Observation, sight: Sight, judged: Sequence[Judged]) -> CheckResult:
     """How many documents the index has, and how many objects the bucket has that are documents."""
-    name, kept = "Index and bucket agree", ("documents", "versions", "resources")
+    name, kept = AGREE, ("documents", "versions", "resources")
     if not versions.available or sight.index is None or sight.scope is None:
         why = (
             f"{versions.problem} {versions.hint}"

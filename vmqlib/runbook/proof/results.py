@@ -14,7 +14,7 @@ from vmqlib.times import show_time
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "FAILED", "LEFT_OUT", "Proof"]
+__all__ = ["AGREE", "COLUMNS", "FAILED", "GONE", "INDEXED", "LEFT_OUT", "Proof"]
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "key": ("str", "the object's key"),
@@ -36,6 +36,12 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 """The columns of :attr:`Proof.keys`: dtype and meaning."""
 
 _SENTENCE = 600  # characters: a line of the journal
+INDEXED, GONE, AGREE = (
+    "Restored documents are indexed",
+    "Deleted documents are gone",
+    "Index and bucket agree",
+)
+"""The checks that say it in a sentence."""
 FAILED = "failed"
 LEFT_OUT = frozenset({"out of scope", "newer"})
 """Verdicts that neither prove nor disprove: the connector does not look at the key, or that sync could not yet."""
@@ -104,7 +110,8 @@ class Proof:
         """One sentence for people."""
         begun = {True: "Proved", False: "Not proved", None: "Cannot tell"}[self.ok]
         if self.ok is True:
-            said = " ".join(one.finding for one in self.checks) or "Nothing was checked."
+            telling = [one for one in self.checks if one.name in (INDEXED, GONE, AGREE)]
+            said = " ".join(one.finding for one in telling) or "Nothing was checked."
         else:
             telling = [one for one in self.checks if one.ok is self.ok]
             said = telling[0].finding
