@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support.proof_rig import GOOD, SyncRig
 
-from vmqlib.runbook import rollback
+from vmqlib.runbook import alarmwatch, rollback
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +193,15 @@ class TestAlarms:
         assert done.code == 5, done.err
         assert done.json["alarms"][0]["state"] == "ALARM"
         assert "Without another breach it is OK by" in done.err
+
+    def test_ctrl_c_is_130(self, command: Any, rig: SyncRig, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(_: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(alarmwatch.Look, "__call__", interrupted)
+        done = command("alarms", "wait")
+        assert done.code == 130
+        assert "vmq alarms wait" in done.err
 
     def test_a_blind_one_is_1_at_once(self, command: Any, rig: SyncRig, alarm: Any) -> None:
         alarm()

@@ -11,7 +11,7 @@ import pytest
 from vmqlib.aws import Aws
 from vmqlib.errors import AccessDenied
 from vmqlib.record.incident import Incident
-from vmqlib.runbook import rollback
+from vmqlib.runbook import rollback, touch
 from vmqlib.settings import Settings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "iam"
@@ -78,6 +78,9 @@ def test_one_may_plan_and_the_other_may_apply(
         done = rollback.apply(applier, again, digest=again.digest)
         assert (done.failed, done.changed, done.left) == (0, 0, 0), done
         assert rollback.verify(applier).ok
+        touched = touch.plan(applier, ["architecture.md", "phases-mirage.md"])
+        assert touched.head.counts == {"COPY": 2}
+        assert rollback.apply(applier, touched, digest=touched.digest).ok
         back = rollback.undo(applier)
         assert back.head.counts
 

@@ -254,6 +254,27 @@ def test_what_somebody_wrote_after_the_rollback_is_not_called_restored(rig: Sync
     assert found.ok is True
 
 
+def test_a_key_that_is_masked_in_evidence_is_matched_all_the_same(rig: SyncRig) -> None:
+    key = "people/jane.doe@example.com.md"
+    rig.write({key: GOOD})
+    rig.sync()
+    good = rig.tick()
+    rig.write({key: BAD})
+    rig.sync()
+    rig.restore(good)
+    rig.sync()
+    found = proof.prove(rig.incident)
+    assert found.ok is True, found.sentence
+    assert list(found.keys["verdict"]) == ["indexed"]
+    assert "jane" not in " ".join(found.keys["key"] + found.keys["document_id"])
+
+
+def test_nothing_is_added_to_a_closed_record(rig: SyncRig) -> None:
+    rig.incident.close("Over.")
+    with pytest.raises(BadInput, match="closed"):
+        proof.prove(rig.incident)
+
+
 def test_without_an_incident_the_newest_sync_against_the_bucket(rig: SyncRig) -> None:
     rig.write({"a.md": GOOD, "b.md": GOOD})
     rig.sync()

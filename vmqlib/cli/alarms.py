@@ -12,7 +12,10 @@ from vmqlib.errors import BadInput, DeadlinePassed, Interrupted
 from vmqlib.times import parse_when, show_time
 
 if TYPE_CHECKING:
+    from vmqlib.aws import Aws
+    from vmqlib.record.incident import Incident
     from vmqlib.runbook.alarmwatch import Watched
+    from vmqlib.settings import Settings
 
 __all__ = ["alarms_command"]
 
@@ -58,11 +61,7 @@ def wait_command(incident_id: str | None, deadline: str, as_json: bool) -> None:
     settings = Settings.load()
     settings.require("app_id")
     aws = Aws(settings)
-    incident = None
-    if incident_id:
-        from vmqlib.record.incident import Incident
-
-        incident = Incident.load(incident_id, settings=settings, aws=aws)
+    incident = _open_incident(incident_id, settings, aws) if incident_id else None
     last: alarmwatch.Watched | None = None
     span = _span(deadline, aws.clock.now())
     late: DeadlinePassed | None = None
@@ -99,6 +98,15 @@ def wait_command(incident_id: str | None, deadline: str, as_json: bool) -> None:
     if late is not None:
         raise late
     click.get_current_context().exit(0 if seen.ok else 1)
+
+
+def _open_incident(incident_id: str, settings: Settings, aws: Aws) -> Incident:
+    from vmqlib.record.incident import Incident
+
+    incident = Incident.load(incident_id, settings=settings, aws=aws)
+    if incident.state.closed_at:
+        raise BadInput(f"{incident.id} is closed: its record is complete.", hint="Leave --incident out.")
+    return incident
 
 
 def _words(seen: Watched) -> str:

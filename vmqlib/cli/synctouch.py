@@ -143,6 +143,7 @@ def _plan(incident: Incident, keys: tuple[str, ...], *, failed: bool, digest: st
 
 def _failed(incident: Incident) -> tuple[str, ...]:
     from vmqlib.runbook import proof
+    from vmqlib.runbook.proof.expecting import deeds
 
     found = proof.newest(incident)
     again = f"vmq sync verify --incident {incident.id}"
@@ -153,7 +154,9 @@ def _failed(incident: Incident) -> tuple[str, ...]:
             "The newest proof names no failed document.",
             hint=f"`{again}` looks again; or name objects with --key.",
         )
-    return found.failed
+    # A proof rests on evidence, where names of persons are masked; plans have the keys as they are.
+    exact = {incident.redactor.text(key): key for key in deeds(incident)[0]}
+    return tuple(exact.get(key, key) for key in found.failed)
 
 
 def _check(incident: Incident, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ Reads only: ``qbusiness:ListDataSourceSyncJobs``, ``qbusiness:ListDocuments``, `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -55,20 +56,25 @@ def prove(incident: Incident, *, execution_id: str = "", progress: Watch = _quie
     Raises
     ------
     BadInput
-        The incident was loaded offline or has no data source, or there is no such sync job.
+        The incident is closed, was loaded offline or has no data source, or there is no such sync job.
     VmqError
         What was seen cannot be written down. What could not be seen never raises: the proof says so.
     """
     from vmqlib.runbook.rollback.ground import bucket_of, connected
 
     connected(incident)
+    if incident.state.closed_at:
+        raise BadInput(
+            f"{incident.id} is closed: its record is complete, and nothing is added to it.",
+            hint="`vmq sync verify` without --incident looks and writes nothing.",
+        )
     chosen = incident.identity.data_source_id or incident.settings.ds_id
     if not chosen:
         raise BadInput(
             f"{incident.id} is about no data source.",
             hint="Set DS_ID, or open the incident with --data-source.",
         )
-    done, problems = deeds(incident)
+    done, problems = _masked(incident, *deeds(incident))
     seen = incident.observe(["sync-jobs"], refresh=True, progress=progress)
     now = incident.clock.now()
     since = min(now - _AS_BEFORE, _since(seen["sync-jobs"], chosen, execution_id, _earliest(done)))
@@ -127,6 +133,18 @@ def look(
         execution_id=execution_id,
         connector=connector,
     )
+
+
+def _masked(
+    incident: Incident, done: Mapping[str, Deed], problems: tuple[str, ...]
+) -> tuple[dict[str, Deed], tuple[str, ...]]:
+    """The keys as evidence has them: a plan holds them exactly, and what is seen is masked before it is written down."""
+    mask = incident.redactor.text
+    made = {(name := mask(key)): replace(one, key=name) for key, one in done.items()}
+    if len(made) < len(done):
+        alike = len(done) - len(made)
+        problems = (*problems, f"{alike:,} keys are masked to the same name, and cannot be told apart.")
+    return made, problems
 
 
 def _earliest(done: Mapping[str, Deed]) -> datetime | None:
