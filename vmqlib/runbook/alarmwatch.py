@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from vmqlib.errors import AwsError, DeadlinePassed, Throttled, Unreachable
-from vmqlib.runbook.triggers.blindness import blind, dimension_set
+from vmqlib.runbook.wiring.blindness import BlindAlarm, is_blind, others
+from vmqlib.runbook.wiring.metrics import Looked, Published
+from vmqlib.runbook.wiring.seen import loaded
 from vmqlib.times import Window, duration, parse_iso, show_time
 
 if TYPE_CHECKING:
@@ -264,7 +266,7 @@ def _datapoints(
     plain = [row for row in rows if row.get("period_s") and row["namespace"]]
     own = {
         str(row["name"]): Metric(
-            row["namespace"], row["metric"], dimension_set(row["dimensions"]), row["statistic"] or "Sum"
+            row["namespace"], row["metric"], loaded(row["dimensions"], {}), row["statistic"] or "Sum"
         )
         for row in plain
     }
@@ -326,13 +328,20 @@ def _alarm(row: Mapping[str, Any], points: _Points, now: datetime) -> Alarm:
     if points.seen.get(name, True):
         return made
     sets = points.published.get((row["namespace"], row["metric"]), frozenset())
-    why = blind(name, row["metric"], row["dimensions"], sets) or (
+    why = _looks_past(name, row, sets) or (
         f"Its metric {row['metric']} has had no datapoint for {duration(_FOUND)} with the dimensions that it looks at: "
         "its state says nothing."
     )
     if made.state == "ALARM":
         why += " It never clears by itself."
     return replace(made, sees_nothing=f"{why} `vmq doctor` shows the change.")
+
+
+def _looks_past(name: str, row: Mapping[str, Any], sets: Iterable[str]) -> str:
+    """Why the alarm sees nothing, where its metric is published with other dimensions; empty where it is not."""
+    looked = Looked(row["namespace"], row["metric"], loaded(row["dimensions"], {}))
+    metrics = [Published(looked.namespace, looked.name, loaded(text, {}), periods=1) for text in sorted(sets)]
+    return BlindAlarm(name, looked, others(looked, metrics)).text if is_blind(looked, metrics) else ""
 
 
 def _breaches(row: Mapping[str, Any], value: float) -> bool:

@@ -138,7 +138,7 @@ def look(
 def _masked(
     incident: Incident, done: Mapping[str, Deed], problems: tuple[str, ...]
 ) -> tuple[dict[str, Deed], tuple[str, ...]]:
-    """The keys as evidence has them: a plan holds them exactly, and what is seen is masked before it is written down."""
+    """The keys as evidence has them: a plan holds them exactly, and evidence is masked."""
     mask = incident.redactor.text
     made = {(name := mask(key)): replace(one, key=name) for key, one in done.items()}
     if len(made) < len(done):

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.runbook.findings import Finding, Level
-from vmqlib.runbook.triggers.blindness import blind
 from vmqlib.runbook.triggers.verdicts import Confidence, Reason, Verdict, overall
 from vmqlib.runbook.triggers.witnesses import (
     Alarm,
