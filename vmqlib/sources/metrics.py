@@ -1,10 +1,10 @@
-"""Metrics of Q Business and of the ops repo (runbook step 4, the dashboard): ``cloudwatch:GetMetricData``."""
+"""Metrics of Q Business and of the ops repo (runbook, step 4): ``cloudwatch:GetMetricData``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -29,13 +29,28 @@ if TYPE_CHECKING:
     from vmqlib.settings import Settings
     from vmqlib.times import Window
 
-__all__ = ["SOURCE", "Metric", "period_s", "read", "read_metrics", "wanted"]
+__all__ = [
+    "BATCH",
+    "SOURCE",
+    "Answer",
+    "Metric",
+    "ask",
+    "fitted_period",
+    "floor_to",
+    "period_s",
+    "read",
+    "read_metrics",
+    "wanted",
+]
 
-_BATCH = 500  # metrics a call (GetMetricData)
+BATCH = 500
+"""Metrics that one call takes (GetMetricData)."""
+
 _POINTS = 1440  # as many as CloudWatch draws, and as a plot can show
 _PERIODS = (300, 900, 3600, 21_600, 86_400)
 # How long CloudWatch keeps points of at least this period.
 _KEPT = ((timedelta(days=15), 300), (timedelta(days=63), 3600))
+_FINE = timedelta(hours=3)  # how long points of less than a minute are kept
 
 _COLUMNS = {
     "metric": Column(TEXT, "", "the metric's name"),
@@ -72,6 +87,37 @@ class Metric:
     unit: str = "Count"
 
 
+@dataclass
+class Answer:
+    """One time series that GetMetricData gave. A SEARCH gives several with the same id.
+
+    Parameters
+    ----------
+    id:
+        Of the query.
+    label:
+        As CloudWatch worded it.
+    points:
+        Start of the period to value; one without data is not there.
+    status:
+        The last StatusCode: Complete, or PartialData, InternalError, Forbidden.
+    messages:
+        What CloudWatch says about it.
+    """
+
+    id: str
+    label: str
+    points: dict[datetime, float] = field(default_factory=dict)
+    status: str = "Complete"
+    messages: list[str] = field(default_factory=list)
+
+    @property
+    def problem(self) -> str:
+        """What is missing, in CloudWatch's words; empty when nothing is."""
+        said = [] if self.status in {"Complete", ""} else [self.status]
+        return "; ".join([*said, *self.messages])
+
+
 def wanted(settings: Settings, data_source_id: str = "") -> list[Metric]:
     """The metrics that the runbook's dashboard shows, for this application and its data sources."""
     app = {"ApplicationId": settings.app_id}
@@ -92,10 +138,29 @@ def wanted(settings: Settings, data_source_id: str = "") -> list[Metric]:
 
 def period_s(window: Window, now: datetime) -> int:
     """The shortest period, in seconds, that gives at most 1,440 points and that CloudWatch still keeps."""
-    age = now - window.since
-    kept = max((least for limit, least in _KEPT if age > limit), default=0)
-    needed = max(kept, window.length.total_seconds() / _POINTS)
+    needed = max(_kept(window, now), window.length.total_seconds() / _POINTS)
     return next((period for period in _PERIODS if period >= needed), _PERIODS[-1])
+
+
+def fitted_period(asked: int, window: Window, now: datetime) -> int:
+    """``asked``, a period in seconds, where CloudWatch still keeps it and at most 1,440 points come of it; else the
+    shortest longer one of which both is true."""
+    step = _kept(window, now) or (60 if now - window.since > _FINE else 1)
+    least = -(-asked // step) * step
+    needed = max(least, window.length.total_seconds() / _POINTS)
+    if least >= needed:
+        return least
+    return next((period for period in _PERIODS if period >= needed and period % step == 0), _PERIODS[-1])
+
+
+def _kept(window: Window, now: datetime) -> int:
+    age = now - window.since
+    return max((least for limit, least in _KEPT if age > limit), default=0)
+
+
+def floor_to(moment: datetime, period: int) -> datetime:
+    """The multiple of the period at or before the moment. CloudWatch answers faster for these, and aligns only them."""
+    return datetime.fromtimestamp(moment.timestamp() // period * period, UTC)
 
 
 def read(aws: Aws, settings: Settings, window: Window, *, data_source_id: str = "") -> Reading:
@@ -118,9 +183,8 @@ SOURCE = Source("metrics", "Metrics", read, _COLUMNS)
 def read_metrics(aws: Aws, metrics: Sequence[Metric], window: Window) -> Reading:
     """The same for any metrics, in batches of 500."""
     period = period_s(window, aws.clock.now())
-    # CloudWatch answers faster for, and only aligns, times that are multiples of the period.
-    start = datetime.fromtimestamp(window.since.timestamp() // period * period, UTC)
-    batches = [metrics[i : i + _BATCH] for i in range(0, len(metrics), _BATCH)]
+    start = floor_to(window.since, period)
+    batches = [metrics[i : i + BATCH] for i in range(0, len(metrics), BATCH)]
     parts = gather([partial(_batch, aws, batch, start, window.until, period) for batch in batches])
     stopped = "; ".join(why for _, problems in parts for why in problems)
     return Reading(
@@ -156,29 +220,59 @@ def _batch(
         }
         for number, metric in enumerate(metrics)
     ]
+    answers, problems = ask(aws, queries, start, end, "the metrics of Q Business")
+    # One series for each id: there is no SEARCH among them.
     points: dict[int, dict[datetime, float]] = {number: {} for number in range(len(metrics))}
-    status: dict[int, str] = {}
-    problems: list[str] = []
-    paginator = aws.client("cloudwatch").get_paginator("get_metric_data")
-    with aws_errors("cloudwatch:GetMetricData", "the metrics of Q Business"):
-        for page in paginator.paginate(
-            MetricDataQueries=queries, StartTime=start, EndTime=end, ScanBy="TimestampAscending"
-        ):
-            problems += [said["Value"] for said in page.get("Messages", []) if "Value" in said]
-            for result in page["MetricDataResults"]:
-                number = int(result["Id"][1:])
-                points[number].update(zip(result["Timestamps"], result["Values"], strict=True))
-                status[number] = result.get("StatusCode", "Complete")
-                problems += [said["Value"] for said in result.get("Messages", []) if "Value" in said]
-    problems += [
-        f"{metrics[number].name}: {said}" for number, said in status.items() if said not in {"Complete", ""}
-    ]
+    for answer in answers:
+        number = int(answer.id[1:])
+        points[number] = answer.points
+        if answer.problem:
+            problems.append(f"{metrics[number].name}: {answer.problem}")
     rows = [
         _row(metric, period, at, value)
         for number, metric in enumerate(metrics)
         for at, value in sorted(points[number].items())
     ]
     return rows, problems
+
+
+def ask(
+    aws: Aws, queries: Sequence[Any], start: datetime, end: datetime, what: str
+) -> tuple[list[Answer], list[str]]:
+    """What GetMetricData says, to its last page: the series, and what it says about the whole.
+
+    Parameters
+    ----------
+    queries:
+        At most 500 MetricDataQuery structures.
+    start, end:
+        From (included) and to (not included).
+    what:
+        What they are, for an error.
+
+    Raises
+    ------
+    AwsError
+        ``cloudwatch:GetMetricData`` refused or not reached.
+    """
+    found: dict[tuple[str, str, int], Answer] = {}
+    problems: list[str] = []
+    paginator = aws.client("cloudwatch").get_paginator("get_metric_data")
+    with aws_errors("cloudwatch:GetMetricData", what):
+        for page in paginator.paginate(
+            MetricDataQueries=queries, StartTime=start, EndTime=end, ScanBy="TimestampAscending"
+        ):
+            problems += [said["Value"] for said in page.get("Messages", []) if "Value" in said]
+            same: dict[tuple[str, str], int] = {}
+            for result in page["MetricDataResults"]:
+                name, label = result["Id"], result.get("Label", "")
+                # Two series of a SEARCH may be labelled alike: they come in the same order on every page.
+                turn = same[name, label] = same.get((name, label), -1) + 1
+                answer = found.setdefault((name, label, turn), Answer(name, label))
+                answer.points.update(zip(result["Timestamps"], result["Values"], strict=True))
+                answer.status = result.get("StatusCode", "Complete")
+                answer.messages += [said["Value"] for said in result.get("Messages", []) if "Value" in said]
+    return list(found.values()), problems
 
 
 def _row(metric: Metric, period: int, at: datetime, value: float) -> Row:

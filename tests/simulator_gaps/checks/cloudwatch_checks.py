@@ -277,8 +277,37 @@ def _(peer: Peer) -> None:
     same(compute("SUM([a, b])"), [9.0, 4.0])
     same(compute("SUM(METRICS())"), [9.0, 4.0])
     same(compute("IF(a > 5, a, 0)"), [6.0, 0.0])
-    wrong = peer.error(compute, expression="SEARCH('x', 'Sum', 60)")
+    wrong = peer.error(compute, expression="ANOMALY_DETECTION_BAND(a)")
     same(wrong, (400, "ValidationError"))
+
+
+@check("cloudwatch-search")
+def _(peer: Peer) -> None:
+    peer.set_time(START)
+    namespace = new("n/")
+    for prefix, value in (("/", 7.0), ("_staging/", 3.0)):
+        dimensions = [{"Name": "Bucket", "Value": "b"}, {"Name": "Prefix", "Value": prefix}]
+        for name in ("Count", "Bytes"):
+            data = [{"MetricName": name, "Value": value, "Timestamp": START, "Dimensions": dimensions}]
+            peer.cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
+    publish(peer, namespace, Dimensions=APP, Timestamp=START)
+
+    def search(text: str, **more: object) -> dict[str, list[float]]:
+        page = peer.cloudwatch.get_metric_data(
+            MetricDataQueries=[{"Id": "s", "Expression": f"SEARCH('{text}', 'Maximum', 300)", **more}],
+            StartTime=START,
+            EndTime=START + 5 * MINUTE,
+        )
+        same({one["Id"] for one in page["MetricDataResults"]} - {"s"}, set())
+        return {one["Label"]: one["Values"] for one in page["MetricDataResults"]}
+
+    counts = f'{{{namespace},Bucket,Prefix}} MetricName="Count"'
+    same(search(counts), {"/": [7.0], "_staging/": [3.0]})
+    same(search(counts, Label="files"), {"files /": [7.0], "files _staging/": [3.0]})
+    same(search(f'{counts} Prefix="/"'), {"Count": [7.0]})
+    same(search(f'{{{namespace},App}} MetricName="Count"'), {})
+    same(search(f"{{{namespace},App}} SyncFailed"), {"SyncFailed": [1.0]})
+    same(peer.error(search, text="a OR b"), (400, "ValidationError"))
 
 
 @check("cloudwatch-data-paging")

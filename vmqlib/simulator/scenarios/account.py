@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from vmqlib.simulator.identity import ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_ACCESS_KEY, Resources
+from vmqlib.simulator.scenarios.dashboard import dashboard_body
 from vmqlib.simulator.scenarios.documents import ACL_KEY, METADATA_PREFIX
 from vmqlib.simulator.scenarios.stage import Stage
 
@@ -284,25 +285,5 @@ def _alarms(stage: Stage) -> None:
 
 
 def _dashboard(stage: Stage) -> None:
-    ids = stage.resources
-    own = ["VaultMesh/QBusiness", "SyncFailed", "App", ids.app_id]
-    widgets = [
-        _widget("Sync failures", [own, [".", "NoSync", ".", "."]], 0),
-        _widget("Chat", [["AWS/QBusiness", "ChatMessages", "ApplicationId", ids.app_id]], 6),
-        _widget(
-            "No answer", [["AWS/QBusiness", "ChatMessagesWithNoAnswer", "ApplicationId", ids.app_id]], 12
-        ),
-    ]
-    body = json.dumps({"widgets": widgets})
+    body = dashboard_body(stage.resources)
     stage.client("cloudwatch").put_dashboard(DashboardName=DASHBOARD, DashboardBody=body)
-
-
-def _widget(title: str, metrics: list[list[str]], y: int) -> dict[str, Any]:
-    return {
-        "type": "metric",
-        "x": 0,
-        "y": y,
-        "width": 12,
-        "height": 6,
-        "properties": {"title": title, "region": REGION, "stat": "Sum", "period": 300, "metrics": metrics},
-    }

@@ -85,6 +85,13 @@ GAPS: tuple[Gap, ...] = (
         install,
     ),
     Gap(
+        "cloudwatch-search",
+        "cloudwatch",
+        "SEARCH finds nothing.",
+        "Metrics by namespace, dimensions and words, each a series with a label of its own.",
+        install,
+    ),
+    Gap(
         "cloudwatch-data-paging",
         "cloudwatch",
         "Ignores MaxDatapoints and takes any timestamp.",

@@ -11,10 +11,28 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Points", "Result", "UnsupportedExpression", "evaluate"]
+__all__ = ["Found", "Points", "Result", "UnsupportedExpression", "evaluate"]
 
 #: Seconds since 1970 -> value.
 Points = dict[int, float]
+
+
+class Found(Points):
+    """A series that SEARCH found.
+
+    Parameters
+    ----------
+    points:
+        Its points.
+    label:
+        How it is told from the others that were found.
+    """
+
+    def __init__(self, points: Points, label: str) -> None:
+        super().__init__(points)
+        self.label = label
+
+
 Result = Points | float | list[Points]
 
 _BINARY: Mapping[type, Callable[[float, float], float]] = {
@@ -48,6 +66,7 @@ def evaluate(
     resolve: Callable[[str], Result],
     metrics: Callable[[], list[Points]],
     grid: Sequence[int],
+    search: Callable[[str, str, int], list[Points]],
 ) -> Result:
     """The value of a metric math expression.
 
@@ -55,13 +74,15 @@ def evaluate(
     ----------
     expression:
         For example ``100 * m1 / FILL(m2, 0)``. Understood are numbers, ids, ``+ - * / ^``, comparisons, SUM, AVG, MIN,
-        MAX, ABS, CEIL, FLOOR, FILL, IF, METRICS and arrays in brackets.
+        MAX, ABS, CEIL, FLOOR, FILL, IF, METRICS, SEARCH and arrays in brackets.
     resolve:
         Gives what an id stands for.
     metrics:
         Gives the series of the request that are metrics, for METRICS().
     grid:
         The timestamps of the request, in order: what FILL fills.
+    search:
+        Gives what SEARCH finds: for its search expression, statistic and period.
 
     Raises
     ------
@@ -72,14 +93,18 @@ def evaluate(
         tree = ast.parse(expression.replace("^", "**").strip(), mode="eval").body
     except SyntaxError as error:
         raise UnsupportedExpression(f"Invalid metric expression '{expression}'.") from error
-    return _Evaluation(resolve, metrics, grid).of(tree)
+    return _Evaluation(resolve, metrics, grid, search).of(tree)
 
 
 class _Evaluation:
     def __init__(
-        self, resolve: Callable[[str], Result], metrics: Callable[[], list[Points]], grid: Sequence[int]
+        self,
+        resolve: Callable[[str], Result],
+        metrics: Callable[[], list[Points]],
+        grid: Sequence[int],
+        search: Callable[[str, str, int], list[Points]],
     ) -> None:
-        self.resolve, self.metrics, self.grid = resolve, metrics, grid
+        self.resolve, self.metrics, self.grid, self.search = resolve, metrics, grid, search
 
     def of(self, node: ast.AST) -> Result:
         match node:
@@ -108,6 +133,10 @@ class _Evaluation:
     def _call(self, name: str, arguments: list[ast.expr]) -> Result:
         if name == "METRICS" and not arguments:
             return self.metrics()
+        if name == "SEARCH":
+            match [argument.value for argument in arguments if isinstance(argument, ast.Constant)]:
+                case [str(sought), str(stat), int(period)]:
+                    return self.search(sought, stat, period)
         if name in _AGGREGATES and len(arguments) == 1:
             return _aggregate(_AGGREGATES[name], self.of(arguments[0]))
         if name in _ELEMENTWISE and len(arguments) == 1:

@@ -21,8 +21,15 @@ from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, EmptyResult
 from moto.s3.models import FakeKey, s3_backends
 
-from vmqlib.simulator.aws_gaps.cloudwatch.expressions import Points, Result, UnsupportedExpression, evaluate
+from vmqlib.simulator.aws_gaps.cloudwatch.expressions import (
+    Found,
+    Points,
+    Result,
+    UnsupportedExpression,
+    evaluate,
+)
 from vmqlib.simulator.aws_gaps.cloudwatch.metrics import MetricId, Sample, Series, check_statistic, statistic
+from vmqlib.simulator.aws_gaps.cloudwatch.search import Search
 from vmqlib.simulator.aws_gaps.cloudwatch.state import state_of
 from vmqlib.simulator.aws_gaps.gap import now, replace, to_aware
 
@@ -236,7 +243,19 @@ class _DataRequest:
             return window.points(_series(self.backend, metric), stat["Stat"], stat.get("Unit") or "")
         if not query.get("Expression"):
             raise ValidationError("The parameter MetricDataQueries.member.1.MetricStat is required.\n")
-        return evaluate(query["Expression"], self.value, self._metrics, self._grid())
+        return evaluate(query["Expression"], self.value, self._metrics, self._grid(), self._search)
+
+    def _search(self, sought: str, stat: str, period: int) -> list[Points]:
+        """The metrics that match, in order, each labelled by what is different about it."""
+        _check_period(period)
+        _check_statistic(stat)
+        search, window = Search.of(sought), Window.of(self.start, self.end, period)
+        series = [
+            (metric, series) for metric, series in state_of(self.backend).metrics if search.matches(metric)
+        ]
+        labels = search.labels([metric for metric, _ in series])
+        points = (window.points(one, stat) for _, one in series)
+        return [Found(one, label) for one, label in zip(points, labels, strict=True) if one]
 
     def _metrics(self) -> list[Points]:
         values = [self.value(name) for name, query in self.queries.items() if query.get("MetricStat")]
@@ -257,7 +276,9 @@ class _DataRequest:
             if not isinstance(value, dict | list):
                 raise UnsupportedExpression(f"The expression '{name}' is a number, not a time series.")
             for points in value if isinstance(value, list) else [value]:
-                yield {"Id": name, "Label": label}, sorted(points.items(), reverse=newest_first)
+                own = points.label if isinstance(points, Found) else label
+                shown = " ".join(dict.fromkeys(one for one in (query.get("Label"), own) if one))
+                yield {"Id": name, "Label": shown}, sorted(points.items(), reverse=newest_first)
 
 
 def get_metric_data(self: CloudWatchResponse) -> ActionResult:
