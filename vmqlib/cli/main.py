@@ -21,6 +21,7 @@ _COMMANDS = {
     "ack": "triage",
     "alarms": "alarms",
     "close": "incidents",
+    "dashboard": "dashboard",
     "detect": "detect",
     "doctor": "doctor",
     "lab": "lab",

@@ -17,7 +17,7 @@ from vmqlib.record import manifest as manifests
 from vmqlib.record import tables
 from vmqlib.record.checks import Report, verify_folder
 from vmqlib.record.diary import Diary, one_of
-from vmqlib.record.events import Actor, SeverityName
+from vmqlib.record.events import Actor, EvidenceRef, Observed, SeverityName
 from vmqlib.record.evidence import EvidenceStore
 from vmqlib.record.identity import Identity, find, new_folder, read_identity, write_identity
 from vmqlib.record.journal import Journal
@@ -396,6 +396,38 @@ class Incident(Diary):
         wanted = self._wanted()
         looks = self.state.looks
         return {name: self.observed(name) for name in self.sources if name in wanted or name in looks}
+
+    def first_seen(self, names: Iterable[str]) -> dict[str, Observation]:
+        """What was seen of these sources when they were first looked at with success, as a rule when the incident was
+        opened. Those that never were are as :meth:`observed` says.
+
+        Raises
+        ------
+        BadInput
+            When there is no such source.
+        """
+        wanted = tuple(names)
+        first: dict[str, EvidenceRef] = {}
+        for event in self.journal.events():
+            if isinstance(event, Observed) and event.data.source in wanted and event.evidence:
+                first.setdefault(event.data.source, event.evidence[0])
+        return {
+            name: self._kept(name, first[name]) if name in first else self.observed(name) for name in wanted
+        }
+
+    def _kept(self, name: str, ref: EvidenceRef) -> Observation:
+        """One look's evidence."""
+        source = self.sources.get(name)
+        title = source.title if source else name
+        try:
+            self.evidence.open(ref)
+        except VmqError as error:
+            nothing = tables.source_table(source, tuple)
+            return Observation(
+                name, title, nothing, False, error.message, error.hint, ref.at, False, error.message, ref
+            )
+        rows = self._tables.table(f"{name}, first", source, ref)
+        return Observation(name, title, rows, True, "", "", ref.at, ref.complete, ref.stopped, ref)
 
     def _wanted(self) -> Sequence[str]:
         return [

@@ -14,6 +14,7 @@ from vmqlib.view.changes import suspects, what_changed
 from vmqlib.view.checks import checks
 from vmqlib.view.communication import communication
 from vmqlib.view.comparison import Comparison
+from vmqlib.view.dashboard import dashboard
 from vmqlib.view.desk import desk
 from vmqlib.view.findings import last_good, sync_facts
 from vmqlib.view.first_screen import first_screen
@@ -53,6 +54,7 @@ __all__ = [
     "changed_versions",
     "checks",
     "communication",
+    "dashboard",
     "desk",
     "failing_documents",
     "first_screen",

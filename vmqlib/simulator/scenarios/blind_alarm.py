@@ -1,10 +1,11 @@
 """Syncs fail and nobody is told: the alarm looks at a metric that does not exist.
 
-What happened: `QBusinessSyncFailed` is deployed as the ops repo has it, without dimensions, while SyncFailed is
-published with App. CloudWatch takes these for two metrics, so the alarm never had a datapoint, and it treats missing
-data as not breaching: it is OK whatever happens. Had it gone off, nobody would have heard: its action is a topic of its
-own, to which nobody is subscribed, or (with some seeds) somebody asked to be but never confirmed. Meanwhile a promotion
-broke a folder: an editor saved its documents in UTF-16, and syncs have been INCOMPLETE since.
+What happened: `QBusinessSyncFailed` and a widget of the dashboard are deployed as the ops repo has them, without
+dimensions, while SyncFailed is published with App. CloudWatch takes these for two metrics, so the widget is blank and
+the alarm never had a datapoint, and it treats missing data as not breaching: it is OK whatever happens. Had it gone
+off, nobody would have heard: its action is a topic of its own, to which nobody is subscribed, or (with some seeds)
+somebody asked to be but never confirmed. Meanwhile a promotion broke a folder: an editor saved its documents in UTF-16,
+and syncs have been INCOMPLETE since.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from vmqlib.simulator.identity import ACCOUNT_ID, REGION
+from vmqlib.simulator.scenarios.account import DASHBOARD
 from vmqlib.simulator.scenarios.base import Truth
 from vmqlib.simulator.scenarios.bucket import STAGING
+from vmqlib.simulator.scenarios.dashboard import dashboard_body
 from vmqlib.simulator.scenarios.operators import harmless_changes
 from vmqlib.simulator.scenarios.routine import CI_ROLE, Promotion, Routine
 from vmqlib.simulator.scenarios.stage import Stage
@@ -106,7 +109,10 @@ def _deploy_alarm(stage: Stage, at: datetime) -> None:
 
     with stage.clock.at(at), acting_as(_DEPLOYER):
         topic = stage.client("sns").create_topic(Name=_TOPIC)["TopicArn"]
-        stage.client("cloudwatch").put_metric_alarm(
+        cloudwatch = stage.client("cloudwatch")
+        body = dashboard_body(stage.resources, blind=True)
+        cloudwatch.put_dashboard(DashboardName=DASHBOARD, DashboardBody=body)
+        cloudwatch.put_metric_alarm(
             AlarmName=_ALARM,
             AlarmDescription="A sync of the knowledge base FAILED or was INCOMPLETE.",
             Namespace="VaultMesh/QBusiness",

@@ -1,4 +1,4 @@
-"""The dashboard of VaultMesh's ops repo: with shorthand, maths, a search, and a widget that shows nothing."""
+"""The dashboard of VaultMesh's ops repo: with shorthand, maths and a search."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ _ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:"
 _FIVE_MINUTES, _HOUR, _DAY = 300, 3600, 86_400
 
 
-def dashboard_body(ids: Resources) -> str:
+def dashboard_body(ids: Resources, *, blind: bool = False) -> str:
     """The ``DashboardBody`` for these resources.
 
-    "Sync failures (all applications)" is as the ops repo has it, and shows nothing whatever happens: SyncFailed is
-    published with App, and CloudWatch takes it for another metric without.
+    Parameters
+    ----------
+    ids:
+        What its metrics are about.
+    blind:
+        With a widget that shows nothing whatever happens: SyncFailed without dimensions. It is published with App, and
+        CloudWatch takes these for two metrics.
     """
     ours = ["VaultMesh/QBusiness", "SyncFailed", "App", ids.app_id]
     chat = ["AWS/QBusiness", "ChatMessages", "ApplicationId", ids.app_id]
@@ -36,7 +41,7 @@ def dashboard_body(ids: Resources) -> str:
             annotations={"horizontal": [{"label": "alarm", "value": 1}]},
             yAxis={"left": {"min": 0}},
         ),
-        _graph("Sync failures (all applications)", [ours[:2]], stat="Sum"),
+        *([_graph("Sync failures (all applications)", [ours[:2]], stat="Sum")] if blind else []),
         _graph(
             "Questions",
             [

@@ -1,0 +1,166 @@
+"""Whether the dashboard shows current data (runbook, step 6: "Ensure … dashboards show current data"). Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from vmqlib.runbook.checks import CheckResult
+from vmqlib.runbook.dashboard import SOURCES, Line, Widget, read_dashboard
+from vmqlib.times import duration
+
+if TYPE_CHECKING:
+    from vmqlib.record.observation import Observation
+
+__all__ = ["CADENCES", "CURRENT", "READABLE", "dashboard_checks", "line_check", "widget_check"]
+
+READABLE = "dashboard can be read"
+CURRENT = "dashboard widget shows current data"
+
+CADENCES: Mapping[str, timedelta] = {
+    "AWS/QBusiness DocumentCount": timedelta(minutes=15),
+    "VaultMesh/QBusiness NoSync": timedelta(days=1),
+    "VaultMesh/S3Prefixes PrefixObjectCount": timedelta(days=1),
+    "VaultMesh/S3Prefixes PrefixSizeBytes": timedelta(days=1),
+}
+"""How often metrics are published that are published at intervals. Of others it is taken from their values."""
+
+_SILENT_WHEN_WELL = frozenset(
+    f"AWS/QBusiness {name}" for name in ("BlockedChatMessages", "ChatMessagesWithNoAnswer")
+)
+_ENOUGH = 4  # values, to say from them how often there is one
+_SLACK = 2  # a metric has stopped when it is silent for so many times the longest silence before
+
+
+def dashboard_checks(seen: Mapping[str, Observation], now: datetime) -> list[CheckResult]:
+    """One check for the dashboard as a whole, then one for each metric widget.
+
+    A widget fails when one of its lines can never show anything: CloudWatch refuses it, or its metric is published with
+    other dimensions. Else it passes when one of its lines has a value that is no older than can be expected, and fails
+    when all are older than the values before lead to expect. A metric that is published only when something happens may
+    rightly be silent: of that it cannot be told.
+
+    Parameters
+    ----------
+    seen:
+        Observations by source name; those of :data:`~vmqlib.runbook.dashboard.SOURCES` are read.
+    now:
+        The moment that ages are told for where an observation does not say when it was made, UTC.
+    """
+    missing = next((one for name in SOURCES if (one := seen.get(name)) is None or not one.available), None)
+    if missing is not None or any(seen.get(name) is None for name in SOURCES):
+        why = missing.problem if missing is not None else "Nobody has looked at it."
+        mend = missing.hint if missing is not None else ""
+        return [CheckResult(READABLE, None, why, mend=mend, evidence=SOURCES)]
+    found = read_dashboard(seen)
+    assert found is not None
+    at = found.at or now
+    stopped = [one.stopped for name in SOURCES if not (one := seen[name]).complete and one.stopped]
+    if found.problems:
+        mend = "Put a valid body: `aws cloudwatch put-dashboard` tells what is wrong with one."
+        whole = CheckResult(
+            READABLE, False, _sentence("; ".join(found.problems)), mend=mend, evidence=SOURCES
+        )
+    elif stopped:
+        whole = CheckResult(
+            READABLE, None, _sentence("not all of it could be seen: " + "; ".join(stopped)), evidence=SOURCES
+        )
+    else:
+        drawn = sum(one.kind == "metric" for one in found.widgets)
+        said = f"It has {len(found.widgets)} widgets, {drawn} of them with metrics."
+        whole = CheckResult(READABLE, True, said, evidence=SOURCES)
+    return [whole, *(widget_check(one, at) for one in found.widgets if one.kind == "metric" or _broken(one))]
+
+
+def _broken(widget: Widget) -> bool:
+    """Whether a widget of another kind cannot be read, which is not the same as not being drawn."""
+    return bool(widget.problem) and widget.kind in {"alarm", "text", "without a type"}
+
+
+def widget_check(widget: Widget, at: datetime) -> CheckResult:
+    """Whether one widget shows current data: see :func:`dashboard_checks`. ``at`` is when it was read."""
+    if widget.problem:
+        # Elsewhere, or of an alarm that is gone: nothing that the widget itself says wrongly.
+        unseen = widget.problem.startswith(("its metrics are in", "its alarm"))
+        mend = "" if unseen else "Mend the widget: `aws cloudwatch get-dashboard`, then `put-dashboard`."
+        finding = _sentence(f"{'it was not asked: ' if unseen else ''}{widget.problem}")
+        return CheckResult(CURRENT, None if unseen else False, finding, widget.title, mend, SOURCES)
+    judged = [(line, *line_check(line, at, whole_range=widget.whole_range)) for line in widget.lines]
+    never = any(ok is False and not line.values for line, ok, _ in judged)
+    outcomes = {ok for _, ok, _ in judged}
+    ok = False if never else True if True in outcomes else False if False in outcomes else None
+    telling = [one for one in judged if one[1] is ok] + [
+        one for one in judged if one[1] is not ok and one[0].why
+    ]
+    finding = "; ".join(
+        dict.fromkeys(f"{line.label}: {said}" if len(widget.lines) > 1 else said for line, _, said in telling)
+    )
+    mends = [mend for line, bad, _ in judged if bad is not True for mend in _mends(line)]
+    said = f"{finding.rstrip('.')}." if len(widget.lines) > 1 else _sentence(finding or "it was not read")
+    return CheckResult(CURRENT, ok, said, widget.title, "\n".join(dict.fromkeys(mends)), SOURCES)
+
+
+def line_check(line: Line, at: datetime, *, whole_range: bool = False) -> tuple[bool | None, str]:
+    """Whether a line shows current data, and what it shows, in a few words.
+
+    Parameters
+    ----------
+    line:
+        The line.
+    at:
+        When it was read.
+    whole_range:
+        Whether its value stands for the whole window.
+    """
+    if line.newest is None:
+        certain = line.why == "invalid" or (line.why == "dimensions" and _other_names(line))
+        return (False if certain else None), line.problem or "it shows nothing"
+    when, value = line.newest
+    age = max(at - when - timedelta(seconds=line.period_s), timedelta())
+    said = f"newest value {value:,.6g}, " + (
+        f"{duration(age)} old" if age else "of the period that is running"
+    )
+    if whole_range:
+        return True, f"{value:,.6g} over the whole window"
+    expected = _expected(line)
+    if age <= _SLACK * max(expected or timedelta(), timedelta(seconds=line.period_s)):
+        return True, said
+    if expected is None:
+        return None, f"{said}; how often there should be one cannot be told"
+    return False, f"{said}; before there was one every {duration(expected)} at least"
+
+
+def _expected(line: Line) -> timedelta | None:
+    """How often there is a value: by its cadence, else by the longest silence so far; None where that says nothing."""
+    known = CADENCES.get(line.metric)
+    if known is not None:
+        return known
+    if line.points is None or len(line.points) < _ENOUGH or line.metric in _SILENT_WHEN_WELL:
+        return None
+    return timedelta(seconds=float(line.points.index.to_series().diff().max().total_seconds()))
+
+
+def _other_names(line: Line) -> bool:
+    """Whether it is published with other dimensions altogether, and not only with other values of the same."""
+    return all(set(one) != set(line.dimensions) for one in line.elsewhere)
+
+
+def _mends(line: Line) -> Iterator[str]:
+    """The metric as it has to stand in the widget to show something."""
+    if line.why == "invalid":
+        yield "Mend the widget: `aws cloudwatch get-dashboard`, then `put-dashboard`."
+    if line.why != "dimensions" or line.expression:
+        return
+    namespace, _, name = line.metric.partition(" ")
+    for one in line.elsewhere[:3]:
+        entry = [namespace, name, *(part for pair in one.items() for part in pair)]
+        yield f"Write into the widget's metrics: {json.dumps(entry, ensure_ascii=False)}"
+    if len(line.elsewhere) > 3:
+        yield f"… or one of {len(line.elsewhere) - 3} more sets of dimensions"
+
+
+def _sentence(text: str) -> str:
+    text = text.rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
