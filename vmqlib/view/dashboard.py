@@ -190,17 +190,21 @@ def _values(
                 *([] if looks.before is None else [_value(then)]), _value(own), _age(own, at), state,
             ])  # fmt: skip
     now = "newest value" if looks.before is None else "now"
-    columns = [Column("widget"), Column("line"), Column("a value is")]
+    columns = [Column("widget"), Column("line"), Column("a value is", _unbroken)]
     columns += [] if looks.before is None else [Column("at the opening", right=True)]
     columns += [
         Column(now, right=True),
-        Column("how old"),
+        Column("how old", _unbroken),
         Column("", lambda word: chip(word) if word else ""),
     ]
     total = f"Values of {many(len(rows), 'line')}" + (
         f", the first {MOST_ROWS} of them" if len(rows) > MOST_ROWS else ""
     )
     return total, rows, columns
+
+
+def _unbroken(text: object) -> Html:
+    return tag("span", plain(text), style="white-space:nowrap")
 
 
 def _per(widget: Widget, own: Line) -> str:
@@ -218,7 +222,7 @@ def _age(own: Line, at: datetime) -> str:
     if own.newest is None:
         return ""
     age = at - own.newest[0] - timedelta(seconds=own.period_s)
-    return f"{duration(age)}" if age > timedelta() else "its period is running"
+    return duration(age) if age > timedelta() else "running"
 
 
 def _alarms(looks: _Looks) -> tuple[str, list[list[Any]], list[Column]]:

@@ -26,7 +26,7 @@ MOST_LINES = 6
 """Lines of one graph; the table has all."""
 
 _COLUMNS = 2
-_ROW = 2.15  # inches
+_ROW = 1.8  # inches
 _LINES: tuple[tuple[str, Literal["-", "--", "-.", ":"], str], ...] = (
     ("#0072B2", "-", "o"),
     ("#D55E00", "--", "s"),
@@ -94,14 +94,16 @@ def draw(graphs: Sequence[tuple[Widget, Mapping[int, pd.Series[Any]]]], span: Sp
     drawn.set_layout_engine("none")
     grid = {
         "left": 0.075, "right": 0.945, "top": 1 - 0.3 / height, "bottom": below / height,
-        "hspace": 0.44, "wspace": 0.24,
+        "hspace": 0.27, "wspace": 0.24,
     }  # fmt: skip
     axes = drawn.subplots(rows, _COLUMNS, squeeze=False, gridspec_kw=grid)
     flat = [ax for row in axes for ax in row]
     for place, (ax, (widget, points)) in enumerate(zip(flat, graphs, strict=False)):
         _graph(ax, widget, points, span)
         if place < len(graphs) - _COLUMNS:
+            # The times are below the last of each column: they are the same for all.
             ax.set_xlabel("")
+            ax.tick_params(labelbottom=False)
             ax.xaxis.get_offset_text().set_visible(False)
     for ax in flat[len(graphs) :]:
         ax.set_visible(False)
