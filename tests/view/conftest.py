@@ -275,11 +275,53 @@ def resource_rows() -> list[dict[str, Any]]:
     ]
 
 
+def widget_rows() -> list[dict[str, Any]]:
+    threshold = '[{"value": 1.0, "until": null, "label": "alarm", "axis": "left"}]'
+    ringing = '[{"name": "QBusinessSyncFailed", "state": "ALARM"}]'
+    common = {
+        "kind": "metric",
+        "view": "timeSeries",
+        "stacked": False,
+        "whole_range": False,
+        "thresholds": threshold,
+    }
+    return [
+        {"widget": 1, "title": "Sync failures", **common},
+        {"widget": 2, "title": "All applications", **common},
+        {"widget": 3, "title": "Index", **common, "view": "singleValue"},
+        {"widget": 4, "kind": "text", "title": "", "text": "Ask in #ops-escalations"},
+        {"widget": 5, "kind": "alarm", "title": "Alarms", "alarms": ringing},
+        {"widget": 6, "kind": "log", "title": "Errors", "problem": "a log query is not run here"},
+    ]  # fmt: skip
+
+
+def dashboard_rows() -> list[dict[str, Any]]:
+    def described(widget: int, line: int, label: str, **more: Any) -> dict[str, Any]:
+        return {
+            "widget": widget, "line": line, "label": label, "metric": f"VaultMesh/QBusiness {label}",
+            "dimensions": '{"App": "a"}', "statistic": "Sum", "period_s": 300, "asked_s": 300, "axis": "left",
+            "since": NOW - timedelta(days=5), "until": NOW, **more,
+        }  # fmt: skip
+
+    lines = [
+        described(1, 1, "SyncFailed"), described(1, 2, "NoSync", axis="right"),
+        described(2, 1, "SyncFailed", dimensions="{}", why="dimensions", elsewhere='[{"App": "a"}]',
+                  problem="SyncFailed has no value with no dimensions: it is published with App=a"),
+        described(3, 1, "DocumentCount", metric="AWS/QBusiness DocumentCount", statistic="Maximum"),
+    ]  # fmt: skip
+    points = [(1, 1, NOW - timedelta(minutes=5 * n), float(n < 40)) for n in range(60)]
+    points += [(1, 2, NOW - timedelta(days=n, hours=1), 0.0) for n in range(5)]
+    points += [(3, 1, NOW - timedelta(minutes=15 * n), 280.0) for n in range(1, 20)]
+    return lines + [{"widget": w, "line": n, "at": at, "value": v} for w, n, at, v in points]
+
+
 ROWS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "sync-jobs": sync_rows,
     "alarms": alarm_rows,
     "alarm-history": alarm_history_rows,
     "metrics": metric_rows,
+    "dashboard-widgets": widget_rows,
+    "dashboard-data": dashboard_rows,
     "documents": document_rows,
     "document-report": report_rows,
     "connector-log": log_rows,

@@ -78,7 +78,7 @@ def poisoned(story: Any, text: str) -> dict[str, Any]:
     return made
 
 
-def told(story: Any, text: str) -> Cadence:
+def cadence(story: Any, text: str) -> Cadence:
     """A clock with a message whose every word is ``text``."""
     update = Update(story.now, text, text, text, text, text, text, text, text, fallback=True)
     return clock(
@@ -105,8 +105,9 @@ def every_view(story: Any, text: str) -> dict[str, Any]:
         "change_timeline": view.change_timeline(told.changed, told.ranking, opened=story.now, seen=o),
         "changed_versions": view.changed_versions(o["versions"], story.day(15)),
         "communication": view.communication(
-            told(story, text), events.assign(kind="failed", step="communicate")
+            cadence(story, text), events.assign(kind="failed", step="communicate")
         ),
+        "dashboard": view.dashboard(o, o, last_good=story.day(19), opened=story.day(20)),
         "failing_documents": view.failing_documents(o["document-report"], o["documents"]),
         "first_screen": view.first_screen(summary, told, o | {"alarms": lost}),
         "header": view.header(summary, o | {"alarms": lost}),
@@ -206,6 +207,7 @@ def test_no_view_shows_how_python_writes_its_markup(story, hostile_views):
         "alarm_timeline": view.alarm_timeline(o["alarm-history"], o["alarms"]),
         "changed_versions": view.changed_versions(o["versions"], story.day(15)),
         "never_good": view.changed_versions(o["versions"], None),
+        "dashboard": view.dashboard(None, o),
         "failing_documents": view.failing_documents(o["document-report"], o["documents"]),
         "index_against_bucket": view.index_against_bucket(o["resources"], o["versions"]),
         "log_summary": view.log_summary(o["connector-log"]),
