@@ -154,6 +154,22 @@ def test_a_dashboard_that_is_not_there(
         assert done.json["verdict"] == "cannot tell"
 
 
+def test_secrets_on_a_dashboard_reach_no_terminal(
+    command: Any, cloudwatch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VMQ_DASHBOARD", "Secret")
+    key = "AKIA" + "Z2345678ABCDEFGH"
+    query = {"query": "fields @message", "title": f"by dana@example.com {key}"}
+    body = {"widgets": [{"type": "log", "properties": query}, {"type": "hologram", "properties": query}]}
+    cloudwatch.put_dashboard(DashboardName="Secret", DashboardBody=json.dumps(body))
+    for extra in ((), ("--json",)):
+        done = command("dashboard", *extra)
+        assert done.code == 0, done.err
+        assert "a log query is not run here" in done.out
+        for secret in ("dana@example.com", key):
+            assert secret not in done.out + done.err
+
+
 def test_a_window_that_is_none(command: Any, cloudwatch: Any) -> None:
     done = command("dashboard", "--since", "soon")
     assert done.code == 2

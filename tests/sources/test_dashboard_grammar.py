@@ -188,6 +188,7 @@ def test_statistics_are_called_as_the_api_calls_them(name: str, asked_for: str) 
         (metric(["N", "a", "D"]), "metric 1 is not a namespace"),
         (metric(["N", "a", "D", "1", "D", "2"]), "names a dimension twice"),
         (metric(["N", "a"], period=7), "the period 7 is not"),
+        (metric(["N", "a"], period=6e300), "the period 6e+300 is not"),
         (metric(["N", "a"], period="300"), 'period is "300", not a number'),
         (metric(["N", "a", {"period": True}]), "period is true, not a number"),
         (metric(["N", "a", {"id": "M1"}]), "does not begin with a small letter"),
@@ -282,6 +283,9 @@ def test_expressions_go_as_they_are_with_the_ids_they_use() -> None:
     assert (call[0]["Label"], [query["ReturnData"] for query in call]) == ("all", [True, False, True, True])
     assert call[2]["MetricStat"]["Stat"] == "p90"
     assert "Label" not in call[3]
+    assert "Period" not in call[0] | call[3], "that of its metrics"
+    (search,) = asked(one([{"expression": "SEARCH('{N,D} a', 'Sum')"}], period=3600))
+    assert search[0]["Period"] == 3600
 
 
 def test_widgets_with_expressions_are_asked_for_by_themselves_and_the_others_together() -> None:

@@ -58,7 +58,23 @@ class Person:
 
 @pytest.fixture(scope="module")
 def local(start_local_aws: Callable[..., Any]) -> Any:
-    return start_local_aws("sync-failed")
+    """With a dashboard that shows something and a metric that nobody publishes: why is asked for."""
+    import boto3
+
+    local = start_local_aws("sync-failed")
+    admin = {"aws_access_key_id": "admin", "aws_secret_access_key": "admin"}
+    client = boto3.client("cloudwatch", endpoint_url=local.url, region_name="eu-west-1", **admin)
+    shown = [
+        ["VaultMesh/QBusiness", "SyncFailed", "App", local.env["APP_ID"]],
+        ["VaultMesh/QBusiness", "SyncFailed"],
+    ]
+    widget = {
+        "type": "metric",
+        "properties": {"title": "Sync failures", "metrics": shown, "region": "eu-west-1"},
+    }
+    client.put_dashboard(DashboardName="VaultMesh-QBusiness", DashboardBody=json.dumps({"widgets": [widget]}))
+    client.close()
+    return local
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vmqlib.errors import AwsError, BadInput, CheckFailed, VmqError
 from vmqlib.record.incident import Incident
+from vmqlib.runbook.dashboard import SOURCES as DASHBOARD
 from vmqlib.runbook.opening import Record, write_record
 from vmqlib.runbook.stabilize.closing import no_schedule_left_off
 
@@ -35,7 +36,13 @@ class Check:
 
 def validate(incident: Incident) -> tuple[Check, ...]:
     """Looks at AWS again, and says whether the newest sync succeeded and the alarms are quiet."""
-    seen = incident.observe(_FRESH, refresh=True)
+    # The record is to show the dashboard as it is at the end, too.
+    known = [
+        name
+        for name in DASHBOARD
+        if name in incident.sources and incident.sources[name].wanted(incident.settings)
+    ]
+    seen = incident.observe([*_FRESH, *known], refresh=True)
     jobs, alarms = seen["sync-jobs"], seen["alarms"]
     checks: list[Check] = []
     # A problem beside older evidence means that it could not be seen now: what was true then says nothing.

@@ -35,6 +35,7 @@ Side = Literal["left", "right"]
 _PERIOD = 300  # seconds, where a metric widget names none
 _STATISTIC = "Average"
 _FINE = (1, 5, 10, 20, 30)
+_LONGEST = 455 * 86_400  # as long as CloudWatch keeps anything
 _ID = re.compile(r"[a-z][A-Za-z0-9_]{0,254}")
 _STATISTICS = {
     "avg": "Average",
@@ -405,7 +406,7 @@ def _period(value: object, default: int) -> int:
     if value is None or value == "auto":
         return default
     number = _number(value, "period")
-    if number != int(number) or number < 1 or (number not in _FINE and number % 60):
+    if not 1 <= number <= _LONGEST or number != int(number) or (number not in _FINE and number % 60):
         raise BadBody(f"the period {_shown(value)} is not 1, 5, 10, 20, 30 or a multiple of 60 seconds")
     return int(number)
 

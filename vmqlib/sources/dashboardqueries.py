@@ -38,19 +38,22 @@ class Query:
         The widget's metric that it is for.
     period_s:
         The period that is asked for: the dashboard's, or a longer one where CloudWatch has no points of that any more.
+    alone:
+        Of an expression: whether there are no metrics beside it, whose period it has by itself.
     """
 
     id: str
     widget: int
     line: MetricLine
     period_s: int
+    alone: bool = False
 
     def parameters(self) -> dict[str, Any]:
         """As the API takes it."""
         line = self.line
         asked: dict[str, Any] = {"Id": self.id, "ReturnData": line.visible}
         if line.expression:
-            asked |= {"Expression": line.expression, "Period": self.period_s}
+            asked |= {"Expression": line.expression} | ({"Period": self.period_s} if self.alone else {})
         else:
             dimensions = [{"Name": name, "Value": value} for name, value in line.dimensions.items()]
             metric = {"Namespace": line.namespace, "MetricName": line.name, "Dimensions": dimensions}
@@ -117,8 +120,9 @@ def _own(widget: Widget, window: Window, now: datetime) -> Request:
         name for number in range(1, len(widget.lines) + len(taken) + 2) if (name := f"q{number}") not in taken
     )
     spans = [_span(widget, line, window, now) for line in widget.lines]
+    alone = all(line.expression for line in widget.lines)
     queries = tuple(
-        Query(line.id or next(free), widget.number, line, period)
+        Query(line.id or next(free), widget.number, line, period, alone)
         for line, (_, _, period) in zip(widget.lines, spans, strict=True)
     )
     inner = [int(text) for line in widget.lines for text in _INNER_PERIOD.findall(line.expression)]
