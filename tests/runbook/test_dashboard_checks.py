@@ -166,3 +166,11 @@ def test_masked_json_costs_what_it_says_and_nothing_else() -> None:
     assert found is not None
     assert found.widgets[0].lines[0].newest is not None
     assert (found.widgets[0].thresholds, found.widgets[0].lines[0].elsewhere) == ((), ())
+
+
+def test_lines_that_are_labelled_alike_are_told_apart() -> None:
+    lines = [line(0, number=n, statistic=stat, dimensions=f'{{"D": "{value}"}}')
+             for n, (stat, value) in enumerate((("p50", "x"), ("p90", "x"), ("p90", "y")), 1)]  # fmt: skip
+    found = read_dashboard(seen(*lines))
+    assert found is not None
+    assert [one.label for one in found.widgets[0].lines] == ["f p50", "f p90 x", "f p90 y"]

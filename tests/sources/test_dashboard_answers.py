@@ -216,6 +216,23 @@ def test_an_expression_without_a_value_names_the_metric_that_is_to_blame(board: 
     assert "it may use m2 (g): g has no value with no dimensions" in line["problem"]
 
 
+def test_an_expression_whose_metric_has_the_same_dimensions_elsewhere_may_be_silent(board: Board) -> None:
+    board.show(graph([{"expression": "m1*2"}], ["N", "f", "App", "b", {"id": "m1", "visible": False}]))
+    board.known = {"f": [{"App": "a"}]}
+    (line,) = board.lines()
+    assert line["why"] == "no data"
+    assert "it may use m1 (f): f has no value with App=b: it is published with App=a" in line["problem"]
+
+
+def test_a_metric_with_too_many_sets_of_dimensions_is_not_judged(board: Board) -> None:
+    board.show(graph(["N", "f", "App", "b"]))
+    page = {"Metrics": [{"Namespace": "N", "MetricName": "f", "Dimensions": []}], "NextToken": "more"}
+    board.stub.on["ListMetrics"] = lambda asked: page | {"NextToken": f"{asked.values.get('NextToken', '')}+"}
+    (line,) = board.lines()
+    assert line["why"] == "not known"
+    assert board.stub.operations().count("ListMetrics") == 10
+
+
 def test_without_leave_to_list_metrics_the_reason_is_not_known(board: Board) -> None:
     board.show(graph(["N", "f"], ["N", "g"]))
     board.stub.on["ListMetrics"] = lambda _: error(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -205,7 +205,18 @@ def _lines(frame: pd.DataFrame) -> dict[int, list[Line]]:
                 points=own,
             )
         )
-    return found
+    return {number: _told_apart(own) for number, own in found.items()}
+
+
+def _told_apart(lines: list[Line]) -> list[Line]:
+    """Lines of one widget that are labelled alike, with their statistic and dimensions in the label."""
+    for tell in (lambda one: one.statistic, lambda one: " ".join(one.dimensions.values())):
+        labels = [one.label for one in lines]
+        lines = [
+            replace(one, label=f"{one.label} {tell(one)}".strip()) if labels.count(one.label) > 1 else one
+            for one in lines
+        ]
+    return lines
 
 
 def _widget(row: Mapping[Any, Any], lines: Mapping[int, list[Line]]) -> Widget:

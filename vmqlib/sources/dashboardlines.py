@@ -73,7 +73,7 @@ def read_lines(aws: Aws, widgets: Sequence[Widget], window: Window) -> tuple[lis
     lines = [line for found, _, _ in answers for line in found] + [line for _, left in parts for line in left]
     lines.sort(key=lambda one: (one.query.widget, one.query.line.position))
     problems = [*(said for _, heard, _ in answers for said in heard), *(error.message for error in errors)]
-    reasons = _Reasons(aws, here, window)
+    reasons = _Reasons(aws, here)
     explained = [reasons.of(line) for line in lines]
     problems += [
         *reasons.problems,
@@ -144,10 +144,9 @@ def _named(line: MetricLine) -> str:
 class _Reasons:
     """Why lines without a value have none."""
 
-    def __init__(self, aws: Aws, widgets: Iterable[Widget], window: Window) -> None:
+    def __init__(self, aws: Aws, widgets: Iterable[Widget]) -> None:
         self._names = MetricNames(aws)
         self._widgets = {one.number: one for one in widgets}
-        self._window = window
         self.problems: list[str] = []
 
     def of(self, line: _Line) -> _Line:
@@ -180,9 +179,11 @@ class _Reasons:
                 (),
             )
         own = _told(metric.dimensions)
+        if not known.complete:
+            many = f"{metric.name} has more than {len(known.sets):,} sets of dimensions"
+            return "not known", f"{many}: whether {own} is one was not read", ()
         if known.sets:
-            more = "" if known.complete else "at least "
-            said = f"{metric.name} has no value with {own}: it is published with {more}{_others(known.sets)}"
+            said = f"{metric.name} has no value with {own}: it is published with {_others(known.sets)}"
             return "dimensions", said, known.sets[:_SETS_KEPT]
         alike = f"; {known.alike} is known there" if known.alike else ""
         said = f"nothing was published as {metric.namespace} {metric.name} in the last two weeks{alike}"
@@ -193,6 +194,9 @@ class _Reasons:
             if metric.namespace and not metric.account_id:
                 why, problem, sets = self._reason(metric)
                 if why != "no data":
+                    # The same names with other values: this one may just have been silent.
+                    certain = why != "dimensions" or all(set(one) != set(metric.dimensions) for one in sets)
+                    why = why if certain else "no data"
                     called = f"{metric.id} ({metric.name})" if metric.id else metric.name
                     return replace(line, why=why, problem=f"it may use {called}: {problem}", elsewhere=sets)
         return replace(line, why="no data", problem="the expression gives no value in the window")
