@@ -38,9 +38,9 @@ def test_then_and_now_stand_side_by_side(story: Any) -> None:
     assert shown.ok
     text = shown.text.splitlines()
     assert text[0] == "Dashboard: 6 widgets; 2 of 3 metric widgets show data; no data: “All applications”."
-    assert "Sync failures | SyncFailed | Sum per 5 min | 0 | 1 | running | current" in text
+    assert "current | Sync failures | SyncFailed | Sum per 5 min | 0 | 1 | still counting" in text
     assert "Alarms | QBusinessSyncFailed | OK | ALARM | " in text
-    assert "Index | DocumentCount | Maximum per 5 min | 280 | 280 | 10 min | current" in text
+    assert "current | Index | DocumentCount | Maximum per 5 min | 280 | 280 | 10 min" in text
     assert "at the opening" in shown.html.markup
     alt = shown.html.markup.split('alt="')[1].split('"')[0]
     assert "Sync failures: SyncFailed 0, now 1, NoSync 0, now 0; All applications: no data" in alt
@@ -52,7 +52,7 @@ def test_one_look_is_shown_once(story: Any) -> None:
     for before in (None, after):
         shown = view.dashboard(before, after)
         assert "at the opening" not in shown.html.markup
-        assert "Sync failures | SyncFailed | Sum per 5 min | 1 | running | current" in shown.text
+        assert "current | Sync failures | SyncFailed | Sum per 5 min | 1 | still counting" in shown.text
 
 
 def test_what_shows_nothing_is_named_with_why_and_what_to_write(story: Any) -> None:

@@ -245,4 +245,4 @@ def _age(line: Line, at: datetime) -> str:
     if line.newest is None:
         return ""
     age = at - line.newest[0] - timedelta(seconds=line.period_s)
-    return f"{duration(age)}" if age > timedelta() else "running"
+    return f"{duration(age)}" if age > timedelta() else "still counting"

@@ -12,7 +12,7 @@ from vmqlib.errors import BadInput
 from vmqlib.runbook.dashboard import SOURCES, Dashboard, Line, Widget, read_dashboard
 from vmqlib.runbook.dashboardchecks import widget_check
 from vmqlib.times import duration, parse_iso, show_time
-from vmqlib.view.base import Html, Plot, View, caption, guarded, nothing, plain, tag, unavailable
+from vmqlib.view.base import Html, Plot, View, caption, guarded, join, nothing, plain, tag, unavailable
 from vmqlib.view.dashboard_plot import Span, draw, length, merged, per, shown_value
 from vmqlib.view.layout import MOST_ROWS, Column, chip, code, line, many, panel, table
 from vmqlib.view.style import zoom
@@ -100,7 +100,7 @@ def dashboard(
     for title, rows, columns in (_alarms(looks), _values(looks, checks, at)):
         if rows:
             parts += [tag("div", tag("strong", title)), table(columns, rows[:MOST_ROWS])]
-            words += [line(row) for row in rows[:MOST_ROWS]]
+            words += [line(_flat(row)) for row in rows[:MOST_ROWS]]
     parts += _remarks(now, checks, drawn, words)
     # The figure says where its data came from; without one the panel does.
     return panel(_lead(now, checks), *parts, seen=() if drawn else seen, text=words)
@@ -186,21 +186,26 @@ def _values(
             check = checks.get(widget.number)
             state = ("no data" if widget.blank else _CHIPS[check.ok] if check else "") if place == 0 else ""
             rows.append([
-                widget.title if place == 0 else "", own.label, _per(widget, own),
-                *([] if looks.before is None else [_value(then)]), _value(own), _age(own, at), state,
+                state, widget.title if place == 0 else "", (own.label, _per(widget, own)),
+                *([] if looks.before is None else [_value(then)]), _value(own), _age(own, at),
             ])  # fmt: skip
     now = "newest value" if looks.before is None else "now"
-    columns = [Column("widget"), Column("line"), Column("a value is", _unbroken)]
+    columns = [Column("", lambda word: chip(word) if word else ""), Column("widget"), Column("line", _line)]
     columns += [] if looks.before is None else [Column("at the opening", right=True)]
-    columns += [
-        Column(now, right=True),
-        Column("how old", _unbroken),
-        Column("", lambda word: chip(word) if word else ""),
-    ]
+    columns += [Column(now, right=True), Column("how old", _unbroken)]
     total = f"Values of {many(len(rows), 'line')}" + (
         f", the first {MOST_ROWS} of them" if len(rows) > MOST_ROWS else ""
     )
     return total, rows, columns
+
+
+def _line(told: tuple[str, str]) -> Html:
+    """A line's label, and below it what a value of it is."""
+    return join([plain(told[0], 120), tag("div", plain(told[1], 80), style="color:#666;font-size:88%")])
+
+
+def _flat(row: Sequence[Any]) -> list[object]:
+    return [part for cell in row for part in (cell if isinstance(cell, tuple) else (cell,))]
 
 
 def _unbroken(text: object) -> Html:
@@ -222,7 +227,7 @@ def _age(own: Line, at: datetime) -> str:
     if own.newest is None:
         return ""
     age = at - own.newest[0] - timedelta(seconds=own.period_s)
-    return duration(age) if age > timedelta() else "running"
+    return duration(age) if age > timedelta() else "still counting"
 
 
 def _alarms(looks: _Looks) -> tuple[str, list[list[Any]], list[Column]]:
