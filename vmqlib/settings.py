@@ -53,6 +53,8 @@ _Span = Annotated[float, Field(gt=0)]
 _Count = Annotated[int, Field(gt=0)]
 # One address and nothing else: what stands in a header must not be able to begin another one.
 _Address = Annotated[str, StringConstraints(pattern=r"^[^\s@<>,;:\\\"()\[\]]+@[^\s@<>,;:\\\"()\[\]]+$")]
+_Length = Annotated[str, StringConstraints(pattern=r"^(\d+[smhdw])*0*[1-9]\d*[smhdw](\d+[smhdw])*$")]
+_Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 _EXPECTED = {
     "region": "an AWS region such as eu-west-1",
@@ -65,6 +67,10 @@ _EXPECTED = {
     "web_experience_id": "the id that `aws qbusiness list-web-experiences` shows",
     "bucket_name": "a bucket's bare name, such as vaultmesh-knowledge-base",
     "bucket": "a bucket's bare name, such as vaultmesh-knowledge-base",
+    "script": "a script's path within the ops repo, such as 'scripts/sovereign-sync-docs.sh'",
+    "script_args": "its arguments, as a list: ['docs/', '20m']",
+    "script_timeout": "a length of time such as '30m' or '2h'",
+    "script_env": "names of environment variables, as a list: ['WIKI_TOKEN']; never their values",
     "ops_repo": "the folder of a Git work tree, such as '../vaultmesh-ops'",
     "read_conversations": "true or false",
     "question": "a question in words, such as 'What is MIRAGE?'",
@@ -109,7 +115,9 @@ class Connector(_Part):
     """One data source of the index.
 
     ``name`` is what people call it; ``data_source_id`` its id; ``bucket`` and ``prefix`` where it reads (S3 only);
-    ``exclude`` prefixes that are housekeeping, not documents.
+    ``exclude`` prefixes that are housekeeping, not documents. ``script`` is its targeted resync, in the ops repo or in
+    the kit's checkout: run by ``vmq sync run`` with ``script_args``, for ``script_timeout`` at most, in a clean
+    environment to which ``script_env`` adds variables by name.
     """
 
     name: str
@@ -117,6 +125,10 @@ class Connector(_Part):
     bucket: _Bucket | None = None
     prefix: str = ""
     exclude: tuple[str, ...] = ("_staging/", "ci/", "audit/")
+    script: str = ""
+    script_args: tuple[str, ...] = ()
+    script_timeout: _Length = "30m"
+    script_env: tuple[_Variable, ...] = ()
 
 
 class Alarms(_Part):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from vmqlib.cli.syncdocs import docs_command
 from vmqlib.cli.synchistory import history_command
+from vmqlib.cli.syncrun import run_command
 from vmqlib.cli.syncstart import start_command, stop_command
 from vmqlib.cli.synctouch import touch_command
 from vmqlib.cli.syncverify import verify_command
@@ -32,3 +34,5 @@ sync_command.add_command(stop_command)
 sync_command.add_command(history_command)
 sync_command.add_command(verify_command)
 sync_command.add_command(touch_command)
+sync_command.add_command(docs_command)
+sync_command.add_command(run_command)

@@ -8,6 +8,7 @@ say which other people's repositories are trusted (``safe.directory``).
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -19,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vmqlib.errors import DeadlinePassed, SettingsError, VmqError
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from vmqlib.times import Window
 
-__all__ = ["Clone", "Commit", "GitLog", "clone_of", "log_of"]
+__all__ = ["Clone", "Commit", "FileState", "GitLog", "clone_of", "log_of", "state_of"]
 
 TIMEOUT_S = 15.0
 MOST_BYTES = 32 * 1024 * 1024
@@ -121,6 +122,45 @@ class GitLog:
 
     commits: tuple[Commit, ...]
     cut: str = ""
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file against the commit that is checked out.
+
+    Parameters
+    ----------
+    commit:
+        That commit; empty where there is none yet.
+    state:
+        ``committed``: the file is as the commit has it; ``changed``: it is not; ``untracked``: the commit has none.
+    """
+
+    commit: str
+    state: Literal["committed", "changed", "untracked"]
+
+
+def state_of(path: Path, content: bytes) -> FileState:
+    """Whether a file with that content is what its work tree's commit holds.
+
+    The file's own hash is compared with the commit's, since ``git status`` may run a repository's filters.
+
+    Raises
+    ------
+    VmqError
+        As :func:`clone_of`; the file is in no work tree, for one.
+    """
+    clone = clone_of(path.parent)
+    if not clone.head:
+        return FileState("", "untracked")
+    output, _ = _git(path.parent, ["ls-tree", "-z", clone.head, "--", f":(literal){path.name}"])
+    _, _, rest = output.partition(b" blob ")
+    there = rest.partition(b"\t")[0].decode("ascii", "replace")
+    if not there:
+        return FileState(clone.head, "untracked")
+    kind = "sha256" if len(there) == 64 else "sha1"
+    own = hashlib.new(kind, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return FileState(clone.head, "committed" if own == there else "changed")
 
 
 def clone_of(folder: Path) -> Clone:

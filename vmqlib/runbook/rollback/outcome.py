@@ -15,7 +15,7 @@ from vmqlib.times import parse_iso, show_time
 if TYPE_CHECKING:
     from vmqlib.s3 import S3
 
-__all__ = ["Outcome", "Result", "became"]
+__all__ = ["Outcome", "Result", "became", "by_somebody_else"]
 
 Result = Literal["done", "found", "changed", "failed"]
 
@@ -66,7 +66,7 @@ def became(s3: S3, item: Item) -> Outcome | None:
     below = entries[1] if len(entries) > 1 else NOTHING
     if looking.is_same(below, item.current) and _is_ours(s3, item, top):
         return Outcome("found", top.version_id, top.etag)
-    return _changed(top)
+    return by_somebody_else(top)
 
 
 def _is_ours(s3: S3, item: Item, top: Entry) -> bool:
@@ -95,7 +95,8 @@ def _is_ours(s3: S3, item: Item, top: Entry) -> bool:
     return not by_content and properties.same_properties(ours, theirs)
 
 
-def _changed(top: Entry) -> Outcome:
+def by_somebody_else(top: Entry) -> Outcome:
+    """``changed``, with what is on top now that was not planned for."""
     if not top.version_id:
         problem, hint = "Every version of it was deleted for good meanwhile.", "Nothing of it is left."
         return Outcome("changed", problem=problem, hint=hint)

@@ -1,0 +1,16 @@
+"""Runbook step 4, *Targeted resync*: the script that a connector names, run as an approved plan.
+
+plan = targeted.plan(settings, connector)                 looks: which script, which words, which environment
+run = targeted.run(plan, settings, connector, …)          runs it, streamed, within its time, and journals it
+targeted.runs(incident)                                   what was run, from the journal and the evidence alone
+"""
+
+from __future__ import annotations
+
+# The module `plan` and the function of that name share a name: the module is loaded first, so that the function stays.
+from vmqlib.runbook.targeted.plan import ScriptPlan, plan  # isort: skip
+from vmqlib.runbook.targeted.process import Ended
+from vmqlib.runbook.targeted.record import ScriptRun, runs
+from vmqlib.runbook.targeted.running import Line, problem, run
+
+__all__ = ["Ended", "Line", "ScriptPlan", "ScriptRun", "plan", "problem", "run", "runs"]
