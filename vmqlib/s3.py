@@ -150,6 +150,10 @@ class S3:
                 raise error
             attempt += 1
 
+    def url(self, key: str) -> str:
+        """Where an object is found over HTTP: as this asks for it, without a signature."""
+        return self._route.url(key)
+
     @staticmethod
     def pause(attempt: int, stop: threading.Event | None = None) -> None:
         """Waits before the next try: up to 1, 2, 4 … 20 s, at random, or until ``stop`` is set."""

@@ -154,6 +154,10 @@ class Route:
 
         return HTTPError
 
+    def url(self, key: str) -> str:
+        """The address of an object."""
+        return self.origin + self._folder + encoded(key)
+
     def send(
         self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
     ) -> Answer:

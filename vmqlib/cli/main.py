@@ -29,6 +29,7 @@ _COMMANDS = {
     "logs": "logs",
     "note": "incidents",
     "open": "opening",
+    "publish": "publish",
     "render": "opening",
     "rollback": "rollback",
     "schedule": "schedule",

@@ -19,7 +19,7 @@ from vmqlib.runbook.rollback.properties import checksum, etag_tells, under_key
 if TYPE_CHECKING:
     from vmqlib.s3 import S3
 
-__all__ = ["SHA256_METADATA", "Content", "head", "holds"]
+__all__ = ["SHA256_METADATA", "Content", "head", "holds", "proves"]
 
 SHA256_METADATA = "x-amz-meta-sha256"
 _READ = "s3:GetObject"
@@ -105,4 +105,26 @@ def holds(
         return noted == content.sha256
     query = {"versionId": version_id} if version_id else {}
     body = s3.ask("GET", key, query=query, operation=_READ).body
+    return hashlib.sha256(body).hexdigest() == content.sha256
+
+
+def proves(s3: S3, key: str, content: Content) -> bool:
+    """Whether an object has that content, by the SHA-256 that S3 keeps of it, or else by reading it back.
+
+    Stricter than :func:`holds`: neither an ETag nor what a writer noted is enough.
+
+    Raises
+    ------
+    ResourceMissing
+        It is not there.
+    AwsError
+        It cannot be read.
+    """
+    found = head(s3, key)
+    if int(found.get("content-length", "-1")) != content.size:
+        return False
+    algorithm, kind, value = checksum(found)
+    if algorithm == "SHA256" and kind == "FULL_OBJECT":
+        return value == content.checksum
+    body = s3.ask("GET", key, operation=_READ).body
     return hashlib.sha256(body).hexdigest() == content.sha256

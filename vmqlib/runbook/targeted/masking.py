@@ -59,11 +59,11 @@ class LineMasker:
                 return self._redactor.text(text)
             text = text[end.end() :]
             return self._redactor.text(text) if text else None
-        masked = self._redactor.text(text)
-        if begin := _PEM_BEGIN.search(masked):
-            self._in_key[stream] = 0
-            return masked[: begin.start()] + "[private-key]"
-        return masked
+        begin = _PEM_BEGIN.search(text)
+        if begin is None or _PEM_END.search(text, begin.end()):
+            return self._redactor.text(text)  # a key on one line is masked as a whole
+        self._in_key[stream] = 0
+        return self._redactor.text(text[: begin.start()]) + "[private-key]"
 
 
 def _secrets(environment: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,263 @@
+"""Uploads a record: every object with its SHA-256, never over another, looked at afterwards; the manifest last."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vmqlib.errors import (
+    AwsError,
+    BadInput,
+    CorruptRecord,
+    Interrupted,
+    ResourceMissing,
+    VmqError,
+    WorldChanged,
+)
+from vmqlib.record.manifest import FILE, JOURNAL
+from vmqlib.runbook.objectcontent import SHA256_METADATA, Content, proves
+from vmqlib.runbook.objectwriting import write
+from vmqlib.runbook.publish.plan import PublishFile, PublishPlan
+from vmqlib.runbook.publish.planning import WORKERS, read_file
+from vmqlib.runbook.rollback.outcome import Outcome
+from vmqlib.runbook.rollback.preview import many
+
+if TYPE_CHECKING:
+    from vmqlib.record.incident import Incident
+    from vmqlib.s3 import S3, Answer
+
+__all__ = ["ACTION", "SHORTEST_DIGEST", "STEP", "Published", "apply", "check"]
+
+ACTION = "publish"
+STEP = "communicate"
+SHORTEST_DIGEST = 8
+
+
+@dataclass(frozen=True)
+class Published:
+    """A record that is published.
+
+    Parameters
+    ----------
+    uri:
+        Where it is.
+    page:
+        The address of ``incident.html``; empty where the record has none.
+    uploaded, there:
+        Files that were uploaded now, and that were there already.
+    bytes:
+        How much was uploaded.
+    manifest_sha256:
+        Of the manifest.
+    """
+
+    uri: str
+    page: str
+    uploaded: int
+    there: int
+    bytes: int
+    manifest_sha256: str
+
+
+def check(made: PublishPlan, digest: str, *, include_unmasked: bool) -> None:
+    """Whether ``digest`` approves that plan, and whether it may be carried out.
+
+    Raises
+    ------
+    BadInput
+        The digest is too short; files hold keys as they are and ``include_unmasked`` was not said.
+    WorldChanged
+        The digest is another plan's; something else is there under a file's key.
+    """
+    given = digest.strip().lower()
+    if len(given) < SHORTEST_DIGEST:
+        raise BadInput(
+            f"{digest!r} is too short to name a plan.",
+            hint=f"Give at least {SHORTEST_DIGEST} characters of the digest that the plan shows.",
+        )
+    if not made.digest.startswith(given):
+        raise WorldChanged(
+            f"What was looked at is {given[:12]}; what would be published now is {made.digest[:12]}. "
+            "Nothing was published.",
+            hint="Look at this plan, and approve its own digest.",
+        )
+    if made.others:
+        raise _taken(made, made.others)
+    if made.missing and made.unmasked and not include_unmasked:
+        raise BadInput(
+            f"{many(len(made.unmasked), 'file')} of the record, {made.unmasked[0].path} first, hold object keys "
+            "exactly as they are. Nothing was published.",
+            hint=f"If whoever reads {made.uri} may see them: --include-unmasked. Without them it would not verify.",
+        )
+
+
+def apply(
+    incident: Incident,
+    made: PublishPlan,
+    *,
+    digest: str,
+    include_unmasked: bool = False,
+    workers: int = WORKERS,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Published:
+    """Uploads what is missing. It can be killed at any moment, and done again: what is there is not uploaded again.
+
+    Parameters
+    ----------
+    digest:
+        The approval: the plan's digest, or its beginning.
+    include_unmasked:
+        Files that hold object keys as they are may go along.
+    workers:
+        Requests at a time.
+    progress:
+        Told how many of how many files are through.
+
+    Raises
+    ------
+    BadInput, WorldChanged
+        As :func:`check`. WorldChanged also when somebody else put something there meanwhile: it was left alone.
+    CorruptRecord
+        A file changed since it was planned.
+    AwsError
+        AWS refused, or an object is not what was sent.
+    Interrupted
+        Ctrl-C. The manifest is not there, so nobody takes it for complete.
+    """
+    from vmqlib.s3 import S3
+
+    if incident.aws is None:
+        raise BadInput(f"{incident.id} was loaded offline.", hint="Load it with AWS, or use `vmq publish`.")
+    check(made, digest, include_unmasked=include_unmasked)
+    about: dict[str, Any] = {
+        "action": ACTION,
+        "digest": made.digest,
+        "item": made.uri,
+        "files": len(made.missing),
+        "manifest_sha256": made.manifest_sha256,
+    }
+    if made.missing:
+        # The journal may grow after closing: what is sealed, and published, is its beginning.
+        incident.approved(STEP, f"Plan {made.digest[:12]} is approved: publish {made.summary}", about)
+        incident.applying(STEP, f"Publish the record at {made.uri}.", about)
+    with S3(incident.aws, made.bucket, connections=max(8, workers)) as s3:
+        try:
+            _upload(s3, made, workers, progress)
+        except (VmqError, KeyboardInterrupt) as error:
+            raise _failed(incident, made, about, error) from error
+        has_page = any(one.path == "incident.html" for one in made.files)
+        done = Published(
+            uri=made.uri,
+            page=s3.url(f"{made.prefix}incident.html") if has_page else "",
+            uploaded=len(made.missing),
+            there=len(made.files) - len(made.missing),
+            bytes=sum(one.content.size for one in made.missing),
+            manifest_sha256=made.manifest_sha256,
+        )
+    if made.missing:
+        incident.applied(
+            STEP, f"Published at {made.uri}: {many(done.uploaded, 'file')}, each checked.", about
+        )
+    return done
+
+
+def _failed(
+    incident: Incident, made: PublishPlan, about: dict[str, Any], error: VmqError | KeyboardInterrupt
+) -> VmqError:
+    if isinstance(error, KeyboardInterrupt):
+        error = Interrupted(
+            f"Stopped: the record at {made.uri} is not complete, and has no manifest yet.",
+            hint="The same command goes on; what is there is not uploaded again.",
+        )
+    incident.failed(
+        STEP, f"Not published: {error.message}", {**about, "problem": error.message, "hint": error.hint}
+    )
+    return error
+
+
+def _upload(s3: S3, made: PublishPlan, workers: int, progress: Callable[[int, int], None]) -> None:
+    *files, manifest = made.files
+    assert manifest.path == FILE
+    todo = [one for one in files if one.there == "missing"]
+    total = len(made.missing)
+    stop = threading.Event()
+    with ThreadPoolExecutor(workers, thread_name_prefix="vmq-publish") as pool:
+        try:
+            _all(pool, s3, made, todo, stop, lambda through: progress(through, total))
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    if manifest.there == "missing":
+        _one(s3, made, manifest, stop)
+        progress(total, total)
+
+
+def _all(
+    pool: ThreadPoolExecutor,
+    s3: S3,
+    made: PublishPlan,
+    files: Sequence[PublishFile],
+    stop: threading.Event,
+    through: Callable[[int], None],
+) -> None:
+    pending = {pool.submit(_one, s3, made, file, stop) for file in files}
+    while pending:
+        finished, pending = wait(pending, timeout=0.2, return_when=FIRST_EXCEPTION)
+        for future in finished:
+            future.result()
+        through(len(files) - len(pending))
+
+
+def _one(s3: S3, made: PublishPlan, file: PublishFile, stop: threading.Event) -> None:
+    """One file, and whether the object is what was sent."""
+    if stop.is_set():
+        return
+    data = read_file(made.folder, file.path, file.content.size if file.path == JOURNAL else None)
+    if Content.of(data) != file.content:
+        raise CorruptRecord(
+            f"{file.path} changed since it was planned.",
+            hint=f"Run `vmq verify {made.incident}`, and plan again.",
+        )
+    headers = {
+        "content-type": file.content_type,
+        "if-none-match": "*",
+        "x-amz-sdk-checksum-algorithm": "SHA256",
+        "x-amz-checksum-sha256": file.content.checksum,
+        SHA256_METADATA: file.content.sha256,
+    }
+    if made.kms_key_id:
+        headers["x-amz-server-side-encryption"] = "aws:kms"
+        headers["x-amz-server-side-encryption-aws-kms-key-id"] = made.kms_key_id
+
+    def send() -> Answer:
+        return s3.send("PUT", file.key, headers=headers, body=data)
+
+    def became() -> Outcome | None:
+        try:
+            return Outcome("found" if proves(s3, file.key, file.content) else "changed")
+        except ResourceMissing:
+            return None
+
+    outcome = write(s3, file.key, send, became, operation="s3:PutObject", stop=stop)
+    if outcome.result == "changed":
+        raise _taken(made, [file])
+    if outcome.result == "failed":
+        raise AwsError(outcome.problem, hint=outcome.hint, operation="s3:PutObject", code=outcome.code)
+    if outcome.result == "done" and not proves(s3, file.key, file.content):
+        raise AwsError(
+            f"s3://{made.bucket}/{file.key} is not what was sent: its SHA-256 is another one.",
+            hint="Look at who writes there; the manifest was not published.",
+            operation="s3:GetObject",
+        )
+
+
+def _taken(made: PublishPlan, files: Sequence[PublishFile]) -> WorldChanged:
+    return WorldChanged(
+        f"s3://{made.bucket}/{files[0].key} is there already, with another content"
+        f"{f', and so are {len(files) - 1:,} more' if len(files) > 1 else ''}. It was not overwritten.",
+        hint="It is another record, or this one from before it was rendered again: publish under another prefix.",
+    )
