@@ -17,7 +17,7 @@ from vmqlib.record import notebook
 SECTIONS = [
     "title", "parameters", "begin", "glance", "verdicts", "affected", "changes", "changes-table", "ranking", "trigger",
     "syncs", "users", "dashboard", "failing", "logs", "versions", "suspects", "index", "plan", "rollback",
-    "verification", "proof", "actions", "communication", "next", "timeline", "provenance", "record",
+    "verification", "targeted", "proof", "actions", "communication", "next", "timeline", "provenance", "record",
 ]  # fmt: skip
 
 

@@ -36,6 +36,7 @@ from vmqlib.view.tables import (
     timeline,
 )
 from vmqlib.view.verdicts import verdicts
+from vmqlib.view.targeted import targeted_resync
 from vmqlib.view.version_diff import version_diff
 from vmqlib.view.version_history import suspect_versions, version_history
 
@@ -75,6 +76,7 @@ __all__ = [
     "sync_facts",
     "sync_history",
     "table",
+    "targeted_resync",
     "timeline",
     "unavailable",
     "verdicts",

@@ -18,6 +18,7 @@ from vmqlib.runbook.docsync.plan import DocItem, DocPlan
 from vmqlib.runbook.docsync.planning import WORKERS, current_entries, versioned
 from vmqlib.runbook.docsync.uploading import carry_out
 from vmqlib.runbook.objectcontent import holds
+from vmqlib.runbook.resyncstory import STEP, UPLOAD
 from vmqlib.runbook.rollback.items import NOTHING, Entry
 from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.preview import many, shown
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.s3 import S3
 
-__all__ = ["ACTION", "SHORTEST_DIGEST", "STEP", "ItemOutcome", "Uploaded", "apply", "check", "problem"]
+__all__ = ["SHORTEST_DIGEST", "ItemOutcome", "Uploaded", "apply", "check", "problem"]
 
-ACTION = "sync-docs"
-STEP = "resync"
 SHORTEST_DIGEST = 8
 _GIVE_UP = 10  # refusals, and not one success: it is not the objects
 _NAMED = 5
@@ -369,7 +368,7 @@ def _ending(run: _Run) -> str:
 
 def _begin(incident: Incident | None, made: DocPlan, before: datetime) -> dict[str, Any]:
     about: dict[str, Any] = {
-        "action": ACTION,
+        "action": UPLOAD,
         "digest": made.digest,
         "item": made.connector,
         "bucket": made.bucket,
@@ -422,7 +421,7 @@ def _end(incident: Incident, made: DocPlan, done: Uploaded, about: dict[str, Any
         incident.journal.append("failed", summary, step=STEP, data={**data, **said}, evidence=[ref])
     if done.verification:
         incident.verified(
-            STEP, done.verification, {"action": ACTION, "digest": made.digest, "ok": done.verified}
+            STEP, done.verification, {"action": UPLOAD, "digest": made.digest, "ok": done.verified}
         )
 
 

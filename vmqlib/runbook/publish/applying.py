@@ -88,8 +88,8 @@ def check(made: PublishPlan, digest: str, *, include_unmasked: bool) -> None:
         raise _taken(made, made.others)
     if made.missing and made.unmasked and not include_unmasked:
         raise BadInput(
-            f"{many(len(made.unmasked), 'file')} of the record, {made.unmasked[0].path} first, hold object keys "
-            "exactly as they are. Nothing was published.",
+            f"Object keys stand exactly as they are in {many(len(made.unmasked), 'file')} of the record, "
+            f"{made.unmasked[0].path} first. Nothing was published.",
             hint=f"If whoever reads {made.uri} may see them: --include-unmasked. Without them it would not verify.",
         )
 

@@ -101,7 +101,10 @@ class PublishPlan:
         size = size_text(sum(one.content.size for one in self.missing))
         there = len(self.files) - len(self.missing) - len(self.others)
         also = f"; {there:,} there already" if there else ""
-        return f"{many(len(self.missing), 'file')} of {len(self.files):,} ({size}) to {self.uri}{also}."
+        differ = f"; {len(self.others):,} there with another content" if self.others else ""
+        return (
+            f"{many(len(self.missing), 'file')} of {len(self.files):,} ({size}) to {self.uri}{also}{differ}."
+        )
 
     @property
     def manifest_sha256(self) -> str:

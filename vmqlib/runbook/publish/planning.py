@@ -69,6 +69,9 @@ def plan(incident: Incident, target: str, *, workers: int = WORKERS) -> PublishP
             raise CorruptRecord(f"{entry.path} changed just now.", hint=f"Run `vmq verify {incident.id}`.")
     files.append(_file(incident.dir, prefix, manifests.FILE, None))
     with S3(aws, bucket, connections=max(8, workers)) as s3, ThreadPoolExecutor(workers) as pool:
+        # Whether there is such a bucket: HEAD of an object says 404 for both.
+        listed = {"list-type": "2", "max-keys": "1", "prefix": prefix}
+        s3.ask("GET", query=listed, operation="s3:ListObjectsV2")
         there = list(pool.map(lambda one: _there(s3, one), files))
     later = [name for name, problem in manifests.compare(incident.dir, manifest) if problem == "extra"]
     made = PublishPlan(
@@ -165,17 +168,15 @@ def _content(path: Path, most: int | None) -> Content:
 def _there(s3: S3, file: PublishFile) -> There:
     try:
         return "same" if proves(s3, file.key, file.content) else "other"
-    except ResourceMissing as error:
-        if error.code == "NoSuchBucket":
-            raise
+    except ResourceMissing:
         return "missing"
 
 
 def _warnings(made: PublishPlan, aws: Aws, settings: Settings) -> Iterator[str]:
     if made.unmasked:
         yield (
-            f"{many(len(made.unmasked), 'file')} hold object keys exactly as they are, unmasked "
-            f"({made.unmasked[0].path} first): whoever may read {made.uri} sees them. They need --include-unmasked."
+            f"Object keys stand exactly as they are, unmasked, in {many(len(made.unmasked), 'file')} "
+            f"({made.unmasked[0].path} first): whoever may read {made.uri} sees them. That needs --include-unmasked."
         )
     if made.later:
         yield (

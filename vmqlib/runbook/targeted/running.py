@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.errors import BadInput, DeadlinePassed, Interrupted, RunFailed, VmqError
 from vmqlib.record.evidence import Question
 from vmqlib.record.redaction import Redactor
+from vmqlib.runbook.resyncstory import SCRIPT, STEP
 from vmqlib.runbook.targeted.masking import LineMasker
 from vmqlib.runbook.targeted.plan import ScriptPlan, approve, environment, unchanged
 from vmqlib.runbook.targeted.process import Ended, Stream, follow
-from vmqlib.runbook.targeted.record import ACTION, STEP
 from vmqlib.times import Clock, SystemClock, iso
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class _Taking:
 def _about(made: ScriptPlan) -> dict[str, Any]:
     """What the journal says of a plan: names of variables, never values."""
     return {
-        "action": ACTION,
+        "action": SCRIPT,
         "digest": made.digest,
         "item": made.connector,
         "connector": made.connector,
