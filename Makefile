@@ -30,11 +30,11 @@ logs: setup ## the connector's logs: make logs SYNC_DATA_SOURCE_ID=<id> [SINCE=2
 		echo "make logs: which data source? make logs SYNC_DATA_SOURCE_ID=<id> [SINCE=2h] [UNTIL=<time>]" >&2; exit 2; }
 	@$(run)/vmq logs --data-source "$$SYNC_DATA_SOURCE_ID" $${SINCE:+--since "$$SINCE"} $${UNTIL:+--until "$$UNTIL"}
 
-sync: setup ## start a sync (or join the one that is running)
-	@$(run)/vmq sync start --yes
+sync: setup ## start a sync (or join the one that is running): make sync [CONNECTOR=docs]
+	@$(run)/vmq sync start --yes $${CONNECTOR:+--connector "$$CONNECTOR"}
 
-wait-sync: setup ## wait until that sync has ended
-	@$(run)/vmq sync wait
+wait-sync: setup ## wait until that sync has ended: make wait-sync [CONNECTOR=docs] [DEADLINE=20m]
+	@$(run)/vmq sync wait $${CONNECTOR:+--connector "$$CONNECTOR"} $${DEADLINE:+--deadline "$$DEADLINE"}
 
 bench: ## measure the kit beside its peers (docs/benchmarks.md)
 	@sh scripts/setup bench

@@ -89,6 +89,9 @@ CHIPS = {
     "held back": ("#A03000", "#ffffff"),
     "still indexed": ("#A03000", "#ffffff"),
     "not synced": ("#E69F00", "#111111"),
+    "succeeded": ("#BFE5D8", "#111111"),
+    "timed out": ("#A03000", "#ffffff"),
+    "interrupted": ("#E69F00", "#111111"),
 }
 """Background and text colour of words that are worth seeing first. The word is always there, too."""
 

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING
 
 from vmqlib.times import duration
 from vmqlib.view.base import Html, View, guarded, join, plain, tag
-from vmqlib.view.layout import Column, chip, code, facts, line, many, name, panel, short, table, when
+from vmqlib.view.layout import (
+    LONGEST_CELL,
+    Column,
+    chip,
+    code,
+    facts,
+    line,
+    many,
+    name,
+    panel,
+    short,
+    table,
+    when,
+)
 
 if TYPE_CHECKING:
     from vmqlib.runbook.resyncstory import ResyncStory, ScriptRun, Upload
@@ -59,6 +72,10 @@ def _lead(known: ResyncStory) -> str:
     return f"{'; '.join(told)}."
 
 
+def _said(text: object) -> Html:
+    return tag("code", plain(text, LONGEST_CELL), style="white-space:pre-wrap;overflow-wrap:anywhere")
+
+
 def _upload(upload: Upload) -> list[Html]:
     counts = ", ".join(f"{count:,} {plain(action, 20)}" for action, count in upload.planned.items())
     pairs: list[tuple[str, object]] = [
@@ -93,7 +110,7 @@ def _script(run: ScriptRun) -> list[Html]:
     heading = tag("div", "Script of connector ", name(run.connector), ": ", name(run.script), style=_HEADING)
     parts = [heading, tag("div", run.sentence), facts(pairs)]
     if run.tail:
-        columns = [Column("read (UTC)", short), Column("stream"), Column("line", name)]
+        columns = [Column("read (UTC)", short), Column("stream"), Column("line", _said)]
         parts.append(
             table(columns, [[one.get("at"), one.get("stream"), one.get("text")] for one in run.tail])
         )
