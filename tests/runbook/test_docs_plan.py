@@ -49,7 +49,7 @@ def entry(body: bytes, number: int) -> Entry:
 def test_after_the_plan_the_scope_is_like_the_folder(
     tree: dict[str, bytes], broken: set[str], bucket: dict[str, bytes], prefix: str, delete: bool
 ) -> None:
-    problems = {name: "a link that leads out of the folder" for name in broken}
+    problems = dict.fromkeys(broken, "a link that leads out of the folder")
     documents = tuple(
         Document(name, None if name in problems else Content.of(body), problems.get(name, ""))
         for name, body in sorted(tree.items())
@@ -60,7 +60,7 @@ def test_after_the_plan_the_scope_is_like_the_folder(
         for number, (name, body) in enumerate(sorted(bucket.items()))
         if not (prefix + name).startswith(exclude) and not hidden(name)
     }
-    same = {
+    same: dict[str, bool | None] = {
         prefix + one.path: found.etag == one.content.md5
         for one in documents
         if one.content and (found := there.get(prefix + one.path)) and not found.is_delete_marker
@@ -68,7 +68,7 @@ def test_after_the_plan_the_scope_is_like_the_folder(
     items, unchanged, gone = decide(
         Walk(Path("/"), documents, ("link/",)),
         there,
-        {key: value for key, value in same.items()},
+        same,
         prefix=prefix,
         exclude=exclude,
         forbids=lambda key: "hr/" if key.startswith(f"{prefix}hr/") else "",

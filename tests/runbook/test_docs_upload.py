@@ -312,7 +312,8 @@ def test_ctrl_c_ends_what_is_in_flight_and_says_how_to_go_on(desk: Desk) -> None
 def test_killed_on_the_way_the_next_run_does_the_rest(desk: Desk, tmp_path: Path) -> None:
     desk.files({f"{number:02}.md": f"new {number}" for number in range(40)})
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom vmqlib.aws import Aws\nfrom vmqlib.runbook import docsync\n"
+        "import os, signal\nfrom pathlib import Path\nfrom vmqlib.aws import Aws\n"
+        "from vmqlib.runbook import docsync\n"
         "from vmqlib.settings import Connector, Settings\n"
         f"s = Settings.load(bucket_name={desk.bucket!r}); a = Aws(s)\n"
         f"p = docsync.plan(a, s, Connector(name='docs'), Path({str(desk.folder)!r}))\n"
@@ -350,7 +351,7 @@ def test_a_bucket_that_keeps_no_versions_is_not_written_to(local: Any, desk: Des
     other = Desk(local, versioning=status)
     other.folder = desk.folder
     other.files({"a.md": "a"})
-    with pytest.raises(BadInput, match="[Vv]ersioning"):
+    with pytest.raises(BadInput, match=r"[Vv]ersioning"):
         other.planned()
 
 

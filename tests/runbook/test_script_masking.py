@@ -21,9 +21,7 @@ def test_terminal_sequences_are_taken_out_before_masking() -> None:
     assert mask("stdout", b"\x1b]0;title\x07after \x1b]8;;http://evil\x1b\\link") == "after link"
     hidden = f"{KEY[:8]}\x1b[0m{KEY[8:]}".encode()
     assert KEY not in (mask("stdout", b"key " + hidden) or "")
-    assert mask("stderr", b"a\x07b\x00c\xe2\x80\xaed\xff") == "a\N{REPLACEMENT CHARACTER}b" + (
-        "\N{REPLACEMENT CHARACTER}c\N{REPLACEMENT CHARACTER}d\\xff"
-    )
+    assert mask("stderr", b"a\x07b\x00c\xe2\x80\xaed\xff") == "a\ufffdb\ufffdc\ufffdd\\xff"
 
 
 def test_values_of_secret_variables_are_masked_wherever_they_turn_up() -> None:

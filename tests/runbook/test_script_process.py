@@ -108,7 +108,10 @@ def test_what_it_leaves_running_is_ended(run: Any, tmp_path: Path) -> None:
 
 
 def test_who_left_the_group_is_told_of(run: Any, tmp_path: Path) -> None:
-    daemon = "import os,time; os.setsid(); open(os.environ['HERE']+'/daemon','w').write(str(os.getpid())); time.sleep(30)"
+    daemon = (
+        "import os, time; os.setsid(); open(os.environ['HERE'] + '/daemon', 'w').write(str(os.getpid())); "
+        "time.sleep(30)"
+    )
     ended, _ = run(
         f'#!/bin/sh\n{sys.executable} -c "{daemon}" &\nwhile [ ! -s "$HERE/daemon" ]; do sleep 0.02; done\n'
     )

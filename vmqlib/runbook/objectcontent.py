@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmqlib.errors import AccessDenied
 from vmqlib.runbook.rollback.properties import checksum, etag_tells, under_key
 
 if TYPE_CHECKING:
@@ -64,9 +65,13 @@ def head(s3: S3, key: str, version_id: str = "") -> Mapping[str, str]:
         It cannot be asked.
     """
     query = {"versionId": version_id} if version_id else {}
-    return s3.ask(
-        "HEAD", key, query=query, headers={"x-amz-checksum-mode": "ENABLED"}, operation=_READ
-    ).headers
+    try:
+        asked = s3.ask("HEAD", key, query=query, headers={"x-amz-checksum-mode": "ENABLED"}, operation=_READ)
+    except AccessDenied:
+        # An answer to HEAD has no body, so it does not say what is missing: GET is refused for the same reason.
+        s3.ask("GET", key, query=query, headers={"range": "bytes=0-0"}, operation=_READ)
+        raise
+    return asked.headers
 
 
 def holds(

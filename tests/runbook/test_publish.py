@@ -1,0 +1,280 @@
+"""A closed record in a bucket: byte for byte what was sealed, never over another, whole or without a manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.rollback_rig import Rig
+
+from vmqlib.errors import (
+    AccessDenied,
+    AwsError,
+    BadInput,
+    CorruptRecord,
+    Interrupted,
+    ResourceMissing,
+    WorldChanged,
+)
+from vmqlib.record.checks import verify_folder
+from vmqlib.record.evidence import Question
+from vmqlib.record.incident import Incident
+from vmqlib.runbook import publish
+from vmqlib.runbook.publish import Published, PublishPlan
+from vmqlib.s3 import S3
+
+
+@pytest.fixture(scope="module")
+def local(start_local_aws: Callable[..., Any]) -> Any:
+    return start_local_aws(None)
+
+
+class Record(Rig):
+    """A closed incident with a page, a notebook, evidence and a plan, and a bucket for it."""
+
+    def closed(self) -> Incident:
+        incident = self.incident
+        question = Question("looked-at", "s3:ListObjectVersions", self.now())
+        ref = incident.evidence.add(question, [{"key": "a.md"}], incident.redactor)
+        incident.conclude("triage", "Seen.", evidence=[ref])
+        (incident.dir / "rollback").mkdir(mode=0o700)
+        (incident.dir / "rollback" / "plan-0.jsonl.gz").touch(mode=0o600)
+        (incident.dir / "incident.html").write_text("<html>a é</html>")
+        (self.incident.dir / "incident.ipynb").write_text("{}")
+        self.incident.close("over")
+        return self.incident
+
+    def holds_keys(self) -> set[str]:
+        """What can be read now, by key alone: records are no text."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        return {each["Key"] for page in pages for each in page.get("Contents", [])}
+
+    @property
+    def target(self) -> str:
+        return f"s3://{self.bucket}/audit/incidents/"
+
+    def published(self, incident: Incident, made: PublishPlan | None = None, **options: Any) -> Published:
+        made = made or publish.plan(incident, self.target)
+        options.setdefault("include_unmasked", True)
+        return publish.apply(incident, made, digest=made.digest, **options)
+
+    def download(self, folder: Path, identity: str) -> Path:
+        """What is published, as a folder."""
+        prefix = f"audit/incidents/{identity}/"
+        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            for one in page["Contents"]:
+                path = folder / identity / one["Key"].removeprefix(prefix)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self.s3.get_object(Bucket=self.bucket, Key=one["Key"])["Body"].read())
+        return folder / identity
+
+
+@pytest.fixture
+def record(local: Any, point_at: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch) -> Record:
+    local.faults.clear()
+    point_at(local)
+    monkeypatch.setattr(S3, "pause", staticmethod(lambda attempt, stop=None: None))
+    return Record(local)
+
+
+def manifest_key(incident: Incident) -> str:
+    return f"audit/incidents/{incident.id}/MANIFEST.json"
+
+
+def test_what_is_published_verifies_and_so_does_what_stays_here(record: Record, tmp_path: Path) -> None:
+    incident = record.closed()
+    incident.note("said after closing")
+    done = record.published(incident)
+    assert done.there == 0
+    copy = record.download(tmp_path, incident.id)
+    report = verify_folder(copy)
+    assert report.ok
+    assert report.sealed
+    assert report.findings == ()
+    assert incident.verify().ok
+    head = record.s3.head_object(
+        Bucket=record.bucket, Key=f"audit/incidents/{incident.id}/incident.html", ChecksumMode="ENABLED"
+    )
+    assert head["ContentType"] == "text/html; charset=utf-8"
+    assert head["ChecksumSHA256"]
+    assert done.page.endswith(f"/audit/incidents/{incident.id}/incident.html")
+    kinds = [event.kind for event in incident.journal.events()]
+    assert kinds[-3:] == ["approved", "applying", "applied"]
+
+
+def test_again_is_nothing_and_a_lost_object_alone_comes_back(record: Record) -> None:
+    incident = record.closed()
+    first = record.published(incident)
+    events = incident.state.events
+    again = record.published(incident, include_unmasked=False)
+    assert (again.uploaded, again.there) == (0, first.uploaded)
+    assert incident.state.events == events, "nothing was done, so nothing is written down"
+    record.s3.delete_object(Bucket=record.bucket, Key=f"audit/incidents/{incident.id}/incident.html")
+    assert record.published(incident).uploaded == 1
+
+
+def test_another_record_is_never_overwritten(record: Record) -> None:
+    incident = record.closed()
+    record.write({manifest_key(incident): "another's"})
+    made = publish.plan(incident, record.target)
+    before = record.holds()
+    with pytest.raises(WorldChanged, match="another content") as raised:
+        record.published(incident, made)
+    assert raised.value.exit_code == 4
+    assert record.holds() == before
+    assert "another prefix" in raised.value.hint
+
+
+def test_somebody_elses_object_since_the_plan_is_left_alone(record: Record) -> None:
+    incident = record.closed()
+    made = publish.plan(incident, record.target)
+    page = f"audit/incidents/{incident.id}/incident.html"
+    record.write({page: "theirs"})
+    with pytest.raises(WorldChanged):
+        record.published(incident, made)
+    assert record.s3.get_object(Bucket=record.bucket, Key=page)["Body"].read() == b"theirs"
+    with pytest.raises(record.s3.exceptions.NoSuchKey):
+        record.s3.get_object(Bucket=record.bucket, Key=manifest_key(incident))
+    assert [event.kind for event in incident.journal.events()][-1] == "failed"
+
+
+def test_an_open_incident(record: Record) -> None:
+    with pytest.raises(BadInput, match="is open") as raised:
+        publish.plan(record.incident, record.target)
+    assert f"vmq close {record.incident.id}" in raised.value.hint
+
+
+@pytest.mark.parametrize("broken", ["journal.jsonl", "evidence", "incident.html", "MANIFEST.json"])
+def test_a_broken_record(record: Record, broken: str) -> None:
+    incident = record.closed()
+    path = next((incident.dir / "evidence").iterdir()) if broken == "evidence" else incident.dir / broken
+    data = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(data.replace(b"a", b"b", 1) if broken != "evidence" else data[:-1])
+    with pytest.raises(CorruptRecord) as raised:
+        publish.plan(record.again(), record.target)
+    assert raised.value.exit_code == 1
+    assert not [key for key in record.holds_keys() if key.startswith("audit/")]
+
+
+def test_a_file_that_changes_between_plan_and_upload(record: Record) -> None:
+    incident = record.closed()
+    made = publish.plan(incident, record.target)
+    (incident.dir / "incident.html").write_text("changed")
+    with pytest.raises(CorruptRecord, match="changed since it was planned"):
+        record.published(incident, made)
+    assert manifest_key(incident) not in record.holds_keys()
+
+
+def test_object_keys_as_they_are_want_a_word(record: Record) -> None:
+    incident = record.closed()
+    made = publish.plan(incident, record.target)
+    assert [one.path.partition("/")[0] for one in made.unmasked] == ["rollback"]
+    assert any("--include-unmasked" in warning for warning in made.warnings)
+    with pytest.raises(BadInput, match="rollback/") as raised:
+        record.published(incident, made, include_unmasked=False)
+    assert "--include-unmasked" in raised.value.hint
+    assert not [key for key in record.holds_keys() if key.startswith("audit/")]
+
+
+def test_what_was_added_after_closing_stays_here(record: Record) -> None:
+    incident = record.closed()
+    (incident.dir / "retro.html").write_text("later")
+    made = publish.plan(incident, record.target)
+    assert made.later == ("retro.html",)
+    assert any("retro.html" in warning for warning in made.warnings)
+    record.published(incident, made)
+    assert f"audit/incidents/{incident.id}/retro.html" not in record.holds_keys()
+
+
+@pytest.mark.parametrize(
+    "fault", [{"reset": True}, {"status": 500, "code": "InternalError"}], ids=["cut", "500"]
+)
+def test_lost_answers(record: Record, fault: dict[str, Any], tmp_path: Path) -> None:
+    incident = record.closed()
+    made = publish.plan(incident, record.target)
+    record.local.faults.add("s3", "PutObject", after=True, times=3, **fault)
+    record.published(incident, made)
+    assert verify_folder(record.download(tmp_path, incident.id)).ok
+
+
+def test_interrupted_there_is_no_manifest_and_the_next_run_goes_on(record: Record, tmp_path: Path) -> None:
+    incident = record.closed()
+
+    def interrupt(through: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        record.published(incident, progress=interrupt, workers=1)
+    assert manifest_key(incident) not in record.holds_keys()
+    record.published(incident)
+    assert verify_folder(record.download(tmp_path, incident.id)).ok
+
+
+def test_refusals_of_s3(record: Record) -> None:
+    incident = record.closed()
+    with pytest.raises(ResourceMissing):
+        publish.plan(incident, "s3://no-such-bucket-here/x/")
+    made = publish.plan(incident, record.target)
+    record.local.faults.add("s3", "PutObject", status=403, code="AccessDenied")
+    with pytest.raises(AwsError) as raised:
+        record.published(incident, made)
+    assert "s3:PutObject" in raised.value.hint
+    record.local.faults.clear()
+    record.local.faults.add("s3", "ListObjectsV2", status=403, code="AccessDenied")
+    with pytest.raises(AccessDenied):
+        publish.plan(incident, record.target)
+
+
+def test_the_key_of_the_settings_encrypts(record: Record) -> None:
+    record.settings = record.settings.model_copy(update={"kms_key_id": "the-key"})
+    incident = record.closed()
+    record.published(incident)
+    head = record.s3.head_object(Bucket=record.bucket, Key=manifest_key(incident))
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", "the-key")
+
+
+def test_no_place_in_a_bucket(record: Record) -> None:
+    incident = record.closed()
+    for target in ("bucket/x", "s3://", "s3://UPPER/x", "s3://bucket//x", "s3://bucket/a\nb", "https://b/x"):
+        with pytest.raises(BadInput, match="no place in a bucket"):
+            publish.plan(incident, target)
+
+
+def test_the_id_is_added_once(record: Record) -> None:
+    incident = record.closed()
+    assert publish.plan(incident, record.target.rstrip("/")).prefix == f"audit/incidents/{incident.id}/"
+    with pytest.raises(BadInput, match="names the incident already"):
+        publish.plan(incident, f"{record.target}{incident.id}")
+
+
+def test_a_place_that_is_indexed_is_warned_of(record: Record) -> None:
+    incident = record.closed()
+    assert not [one for one in publish.plan(incident, record.target).warnings if "would index" in one]
+    (warning,) = [
+        one
+        for one in publish.plan(incident, f"s3://{record.bucket}/public/").warnings
+        if "would index" in one
+    ]
+    assert "people could find the incident by asking" in warning
+
+
+def test_another_plans_digest(record: Record) -> None:
+    incident = record.closed()
+    made = publish.plan(incident, record.target)
+    with pytest.raises(WorldChanged):
+        publish.apply(incident, made, digest="0" * 12, include_unmasked=True)
+    with pytest.raises(BadInput):
+        publish.apply(incident, made, digest="0", include_unmasked=True)
+
+
+def test_the_manifest_names_what_was_published(record: Record) -> None:
+    incident = record.closed()
+    record.published(incident)
+    manifest = json.loads((incident.dir / "MANIFEST.json").read_text())
+    prefix = f"audit/incidents/{incident.id}/"
+    keys = {key.removeprefix(prefix) for key in record.holds_keys() if key.startswith(prefix)}
+    assert keys == {entry["path"] for entry in manifest["files"]} | {"MANIFEST.json"}
