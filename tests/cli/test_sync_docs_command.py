@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +102,9 @@ def test_refused_items_are_in_the_document_and_the_exit_code(command: Any, docs:
     assert "s3:PutObject" in done.err
 
 
-def test_upload_sync_and_wait_in_one(
-    command: Any, docs: Path, incident: Incident, local: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from datetime import timedelta
-
+@pytest.fixture
+def quick(local: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting moves the simulated clock, so that nobody waits."""
     real = resync.wait
 
     def wait(*arguments: Any, **options: Any) -> Any:
@@ -114,6 +113,9 @@ def test_upload_sync_and_wait_in_one(
         )
 
     monkeypatch.setattr(resync, "wait", wait)
+
+
+def test_upload_sync_and_wait_in_one(command: Any, docs: Path, incident: Incident, quick: None) -> None:
     done = command(
         "sync", "docs", str(docs), "--prefix", "six/", "--incident", incident.id, "--wait", "--yes"
     )
@@ -128,6 +130,18 @@ def test_upload_sync_and_wait_in_one(
     nothing = command("sync", "docs", str(docs), "--prefix", "six/", "--wait", "--json", "--yes")
     assert nothing.code == 0
     assert nothing.json["sync"]["succeeded"] is True
+
+
+def test_a_sync_that_ran_before_the_upload_is_followed_by_another(
+    command: Any, docs: Path, local: Any, quick: None
+) -> None:
+    settings = Settings.load()
+    aws = Aws(settings)
+    earlier = resync.start(aws, settings, settings.ds_id)
+    done = command("sync", "docs", str(docs), "--prefix", "seven/", "--wait", "--json", "--yes")
+    assert done.code == 0, done.err
+    assert "another one follows" in done.err
+    assert done.json["sync"]["execution_id"] != earlier.execution_id
 
 
 def test_an_empty_folder_and_none(command: Any, docs: Path) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vmqlib.record.incident import Incident
+from vmqlib.settings import Settings
 
 DS = "11111111-1111-1111-1111-111111111111"
 
@@ -75,8 +80,6 @@ def test_json_is_one_document_and_the_output_is_on_stderr(
     command: Any, ops: Path, healthy_aws: Any, point_at: Any, monkeypatch: Any
 ) -> None:
     point_at(healthy_aws)
-    from vmqlib.settings import Settings
-
     incident = Incident.open(Settings.load(), None, trigger="sync-failed")
     done = command("sync", "run", "--connector", "docs", "--incident", incident.id, "--yes", "--json")
     assert done.code == 0
@@ -89,6 +92,40 @@ def test_json_is_one_document_and_the_output_is_on_stderr(
     assert (failed.json["ok"], failed.json["status"]) == (False, 4)
     kinds = [event.kind for event in incident.journal.events()]
     assert kinds == ["opened", "approved", "applying", "applied", "approved", "applying", "failed"]
+
+
+def test_a_closed_incident_is_refused_before_anybody_is_asked(
+    command: Any, ops: Path, healthy_aws: Any, point_at: Any
+) -> None:
+    point_at(healthy_aws)
+    incident = Incident.open(Settings.load(), None, trigger="sync-failed")
+    incident.close()
+    done = command("sync", "run", "--incident", incident.id)
+    assert done.code == 2
+    assert "is closed" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+def test_ctrl_c_a_stop_and_a_lost_terminal_end_the_group(
+    ops: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """In a process of its own, as a person or a pager's time-out ends it."""
+    pid = tmp_path / "grandchild"
+    path = ops / "scripts" / "sync.sh"
+    path.write_text(f"#!/bin/sh\n(sh -c 'echo $$ > \"{pid}\"; exec sleep 600') &\necho ready; sleep 600\n")
+    words = [sys.executable, "-m", "vmqlib.cli", "sync", "run", "--yes"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        while not pid.exists() or not pid.read_text().strip():
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "was interrupted and ended" in said
+    stat = Path(f"/proc/{pid.read_text().strip()}/stat")
+    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] in "ZX"
 
 
 @pytest.mark.parametrize(

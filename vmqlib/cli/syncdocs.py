@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from vmqlib.aws import Aws
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.docsync import DocPlan, Uploaded
+    from vmqlib.runbook.resync import SyncJob
     from vmqlib.settings import Connector, Settings
 
 __all__ = ["docs_command"]
@@ -147,8 +147,11 @@ def _incident(settings: Settings, aws: Aws, incident_id: str | None) -> Incident
     if not incident_id:
         return None
     from vmqlib.record.incident import Incident
+    from vmqlib.runbook.rollback.ground import may_change
 
-    return Incident.load(incident_id, settings=settings, aws=aws)
+    incident = Incident.load(incident_id, settings=settings, aws=aws)
+    may_change(incident)
+    return incident
 
 
 def _mask(settings: Settings) -> Callable[[str], str]:
@@ -197,19 +200,37 @@ def _sync(
     *,
     yes: bool,
     made: DocPlan,
-) -> Any:
-    """Starts a sync job, or joins the one that runs, and waits for its end."""
+) -> SyncJob:
+    """Starts a sync job and waits for its end. One that ran before the upload may have read the bucket before it: it is
+    waited for, and another one started."""
     from vmqlib.runbook import resync
 
     if not made.changes:
         confirm(f"Nothing to upload. Start a sync job of {chosen.name} all the same?", yes=yes)
-    if incident is not None:
-        started = resync.journaled_start(incident, aws, settings, chosen.data_source_id)
-    else:
-        started = resync.start(aws, settings, chosen.data_source_id)
+
+    def start() -> resync.Started:
+        if incident is not None:
+            return resync.journaled_start(incident, aws, settings, chosen.data_source_id)
+        return resync.start(aws, settings, chosen.data_source_id)
+
+    started = start()
+    if started.joined and made.changes:
+        notice(
+            "A sync job was running already, and may have read the bucket before the upload: another one follows it."
+        )
+        _wait(settings, aws, chosen, started.execution_id, span)
+        started = start()
     notice(f"{'Joined' if started.joined else 'Started'} sync job {started.execution_id}.")
-    with ExitStack() as stack:
-        bar = stack.enter_context(progress_bar("{task.fields[counts]}"))
+    job = _wait(settings, aws, chosen, started.execution_id, span)
+    if incident is not None:
+        resync.journal_outcome(incident, job)
+    return job
+
+
+def _wait(settings: Settings, aws: Aws, chosen: Connector, execution_id: str, span: timedelta) -> SyncJob:
+    from vmqlib.runbook import resync
+
+    with progress_bar("{task.fields[counts]}") as bar:
         task = bar.add_task(f"Sync of {chosen.name}", total=None, counts="")
 
         def show(job: resync.SyncJob) -> None:
@@ -217,17 +238,14 @@ def _sync(
             bar.update(task, description=job.status, counts=counts)
 
         try:
-            job = resync.wait(
-                aws, settings, chosen.data_source_id, started.execution_id, deadline=span, progress=show
+            return resync.wait(
+                aws, settings, chosen.data_source_id, execution_id, deadline=span, progress=show
             )
         except KeyboardInterrupt as error:
             raise Interrupted(
                 "Stopped waiting; the documents are uploaded, and the sync job goes on.",
                 hint="`vmq sync wait` waits for it again.",
             ) from error
-    if incident is not None:
-        resync.journal_outcome(incident, job)
-    return job
 
 
 def _show_plan(made: DocPlan, mask: Callable[[str], str]) -> None:

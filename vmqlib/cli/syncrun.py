@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +67,7 @@ def run_command(
         approve(made, digest)
     if preview:
         if as_json:
-            print_json(_document(made, None, incident))
+            print_json(_document(made, None, incident, mask))
         return
     confirm(f"Run {made.script.name}?", yes=yes)
 
@@ -74,9 +77,12 @@ def run_command(
         click.echo(line.text, err=to_stderr)
         (sys.stderr if to_stderr else sys.stdout).flush()
 
-    ended = targeted.run(made, settings, chosen, digest=digest or made.digest, incident=incident, show=show)
+    with _hang_up_interrupts():
+        ended = targeted.run(
+            made, settings, chosen, digest=digest or made.digest, incident=incident, show=show
+        )
     if as_json:
-        print_json(_document(made, ended, incident))
+        print_json(_document(made, ended, incident, mask))
     if (problem := targeted.problem(made, ended, incident)) is not None:
         raise problem
     if not as_json:
@@ -85,22 +91,38 @@ def run_command(
             notice(f"  {extra}")
 
 
+@contextmanager
+def _hang_up_interrupts() -> Iterator[None]:
+    """A terminal that goes away (ssh) ends the script as Ctrl-C does; not under nohup."""
+    before = signal.getsignal(signal.SIGHUP)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if before is signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, before)
+
+
 def _incident(settings: Settings, incident_id: str | None) -> Incident | None:
     if not incident_id:
         return None
     from vmqlib.aws import Aws
     from vmqlib.record.incident import Incident
+    from vmqlib.runbook.rollback.ground import may_change
 
-    return Incident.load(incident_id, settings=settings, aws=Aws(settings))
+    incident = Incident.load(incident_id, settings=settings, aws=Aws(settings))
+    may_change(incident)
+    return incident
 
 
-def _redactor(settings: Settings) -> Any:
+def _redactor(settings: Settings) -> Callable[[str], str]:
     from vmqlib.record.redaction import Redactor
 
     return Redactor((settings.contacts.knowledge_ops, settings.contacts.security)).text
 
 
-def _show(made: ScriptPlan, mask: Any) -> None:
+def _show(made: ScriptPlan, mask: Callable[[str], str]) -> None:
     """What would be run, on stderr: stdout is the script's."""
     import shlex
 
@@ -139,6 +161,9 @@ def _extras(ended: Ended) -> list[str]:
     return told
 
 
-def _document(made: ScriptPlan, ended: Ended | None, incident: Incident | None) -> dict[str, Any]:
-    ran = {} if ended is None else {"ok": ended.status == 0, **asdict(ended)}
-    return {"incident": incident.id if incident else None, "digest": made.digest, **made.to_json(), **ran}
+def _document(
+    made: ScriptPlan, ended: Ended | None, incident: Incident | None, mask: Callable[[str], str]
+) -> dict[str, Any]:
+    ran = {} if ended is None else {"ok": ended.why == "ended" and ended.status == 0, **asdict(ended)}
+    about = made.to_json() | {"argv": [mask(word) for word in made.argv]}
+    return {"incident": incident.id if incident else None, "digest": made.digest, **about, **ran}
