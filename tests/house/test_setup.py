@@ -133,8 +133,8 @@ def test_make_logs_asks_which_data_source(project):
 def test_targets_run_what_the_runbook_names(project):
     done = make(project, "-n", "-o", "setup", "sync", "wait-sync", "demo", "lab")
     assert done.stdout.splitlines() == [
-        ".venv/bin/vmq sync start --yes",
-        ".venv/bin/vmq sync wait",
+        '.venv/bin/vmq sync start --yes ${CONNECTOR:+--connector "$CONNECTOR"}',
+        '.venv/bin/vmq sync wait ${CONNECTOR:+--connector "$CONNECTOR"} ${DEADLINE:+--deadline "$DEADLINE"}',
         ".venv/bin/python scripts/demo.py",
         ".venv/bin/vmq lab",
     ]

@@ -14,6 +14,7 @@ from vmqlib import view
 from vmqlib.record.state import State, Update
 from vmqlib.runbook.affected import affected
 from vmqlib.runbook.communicate.clock import Cadence, clock
+from vmqlib.runbook.resyncstory import ResyncStory, ScriptRun, Upload
 from vmqlib.settings import Settings
 from vmqlib.view.base import plain, tag
 
@@ -119,6 +120,7 @@ def every_view(story: Any, text: str) -> dict[str, Any]:
         "next_steps": view.next_steps(steps),
         "provenance": view.provenance(o | {"alarms": lost}, summary, events=events, versions={text: text}),
         "sync_history": view.sync_history(o["sync-jobs"], alarms=o["alarm-history"], marks=marks),
+        "targeted_resync": view.targeted_resync(resyncs(story, text)),
         "table": view.table(o["documents"].frame.rename(columns={"status": text}), text),
         "timeline": view.timeline(
             events, story.timeline(story.events).assign(label=text)[["at", "label", "kind"]]
@@ -131,6 +133,17 @@ def every_view(story: Any, text: str) -> dict[str, Any]:
         "version_history": view.version_history(story.history_of(text)),
         "what_changed": view.what_changed(told.changed, told.ranking, seen=o),
     }
+
+
+def resyncs(story: Any, text: str) -> ResyncStory:
+    """A script and an upload in which everything is that text."""
+    tail = ({"at": story.now, "stream": text, "text": text},)
+    run = ScriptRun(text, text, text, story.now, text, text, 1, 2.0, text, 1, True, tail)
+    trouble = {"key": text, "action": text, "result": text, "problem": text}
+    upload = Upload(
+        text, story.now, text, text, {text: 1}, text, text, {text: 1}, (trouble,), text, None, text
+    )
+    return ResyncStory((run,), (upload,))
 
 
 # Those of a rollback are not made from observations: test_view_rollback.py gives them hostile keys of their own.

@@ -88,7 +88,7 @@ def _upload(upload: Upload) -> list[Html]:
     ]
     parts = [
         tag("div", "Documents to ", name(upload.where), style=_HEADING),
-        tag("div", upload.sentence),
+        tag("div", plain(upload.sentence, 1000)),
         facts(pairs),
     ]
     if upload.troubles:
@@ -108,7 +108,7 @@ def _script(run: ScriptRun) -> list[Html]:
         ("took", duration(timedelta(seconds=run.seconds)) if run.seconds >= 1 else ""),
     ]
     heading = tag("div", "Script of connector ", name(run.connector), ": ", name(run.script), style=_HEADING)
-    parts = [heading, tag("div", run.sentence), facts(pairs)]
+    parts = [heading, tag("div", plain(run.sentence, 1000)), facts(pairs)]
     if run.tail:
         columns = [Column("read (UTC)", short), Column("stream"), Column("line", _said)]
         parts.append(
