@@ -117,7 +117,7 @@ class TestPlan:
     ) -> None:
         own = "scripts/sovereign-sync-docs.sh"
         assert planned(script=own)[0].script == project / own
-        assert planned(script=own)[0].cwd == project
+        assert planned(script=own)[0].cwd == ops, "its settings and documents are the ops repo's"
         theirs = script(name=own)
         assert planned(script=own)[0].script == theirs
 

@@ -240,6 +240,7 @@ class _Run:
         self.outcomes: dict[str, ItemOutcome] = {}
         self.error: VmqError | None = None
         self.interrupted = False
+        self._failed = 0
 
     @property
     def left(self) -> int:
@@ -251,9 +252,7 @@ class _Run:
         deletions = [item for item in changes if item.action == "DELETE"]
         self._all(uploads)
         # A document that was renamed is uploaded under its new name first: it is never gone in between.
-        if not self._stop.is_set() and not any(
-            one.outcome.result == "failed" for one in self.outcomes.values()
-        ):
+        if not self._stop.is_set() and not self._failed:
             self._all(deletions)
 
     def _all(self, items: Sequence[DocItem]) -> None:
@@ -290,10 +289,10 @@ class _Run:
             self._stop.set()
             return
         self.outcomes[item.key] = ItemOutcome(item, outcome)
-        self._progress(len(self.outcomes), len(self._made.changes))
-        results = Counter(one.outcome.result for one in self.outcomes.values())
-        if results["failed"] >= _GIVE_UP and results["failed"] == len(self.outcomes):
+        self._failed += outcome.result == "failed"
+        if self._failed >= _GIVE_UP and self._failed == len(self.outcomes):
             self._stop.set()
+        self._progress(len(self.outcomes), len(self._made.changes))
 
 
 class _NotBegun(Exception):

@@ -36,7 +36,7 @@ class ScriptPlan:
     argv:
         The words exactly as they are handed over, without a shell; the first is the script's real path.
     cwd:
-        Where it runs: the top of the ops repo, or of the kit's checkout.
+        Where it runs: the top of the ops repo, where its settings and documents are, or else of the kit's checkout.
     env:
         The names of the variables that it is given, in order; no others.
     unset:
@@ -207,12 +207,11 @@ def _found(settings: Settings, connector: Connector) -> tuple[Path, Path]:
                 f"{connector.script!r} leads to {real}, which is outside of {where}.",
                 hint="Keep the script in the ops repo, and give its path from there.",
             )
-        home = next(one for one in roots if real.is_relative_to(one))
         if not real.is_file():
             raise BadInput(f"{real} is no file.", hint="Give a script's path in vmq.toml.")
         if not os.access(real, os.X_OK):
             raise BadInput(f"{real} is not executable.", hint=f"chmod +x {real}")
-        return home, real
+        return roots[0], real
     if Path(connector.script).is_absolute() or ".." in Path(connector.script).parts:
         hint = "Keep the script in the ops repo, and give its path from there."
     else:
