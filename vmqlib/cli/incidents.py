@@ -1,4 +1,4 @@
-"""``vmq list``, ``note``, ``verify`` and ``close``: the incidents and their journals."""
+"""``vmq list``, ``verify``, ``close`` and ``reopen``: the incidents and their journals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, table
+from vmqlib.cli.output import json_option, notice, print_json, printable, table
 from vmqlib.errors import BadInput
 from vmqlib.settings import Settings
 from vmqlib.times import SystemClock, duration, show_time
@@ -16,8 +16,12 @@ from vmqlib.times import SystemClock, duration, show_time
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
 
-__all__ = ["close_command", "list_command", "note_command", "verify_command"]
-
+__all__ = [
+    "close_command",
+    "list_command",
+    "reopen_command",
+    "verify_command",
+]
 
 _id = click.argument("incident_id", metavar="ID")
 
@@ -57,56 +61,6 @@ def list_command(as_json: bool) -> None:
             for entry in entries
         ),
     )
-
-
-@click.command("note")
-@_id
-@click.argument("text", nargs=-1, required=True)
-@click.option(
-    "--question", metavar="TEXT", help="The canary question or guardrail prompt that you asked yourself."
-)
-@click.option(
-    "--as-expected/--not-as-expected",
-    default=None,
-    help="With --question: whether it was answered as it should be.",
-)
-@json_option
-def note_command(
-    incident_id: str, text: tuple[str, ...], question: str | None, as_expected: bool | None, as_json: bool
-) -> None:
-    """Write a line into an incident's journal. Secrets and addresses in it are masked.
-
-    \b
-    Examples:
-      vmq note INC-20261123-001 "Support confirms: answers are back."
-      vmq note INC-20261123-001 --question "What is MIRAGE?" --as-expected "cites phases-mirage.md"
-    """
-    incident = _load(incident_id)
-    event = incident.note(" ".join(text), _asked_by_hand(incident.settings, question, as_expected))
-    if as_json:
-        print_json({"id": incident_id, "seq": event.seq, "at": event.at, "summary": event.summary})
-    else:
-        notice(f"Noted as event {event.seq} at {show_time(event.at)}.")
-
-
-def _asked_by_hand(settings: Settings, question: str | None, ok: bool | None) -> dict[str, object]:
-    """What a note says of a question that a person asked; nothing where it is about none."""
-    from vmqlib.runbook.validation import QUESTION
-
-    if (question is None) != (ok is None):
-        raise BadInput(
-            "--question and --as-expected (or --not-as-expected) belong together.",
-            hint="Say which question was asked, and whether it was answered as it should be.",
-        )
-    if question is None:
-        return {}
-    known = [one.question for one in settings.canaries] + [one.text for one in settings.guardrail_prompts]
-    if question not in known:
-        raise BadInput(
-            f"{question!r} is no canary question and no guardrail prompt.",
-            hint=f"Those of the settings are: {'; '.join(known)}.",
-        )
-    return {QUESTION: question, "ok": bool(ok)}
 
 
 @click.command("verify")
@@ -200,6 +154,37 @@ def close_command(
         return
     click.echo(f"{incident.id}: closed after {duration(incident.summary().open_for)}.")
     click.echo(f"  {record.html}")
+
+
+@click.command("reopen")
+@_id
+@click.option("--reason", required=True, help="Why it is not over.")
+@json_option
+def reopen_command(incident_id: str, reason: str, as_json: bool) -> None:
+    """Reopen a closed incident: it goes on in the same journal, and the clock of updates with it.
+
+    The closing and its words are kept. Its manifest is set aside in closings/ and stays under `vmq verify`; the next
+    `vmq close` writes a new one.
+
+    \b
+    Examples:
+      vmq reopen INC-20261123-001 --reason "The next promotion broke it again"
+    """
+    incident = _load(incident_id)
+    event = incident.reopen(reason)
+    due = incident.state.next_update_due
+    if as_json:
+        print_json(
+            {
+                "id": incident.id, "seq": event.seq, "at": event.at, "phase": incident.state.phase,
+                "closings": len(incident.state.closings), "next_update_due": due,
+            }
+        )  # fmt: skip
+        return
+    click.echo(f"{incident.id}: {printable(event.summary)}")
+    if due:
+        click.echo(f"  next update in {incident.settings.slack_channel} due {show_time(due)}")
+    notice(f"  `vmq render {incident.id} --refresh` looks at AWS again and writes the record.")
 
 
 def _asked(name: str, given: str) -> str:

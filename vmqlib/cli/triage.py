@@ -144,6 +144,7 @@ def _open(incident_id: str) -> Incident:
     if closed := incident.state.closed_at:
         raise BadInput(
             f"{incident.id} was closed at {show_time(closed)}.",
-            hint=f"A closed record stays as it is; `vmq note {incident.id} …` adds what is to be known.",
+            hint=f"A closed record stays as it is; `vmq note {incident.id} …` adds what is to be known, "
+            f"`vmq reopen {incident.id} --reason …` lets it go on.",
         )
     return incident

@@ -11,15 +11,16 @@ from pathlib import Path
 from vmqlib.errors import CorruptRecord, VmqError
 from vmqlib.record import manifest as manifests
 from vmqlib.record.chain import JournalReport
-from vmqlib.record.events import NO_HASH, EvidenceRef
+from vmqlib.record.events import NO_HASH, Closed, EvidenceRef, Phase
 from vmqlib.record.evidence import EvidenceStore
 from vmqlib.record.identity import read_identity
 from vmqlib.record.journal import Journal
 
-__all__ = ["Finding", "Report", "verify_folder"]
+__all__ = ["Finding", "Report", "named_files", "verify_folder"]
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 """A name that stays within its folder."""
+_ASIDE = re.compile(rf"{manifests.ASIDE}/MANIFEST-\d+\.json\Z")
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,19 @@ def verify_folder(folder: Path) -> Report:
     findings += _evidence(EvidenceStore(folder / "evidence"), refs)
     named = _named(journal)
     findings += _files(folder, named)
-    sealed = (folder / manifests.FILE).exists()
+    closed, aside = _closings(journal)
+    there = (folder / manifests.FILE).exists()
+    # Whoever reopened it was killed before the manifest, which was set aside already, was taken away.
+    stale = there and not closed and _sha256(folder / manifests.FILE) in aside.values()
+    sealed = there and not stale
     if sealed:
         findings += _manifest(folder, journal)
-    elif _is_closed(journal):
+    elif stale:
+        words = "is of a closing that was taken back; the next closing writes another"
+        findings.append(Finding(manifests.FILE, words, serious=False))
+    elif closed:
         findings.append(Finding(manifests.FILE, "is missing, although the incident is closed"))
+    findings += _aside(folder, journal, aside)
     ok = not any(finding.serious for finding in findings)
     return Report(ok, report, len(refs), sealed, tuple(findings), len(named))
 
@@ -146,11 +155,15 @@ def _named(journal: Journal) -> dict[str, str]:
     return named
 
 
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _files(folder: Path, named: dict[str, str]) -> Iterator[Finding]:
     for name, sha in sorted(named.items()):
         try:
-            with (folder / name).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = _sha256(folder / name)
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
             yield Finding(name, "is missing" if missing else f"cannot be read: {error.strerror}")
@@ -159,11 +172,39 @@ def _files(folder: Path, named: dict[str, str]) -> Iterator[Finding]:
             yield Finding(name, "was changed: it has another SHA-256 than the journal says")
 
 
-def _is_closed(journal: Journal) -> bool:
-    try:
-        return journal.path.exists() and any(event.kind == "closed" for event in journal.events())
-    except CorruptRecord:
-        return False
+def named_files(journal: Journal) -> set[str]:
+    """Every file but the journal that the journal names with its hash, by its path in the incident's folder."""
+    _, aside = _closings(journal)
+    return {f"evidence/{name}" for name in _refs(journal)} | {*_named(journal)} | {*aside}
+
+
+def _closings(journal: Journal) -> tuple[bool, dict[str, str]]:
+    """Whether the incident is closed, and the manifests of closings that were taken back, with their SHA-256."""
+    closed, aside = False, dict[str, str]()
+    if journal.path.exists():
+        try:
+            for event in journal.events():
+                if isinstance(event, Closed):
+                    closed = True
+                elif isinstance(event, Phase) and event.data.phase != "closed":
+                    closed = False
+                    if _ASIDE.match(event.data.manifest):
+                        aside[event.data.manifest] = event.data.manifest_sha256
+        except CorruptRecord:
+            pass  # the chain's report says where
+    return closed, aside
+
+
+def _aside(folder: Path, journal: Journal, aside: dict[str, str]) -> Iterator[Finding]:
+    """Manifests that were set aside: unchanged, and of this journal. What they say of other files was true then."""
+    yield from _files(folder, aside)
+    for name in aside:
+        try:
+            manifest = manifests.read(folder, name)
+        except VmqError:
+            continue  # it was changed: told already
+        if manifest and not journal.contains(manifest.events, manifest.last_hash):
+            yield Finding(name, f"names event {manifest.events}, which is not in the journal")
 
 
 def _evidence(store: EvidenceStore, refs: dict[str, EvidenceRef]) -> Iterator[Finding]:

@@ -33,6 +33,7 @@ __all__ = [
     "Opened",
     "Phase",
     "PhaseName",
+    "RetroKind",
     "Severity",
     "SeverityName",
     "Step",
@@ -52,6 +53,8 @@ SeverityName = Literal["SEV1", "SEV2", "SEV3"]
 PhaseName = Literal["open", "triage", "stabilize", "rollback", "resync", "communicate", "validate", "closed"]
 """Where the response is: the runbook's steps, with ``open`` before the first and ``closed`` after the
 last."""
+RetroKind = Literal["well", "badly", "lucky", "action"]
+"""What a remark is for the post-incident review."""
 Step = str
 """The runbook step that an event belongs to, in the words of :data:`PhaseName`; ``""`` for none."""
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -171,9 +174,13 @@ class NotifiedData(_Data):
 
 
 class NotedData(_Data):
-    """A remark. ``torn`` names files into which torn lines of the journal were set aside."""
+    """A remark. ``torn`` names files into which torn lines of the journal were set aside. ``retro`` is what the remark
+    is for the post-incident review; an ``action`` item may have an ``owner`` and a ``due`` date (``2026-12-04``)."""
 
     torn: list[str] = []
+    retro: RetroKind | None = None
+    owner: str = ""
+    due: str = ""
 
 
 class SeverityData(_Data):
@@ -187,22 +194,27 @@ class SeverityData(_Data):
 
 class PhaseData(_Data):
     """The phase from now on. ``acknowledged`` marks the event by which somebody took the incident: ``by``, or the
-    event's actor where that is empty."""
+    event's actor where that is empty. After ``closed`` it means that the incident was reopened: ``manifest`` is the
+    manifest of that closing, set aside in ``closings/``, and ``manifest_sha256`` its hash."""
 
     phase: PhaseName
     previous: PhaseName | None = None
     reason: str = ""
     acknowledged: bool = False
     by: str = ""
+    manifest: str = ""
+    manifest_sha256: str = ""
 
 
 class ClosedData(_Data):
-    """The closing words for the operations runbook: ``impact``, ``cause``, ``remediation``, ``outcome``."""
+    """The closing words for the operations runbook: ``impact``, ``cause``, ``remediation``, ``customers`` affected,
+    ``outcome``."""
 
     outcome: str = ""
     impact: str = ""
     cause: str = ""
     remediation: str = ""
+    customers: str = ""
 
 
 class _Event(_Part):
@@ -315,7 +327,7 @@ class Phase(_Event):
 
 
 class Closed(_Event):
-    """The incident ended."""
+    """The incident ended; a later phase means that it was reopened."""
 
     kind: Literal["closed"]
     data: ClosedData = ClosedData()

@@ -272,7 +272,7 @@ class Incident(Diary):
             as_of=self.as_of, open_for=(state.closed_at or self.as_of) - opened,
             next_update_due=state.next_update_due, updates=len(state.updates), actions=len(state.applied),
             events=state.events, offline=self.offline, version=identity.version, problems=problems,
-            closing=state.closing,
+            closing=state.closing, closings=state.closings, reopenings=state.reopenings,
             stakeholders_due=state.stakeholders_due(timedelta(hours=self.settings.stakeholder_hours)),
         )  # fmt: skip
 

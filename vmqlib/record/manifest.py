@@ -1,13 +1,13 @@
 """The manifest of a closed incident: every file with its SHA-256, and where the journal ended.
 
 The journal may grow after closing (a note, a retro): what is held fast is its beginning, up to the length it
-had."""
+had. The manifest of a closing that was taken back is kept in ``closings/``."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,13 +15,27 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_serializer
 
 from vmqlib.errors import CorruptRecord
-from vmqlib.record.storage import storage_errors, write_atomically
+from vmqlib.record.storage import storage_errors, sync_folder, write_atomically
 from vmqlib.times import iso
 
-__all__ = ["FILE", "JOURNAL", "FileEntry", "Manifest", "compare", "read", "write"]
+__all__ = [
+    "ASIDE",
+    "FILE",
+    "JOURNAL",
+    "FileEntry",
+    "Manifest",
+    "compare",
+    "read",
+    "remove",
+    "renew",
+    "set_aside",
+    "write",
+]
 
 FILE = "MANIFEST.json"
 JOURNAL = "journal.jsonl"
+ASIDE = "closings"
+"""The folder for manifests of closings that were taken back."""
 
 
 class FileEntry(BaseModel):
@@ -61,20 +75,92 @@ def write(folder: Path, incident_id: str, at: datetime, events: int, last_hash: 
         When a file cannot be read, or the manifest not written.
     """
     files = tuple(_entry(folder, path) for path in _files(folder))
-    manifest = Manifest(id=incident_id, at=at, events=events, last_hash=last_hash, files=files)
+    return _put(folder, Manifest(id=incident_id, at=at, events=events, last_hash=last_hash, files=files))
+
+
+def renew(
+    folder: Path,
+    before: Manifest,
+    at: datetime,
+    events: int,
+    last_hash: str,
+    *,
+    written: Iterable[Path],
+    named: Iterable[Path],
+) -> Manifest:
+    """Writes the manifest anew for some files alone; what it says of all others stays.
+
+    Parameters
+    ----------
+    before:
+        The manifest as it is.
+    events, last_hash:
+        Where the journal ends now; that it begins with what was sealed is for the caller to know.
+    written:
+        Files that were written on purpose since.
+    named:
+        Files that the journal names with their hash: those that are new are taken up.
+
+    Raises
+    ------
+    StorageError
+        When a file cannot be read, or the manifest not written.
+    """
+    listed = {entry.path: entry for entry in before.files}
+    present = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    anew = {path.relative_to(folder).as_posix() for path in written} | {JOURNAL}
+    anew |= {path.relative_to(folder).as_posix() for path in named} - listed.keys()
+    listed |= {name: _entry(folder, present[name]) for name in anew & present.keys()}
+    files = tuple(listed[name] for name in sorted(listed))
+    return _put(folder, Manifest(id=before.id, at=at, events=events, last_hash=last_hash, files=files))
+
+
+def set_aside(folder: Path, number: int) -> tuple[str, str] | None:
+    """Copies the manifest to ``closings/MANIFEST-<number>.json``; gives that path and the file's SHA-256, or ``None``
+    where there is no manifest. :func:`remove` takes the one that was copied away.
+
+    Raises
+    ------
+    StorageError
+        When the disk refuses.
+    """
+    if not (folder / FILE).exists():
+        return None
+    with storage_errors(folder / FILE, "read"):
+        content = (folder / FILE).read_bytes()
+    kept = folder / ASIDE / f"MANIFEST-{number}.json"
+    with storage_errors(kept.parent):
+        kept.parent.mkdir(exist_ok=True)
+    write_atomically(kept, content)
+    return kept.relative_to(folder).as_posix(), hashlib.sha256(content).hexdigest()
+
+
+def remove(folder: Path) -> None:
+    """Takes the manifest away: the incident is not closed any more."""
+    with storage_errors(folder / FILE):
+        (folder / FILE).unlink(missing_ok=True)
+        sync_folder(folder)
+
+
+def _put(folder: Path, manifest: Manifest) -> Manifest:
     write_atomically(folder / FILE, manifest.model_dump_json(indent=1).encode() + b"\n")
     return manifest
 
 
-def read(folder: Path) -> Manifest | None:
+def read(folder: Path, name: str = FILE) -> Manifest | None:
     """The manifest, or ``None`` where there is none.
+
+    Parameters
+    ----------
+    name:
+        Another one of this folder: that of a closing that was taken back.
 
     Raises
     ------
     CorruptRecord
         When it is no manifest.
     """
-    path = folder / FILE
+    path = folder / name
     if not path.exists():
         return None
     try:

@@ -23,7 +23,17 @@ from vmqlib.record.events import (
     Undone,
 )
 
-__all__ = ["STAKEHOLDERS", "UPDATE_EVERY", "Action", "Closing", "Look", "State", "Update", "fold"]
+__all__ = [
+    "STAKEHOLDERS",
+    "UPDATE_EVERY",
+    "Action",
+    "Closing",
+    "Look",
+    "Reopening",
+    "State",
+    "Update",
+    "fold",
+]
 
 UPDATE_EVERY = timedelta(minutes=30)
 """Runbook, step 5: post updates every 30 minutes."""
@@ -106,7 +116,7 @@ class Closing:
         When.
     by:
         The user who closed it.
-    impact, cause, remediation, outcome:
+    impact, cause, remediation, outcome, customers:
         As in its event; ``""`` for what was not said.
     """
 
@@ -116,6 +126,24 @@ class Closing:
     cause: str = ""
     remediation: str = ""
     outcome: str = ""
+    customers: str = ""
+
+
+@dataclass(frozen=True)
+class Reopening:
+    """A closed incident went on.
+
+    Parameters
+    ----------
+    at, reason:
+        As in its event.
+    by:
+        The user who reopened it.
+    """
+
+    at: datetime
+    by: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,6 +190,10 @@ class State:
         How many events the journal has.
     update_every:
         The cadence of updates.
+    closings:
+        Every closing, oldest first; the last of them is ``closing``, unless it was reopened since.
+    reopenings:
+        Every reopening, oldest first.
     """
 
     severity: SeverityName = "SEV2"
@@ -179,6 +211,8 @@ class State:
     looks: Mapping[str, Look] = field(default_factory=lambda: MappingProxyType({}))
     events: int = 0
     update_every: timedelta = UPDATE_EVERY
+    closings: tuple[Closing, ...] = ()
+    reopenings: tuple[Reopening, ...] = ()
 
     @property
     def time_to_acknowledge(self) -> timedelta | None:
@@ -189,11 +223,12 @@ class State:
 
     @property
     def next_update_due(self) -> datetime | None:
-        """When people are to be told next: the cadence after the last update, or after the opening; at once when a
-        person changed the severity since then; ``None`` once the incident is closed."""
+        """When people are to be told next: the cadence after the last update, the opening or the reopening, whichever
+        was last; at once when a person changed the severity since then; ``None`` while the incident is closed."""
         if self.closed_at or self.opened_at is None:
             return None
-        told = next((one.at for one in reversed(self.updates) if one.counts), self.opened_at)
+        begun = max([self.opened_at, *(one.at for one in self.reopenings[-1:])])
+        told = max([begun, *(one.at for one in self.updates if one.counts)])
         return min((told + self.update_every, *(at for at in self.severity_set if at > told)))
 
     def stakeholders_due(self, after: timedelta) -> datetime | None:
@@ -219,6 +254,9 @@ class _Draft:
         self._set: dict[str, Any] = {}
         self._events = start.events
         self._acknowledged = start.acknowledged_at is not None
+        self._closed = start.closed_at is not None
+        self._closings = list(start.closings)
+        self._reopenings = list(start.reopenings)
         self._applied = list(start.applied)
         self._updates = list(start.updates)
         self._severity_set = list(start.severity_set)
@@ -238,6 +276,8 @@ class _Draft:
             updates=tuple(self._updates),
             severity_set=tuple(self._severity_set),
             looks=MappingProxyType(self._looks),
+            closings=tuple(self._closings),
+            reopenings=tuple(self._reopenings),
         )
 
     def take(self, event: Event) -> None:
@@ -251,18 +291,15 @@ class _Draft:
                 if not event.data.by_rule:
                     self._severity_set.append(event.at)
             case Phase():
-                self._set["phase"] = event.data.phase
-                if event.data.acknowledged and not self._acknowledged:
-                    self._acknowledged = True
-                    self._set |= {
-                        "acknowledged_at": event.at,
-                        "acknowledged_by": event.data.by or event.actor.user,
-                    }
+                self._phase(event)
             case Closed():
                 words = event.data
                 closing = Closing(
-                    event.at, event.actor.user, words.impact, words.cause, words.remediation, words.outcome
-                )
+                    event.at, event.actor.user, words.impact, words.cause, words.remediation, words.outcome,
+                    words.customers,
+                )  # fmt: skip
+                self._closings.append(closing)
+                self._closed = True
                 self._set |= {"phase": "closed", "closed_at": event.at, "closing": closing}
             case Notified():
                 told = event.data
@@ -281,6 +318,20 @@ class _Draft:
             case Failed() if event.data.source:
                 earlier = self._looks.get(event.data.source, Look())
                 self._looks[event.data.source] = Look(seen=earlier.seen, failed=event)
+
+    def _phase(self, event: Phase) -> None:
+        """Another phase; the first one after a closing is the reopening."""
+        self._set["phase"] = event.data.phase
+        if self._closed and event.data.phase != "closed":
+            self._closed = False
+            self._reopenings.append(Reopening(event.at, event.actor.user, event.data.reason))
+            self._set |= {"closed_at": None, "closing": None}
+        if event.data.acknowledged and not self._acknowledged:
+            self._acknowledged = True
+            self._set |= {
+                "acknowledged_at": event.at,
+                "acknowledged_by": event.data.by or event.actor.user,
+            }
 
     def _stands(self, place: int, action: Action) -> None:
         plan = self._standing.setdefault(_plan(action.digest, action.action), {})

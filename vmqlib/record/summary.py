@@ -12,7 +12,7 @@ from vmqlib.record.events import PhaseName, SeverityName
 from vmqlib.record.identity import folders, read_identity
 from vmqlib.record.journal import Journal
 from vmqlib.record.manifest import JOURNAL
-from vmqlib.record.state import Closing, fold
+from vmqlib.record.state import Closing, Reopening, fold
 
 __all__ = ["IncidentEntry", "Summary", "entries"]
 
@@ -47,6 +47,8 @@ class Summary:
         What is wrong with the record itself; empty when all is well.
     closing:
         Who closed it, and what was said of impact, cause and remediation; ``None`` while it is open.
+    closings, reopenings:
+        Every closing and reopening, oldest first.
     """
 
     id: str
@@ -74,6 +76,8 @@ class Summary:
     problems: tuple[str, ...]
     closing: Closing | None = None
     stakeholders_due: datetime | None = None
+    closings: tuple[Closing, ...] = ()
+    reopenings: tuple[Reopening, ...] = ()
 
 
 @dataclass(frozen=True)

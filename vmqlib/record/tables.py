@@ -36,14 +36,19 @@ def timeline(events: Iterable[Event]) -> pd.DataFrame:
 
 def marks(events: Iterable[Event], promotions: Observation | None) -> pd.DataFrame:
     """What plots mark: ``at`` (UTC), ``label``, ``kind``: ``opened``, ``promotion``, ``applied``, ``undone``,
-    ``failed``, ``closed``; oldest first."""
+    ``failed``, ``closed``, ``reopened``; oldest first."""
     import pandas as pd
 
     rows = [*_promotions(promotions)] if promotions is not None and promotions.available else []
+    closed = False
     for event in events:
         action = getattr(event.data, "action", "")
         if event.kind in {"opened", "closed"}:
             rows.append((event.at, event.kind, event.kind))
+            closed = event.kind == "closed"
+        elif closed and event.kind == "phase":
+            rows.append((event.at, "reopened", "reopened"))
+            closed = False
         elif action and event.kind in {"applied", "undone", "failed"}:
             label = action if event.kind == "applied" else f"{action} {event.kind}"
             rows.append((event.at, label, event.kind))

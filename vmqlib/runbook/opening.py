@@ -280,7 +280,7 @@ def page_to_record(
 def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> Record:
     """Runs the incident's notebook from its evidence alone and exports the page. Asks AWS nothing.
 
-    A closed incident is sealed again: its manifest holds what was written now.
+    The manifest of a closed incident is brought up to date with the two files, and with nothing that others changed.
 
     Raises
     ------
@@ -301,7 +301,7 @@ def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> R
         clean=incident.redactor.text,
     )
     if incident.state.closed_at:
-        incident.seal()
+        incident.reseal([run.path, page])
     return Record(incident, run, page)
 
 

@@ -35,8 +35,8 @@ from vmqlib.view.tables import (
     table,
     timeline,
 )
-from vmqlib.view.verdicts import verdicts
 from vmqlib.view.targeted import targeted_resync
+from vmqlib.view.verdicts import verdicts
 from vmqlib.view.version_diff import version_diff
 from vmqlib.view.version_history import suspect_versions, version_history
 

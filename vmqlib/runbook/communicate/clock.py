@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Final, Literal
 
 from vmqlib.record.state import STAKEHOLDERS, State, Update
@@ -128,16 +129,23 @@ def clock(state: State, now: datetime, *, stakeholders_after: timedelta) -> Cade
 
 def _updates(state: State) -> Iterator[Slot]:
     """Each update with when it was due; and the time after the last one, where the incident was closed beyond it."""
+    for begun, closed in _stretches(state):
+        before = begun
+        for one in state.updates:
+            if one.counts and begun <= one.at and (closed is None or one.at <= closed):
+                yield _slot(state, before, one.at, one)
+                before = one.at
+        if closed is not None:
+            last = _slot(state, before, closed, None)
+            if last.late:
+                yield last
+
+
+def _stretches(state: State) -> Iterator[tuple[datetime, datetime | None]]:
+    """From when to when it was open: once, or again after each reopening; ``None`` while it is."""
     assert state.opened_at is not None
-    before = state.opened_at
-    for one in state.updates:
-        if one.counts:
-            yield _slot(state, before, one.at, one)
-            before = one.at
-    if state.closed_at is not None:
-        last = _slot(state, before, state.closed_at, None)
-        if last.late:
-            yield last
+    begins = [state.opened_at, *(one.at for one in state.reopenings)]
+    yield from zip_longest(begins, [one.at for one in state.closings])
 
 
 def _slot(state: State, before: datetime, at: datetime, told: Update | None) -> Slot:

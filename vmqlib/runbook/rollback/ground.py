@@ -65,7 +65,8 @@ def may_change(incident: Incident) -> Aws:
     if incident.state.closed_at:
         raise BadInput(
             f"{incident.id} is closed: its record is complete, and nothing is changed in its name.",
-            hint="`vmq open --trigger content` opens a new incident, which can go back to any time, too.",
+            hint=f"`vmq reopen {incident.id} --reason …` lets it go on; `vmq open --trigger content` opens a new "
+            "incident, which can go back to any time, too.",
         )
     return connected(incident)
 
