@@ -12,8 +12,17 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -33,6 +42,7 @@ __all__ = [
     "Detection",
     "Email",
     "Prompt",
+    "Retro",
     "Settings",
     "SeverityRule",
     "StabilizeRule",
@@ -104,6 +114,14 @@ _EXPECTED = {
     "stabilize": "a table headed [stabilize], with recurring_failures not above recurring_of",
     "recurring_failures": "a count of at least 1, such as 3",
     "recurring_of": "a count of at least 1, such as 4",
+    "retro": "a table headed [retro]",
+    "country": "a country's code of two letters such as 'IE', or '' for weekends alone",
+    "time_zone": "a time zone's name such as 'Europe/Dublin'",
+    "hour": "an hour of the working day, from 6 to 20, such as 10",
+    "duration_minutes": "minutes from 5 to 240, such as 30",
+    "business_day": "a count of at least 1, such as 3",
+    "within_business_days": "a count from 1 to 30, such as 5",
+    "attendees": "e-mail addresses as a list: ['dana@vaultmesh.io']",
 }
 
 
@@ -227,6 +245,33 @@ class StabilizeRule(_Part):
         if self.recurring_failures > self.recurring_of:
             raise ValueError("recurring_failures is above recurring_of")
         return self
+class Retro(_Part):
+    """When and with whom the post-incident review is (runbook: a 30-minute retro within 5 business days).
+
+    ``country`` and ``subdivision`` (ISO 3166) say which days are holidays; without a country only weekends are.
+    ``time_zone`` is that of ``hour``. It is set on the ``business_day``-th business day after the closing, and never
+    later than ``within_business_days``. Without an ``organizer`` or ``attendees`` the contacts are asked.
+    """
+
+    country: Annotated[str, StringConstraints(pattern=r"^([A-Z]{2})?$")] = ""
+    subdivision: str = ""
+    time_zone: str = "UTC"
+    hour: Annotated[int, Field(ge=6, le=20)] = 10
+    duration_minutes: Annotated[int, Field(ge=5, le=240)] = 30
+    business_day: Annotated[int, Field(ge=1)] = 3
+    within_business_days: Annotated[int, Field(ge=1, le=30)] = 5
+    organizer: str = ""
+    attendees: tuple[str, ...] = ()
+    location: str = ""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError("there is no such time zone") from error
+        return value
 
 
 def _ops_repo() -> Path | None:
@@ -298,6 +343,7 @@ class Settings(BaseSettings):
     detection: Detection = Field(Detection(), description="from when on a trigger fires")
     severity_rule: SeverityRule = Field(SeverityRule(), description="when SEV2 becomes SEV1")
     stabilize: StabilizeRule = Field(StabilizeRule(), description="when failures are recurring")
+    retro: Retro = Field(Retro(), description="when and with whom the review is")
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:

@@ -96,6 +96,10 @@ def verify_command(incident_id: str, as_json: bool) -> None:
 @click.option("--impact", default="", help="Who and what was affected.")
 @click.option("--root-cause", default="", help="Why it happened.")
 @click.option("--remediation", default="", help="What was done about it.")
+@click.option("--customers", default="", help="Which customers were affected.")
+@click.option(
+    "--no-entry", is_flag=True, help="Leave the operations runbook alone; `vmq entry` enters it later."
+)
 @click.option("--force", is_flag=True, help="Close although the newest sync did not succeed; needs --reason.")
 @click.option("--reason", default="", help="Why it is closed all the same.")
 @click.option(
@@ -107,6 +111,8 @@ def close_command(
     impact: str,
     root_cause: str,
     remediation: str,
+    customers: str,
+    no_entry: bool,
     force: bool,
     reason: str,
     schedule_off_reason: str,
@@ -114,7 +120,9 @@ def close_command(
 ) -> None:
     """Close an incident: look once more, write the final record and a manifest of every file.
 
-    Refuses while the newest sync has not succeeded, or a schedule that it disabled is still off.
+    Refuses while the newest sync has not succeeded, or a schedule that it disabled is still off. Enters the incident
+    into the operations runbook, and leaves the invitation to the post-incident review in its folder; where that cannot
+    be done, it is closed all the same.
 
     \b
     Examples:
@@ -122,7 +130,7 @@ def close_command(
       vmq close INC-20261123-001 --force --reason "Data source retired"
     """
     from vmqlib.aws import Aws
-    from vmqlib.runbook.close import close
+    from vmqlib.runbook.close import afterwards, close
 
     if force and not reason:
         raise BadInput("--force needs --reason.", hint="Say why it is closed although it is not over.")
@@ -138,10 +146,12 @@ def close_command(
         impact=impact,
         root_cause=root_cause,
         remediation=remediation,
+        customers=customers,
         force=force,
         reason=reason,
         schedule_off_reason=schedule_off_reason,
     )
+    after = afterwards(incident, entry=not no_entry)
     if as_json:
         print_json(
             {
@@ -149,11 +159,22 @@ def close_command(
                 "dir": incident.dir.resolve(),
                 "html": record.html.resolve(),
                 "state": "closed",
+                "entered": after.entered.path if after.entered else None,
+                "retro": after.invitation,
             }
         )
-        return
-    click.echo(f"{incident.id}: closed after {duration(incident.summary().open_for)}.")
-    click.echo(f"  {record.html}")
+    else:
+        click.echo(f"{incident.id}: closed after {duration(incident.summary().open_for)}.")
+        click.echo(f"  {record.html}")
+        if after.entered:
+            click.echo(f"  entered into {after.entered.path}")
+        if after.invitation:
+            click.echo(f"  review: {after.invitation}; `vmq retro {incident.id}` prepares it")
+    if after.problems:
+        first, *rest = after.problems
+        for problem in rest:
+            notice(f"{problem}")
+        raise first
 
 
 @click.command("reopen")

@@ -24,6 +24,7 @@ _COMMANDS = {
     "dashboard": "dashboard",
     "detect": "detect",
     "doctor": "doctor",
+    "entry": "review",
     "lab": "lab",
     "list": "incidents",
     "logs": "logs",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 from vmqlib.errors import AwsError, BadInput, CheckFailed, VmqError
 from vmqlib.record.incident import Incident
 from vmqlib.runbook.dashboard import SOURCES as DASHBOARD
 from vmqlib.runbook.opening import Record, write_record
+from vmqlib.runbook.operationsrunbook import Entered, enter
+from vmqlib.runbook.retro import invitation
 from vmqlib.runbook.stabilize.closing import no_schedule_left_off
 
-__all__ = ["Check", "close", "validate"]
+__all__ = ["Afterwards", "Check", "afterwards", "close", "validate"]
 
+_T = TypeVar("_T")
 _FRESH = ("sync-jobs", "alarms")
 
 
@@ -63,6 +69,45 @@ def validate(incident: Incident) -> tuple[Check, ...]:
     return tuple(checks)
 
 
+@dataclass(frozen=True)
+class Afterwards:
+    """What was done once an incident was closed.
+
+    Parameters
+    ----------
+    entered:
+        Its entry in the operations runbook; None where it was not wanted, or refused.
+    invitation:
+        The invitation to the review; None where it was refused.
+    problems:
+        Why something was refused. The incident is closed all the same.
+    """
+
+    entered: Entered | None
+    invitation: Path | None
+    problems: tuple[VmqError, ...]
+
+
+def afterwards(incident: Incident, *, entry: bool = True) -> Afterwards:
+    """Enters a closed incident into the operations runbook, and writes the invitation to its review.
+
+    Parameters
+    ----------
+    entry:
+        False leaves the operations runbook alone.
+    """
+    problems: list[VmqError] = []
+
+    def tried(what: Callable[[Incident], _T]) -> _T | None:
+        try:
+            return what(incident)
+        except VmqError as error:
+            problems.append(error)
+            return None
+
+    return Afterwards(tried(enter) if entry else None, tried(invitation), tuple(problems))
+
+
 def _refusal(check: Check) -> VmqError:
     if check.ok is None:
         return AwsError(
@@ -81,6 +126,7 @@ def close(
     impact: str = "",
     root_cause: str = "",
     remediation: str = "",
+    customers: str = "",
     force: bool = False,
     reason: str = "",
     schedule_off_reason: str = "",
@@ -89,7 +135,7 @@ def close(
 
     Parameters
     ----------
-    impact, root_cause, remediation:
+    impact, root_cause, remediation, customers:
         What the record says of them (runbook: "Record timeline, impact, and remediation").
     force, reason:
         Close although a check did not pass, and why.
@@ -118,5 +164,5 @@ def close(
     if failing and not force:
         raise _refusal(failing[0])
     outcome = f"Forced: {reason}" if failing else ""
-    incident.close(outcome, impact=impact, cause=root_cause, remediation=remediation)
+    incident.close(outcome, impact=impact, cause=root_cause, remediation=remediation, customers=customers)
     return write_record(incident)

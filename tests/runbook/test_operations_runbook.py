@@ -1,0 +1,325 @@
+"""A closed incident in OPERATIONS-RUNBOOK.md: what it says, and how carefully somebody else's file is handled."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from support.records import FakeAws, MovingClock
+
+from vmqlib.errors import BadInput, LockHeld, StorageError, WorldChanged
+from vmqlib.record.incident import Incident
+from vmqlib.runbook import operationsrunbook
+from vmqlib.runbook.operationsrunbook import enter, preview, runbook_path
+from vmqlib.runbook.runbookentry import escape
+from vmqlib.settings import Settings
+
+Make = Callable[..., Incident]
+
+
+@pytest.fixture
+def clock() -> MovingClock:
+    return MovingClock()
+
+
+@pytest.fixture
+def make(tmp_path: Path, clock: MovingClock) -> Make:
+    """``make(title, impact=…)``: a closed incident, whose operations runbook is ``ops/OPERATIONS-RUNBOOK.md``."""
+    (tmp_path / "ops").mkdir()
+    settings = Settings.load(incidents=tmp_path / "ops" / "incidents", ops_repo=tmp_path / "ops")
+
+    def made(title: str = "Sync fails", **words: str) -> Incident:
+        incident = Incident.open(settings, FakeAws(clock), trigger="sync-failed", title=title, sources={})  # type: ignore[arg-type]
+        clock.forward(minutes=4)
+        incident.acknowledge()
+        clock.forward(minutes=30)
+        incident.notified("Told the channel.", channel="#ops-escalations")
+        incident.close(**words)
+        return incident
+
+    return made
+
+
+@pytest.fixture
+def runbook(tmp_path: Path) -> Path:
+    return tmp_path / "ops" / "OPERATIONS-RUNBOOK.md"
+
+
+class TestWhatItSays:
+    def test_timeline_impact_cause_remediation_customers_and_the_record(
+        self, make: Make, runbook: Path
+    ) -> None:
+        incident = make(
+            impact="No answers.", cause="A promotion.", remediation="Restored.", customers="All of *them*"
+        )
+        assert enter(incident).changed
+        text = runbook.read_text()
+        for line in (
+            "### INC-20261123-001: Sync fails",
+            "- **Opened:** 2026-11-23 09:00:00 UTC",
+            "- **Impact:** No answers.",
+            "- **Customers affected:** All of \\*them\\*",
+            "- **Root cause:** A promotion.",
+            "- **Remediation:** Restored.",
+            "- **Record:** [incidents/INC-20261123-001/incident.html](incidents/INC-20261123-001/incident.html)",
+            "| 2026-11-23 09:34:00 | Told the channel. |",
+        ):
+            assert line in text.splitlines()
+        assert "Acknowledged by" in text
+        assert "after 34 min" in text
+
+    def test_what_was_not_said_is_said_so(self, make: Make, runbook: Path) -> None:
+        enter(make())
+        assert "- **Impact:** not stated" in runbook.read_text().splitlines()
+
+    def test_reviewing_does_not_change_it(self, make: Make, runbook: Path) -> None:
+        incident = make()
+        enter(incident)
+        before = runbook.read_bytes()
+        incident.note("We were lucky", {"retro": "lucky"})
+        incident.note("Alarm on it", {"retro": "action", "owner": "dana"})
+        assert not enter(incident).changed
+        assert runbook.read_bytes() == before
+        assert [e.summary for e in incident.journal.events()].count(f"Entered into {runbook}.") == 1
+
+    def test_reopened_and_closed_again_it_is_one_entry_with_the_last_words(
+        self, make: Make, runbook: Path
+    ) -> None:
+        incident = make(cause="First guess")
+        enter(incident)
+        incident.reopen("It | broke again")
+        with pytest.raises(BadInput, match="not closed"):
+            enter(incident)
+        incident.close(cause="The true cause")
+        enter(incident)
+        text = runbook.read_text()
+        assert text.count("### INC-") == 1
+        assert "First guess" not in text
+        assert "- **Root cause:** The true cause" in text
+        assert "It \\| broke again" in text
+
+    def test_an_incident_elsewhere_is_named_by_its_path(self, make: Make, tmp_path: Path) -> None:
+        incident = make()
+        (tmp_path / "other").mkdir()
+        incident.settings = incident.settings.model_copy(
+            update={"operations_runbook": tmp_path / "other" / "RUNBOOK.md"}
+        )
+        enter(incident)
+        assert "](" not in (tmp_path / "other" / "RUNBOOK.md").read_text()
+
+    @given(st.text(max_size=60))
+    @example("# heading\n## Incidents")
+    @example("[a](javascript:x) <!-- --> `code` | cell | *b* _c_ ~~d~~ <b>e</b> &lt; https://x.y www.x.y \\")
+    @example("<!-- vmq:incident INC-20261123-001 end -->")
+    @example("1. a\r\n- b\u2028+ c\x1b[31m\u202e")
+    def test_no_word_of_anybody_is_markup(self, words: str) -> None:
+        shown = escape(words)
+        assert not set(shown) & set("\r\n\u2028\x1b\u202e")
+        for line in (f"- **Impact:** {shown}", f"| a | {shown} |", f"### {shown}"):
+            tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(
+                f"| a | b |\n| --- | --- |\n{line}" if line[0] == "|" else line
+            )
+            kinds = [token.type for token in tokens]
+            assert "html_block" not in kinds
+            assert kinds.count("tr_open") == (2 if line[0] == "|" else 0)
+            inner = [child.type for token in tokens for child in token.children or ()]
+            assert {*inner} <= {"text", "strong_open", "strong_close", "text_special"}
+        # A reader sees the words themselves.
+        (only,) = [t for t in MarkdownIt().parse(f"x {shown}") if t.type == "inline"]
+        told = "".join(child.content for child in only.children or ())
+        assert told.split() == ["x", *escape_free(words).split()]
+
+
+def escape_free(words: str) -> str:
+    from vmqlib.runbook.wording import one_line
+
+    return one_line(words, 2_000)
+
+
+class TestTheFile:
+    def test_everything_about_it_is_kept(self, make: Make, runbook: Path) -> None:
+        before = b"\xef\xbb\xbf# Ours\r\n\r\nStay\r\n\r\n## Incidents\r\n\r\n## Contacts\r\nlast line"
+        runbook.write_bytes(before)
+        runbook.chmod(0o664)
+        enter(make())
+        after = runbook.read_bytes()
+        assert after.startswith(
+            b"\xef\xbb\xbf# Ours\r\n\r\nStay\r\n\r\n## Incidents\r\n\r\n<!-- vmq:incident"
+        )
+        assert after.endswith(b"end -->\r\n\r\n## Contacts\r\nlast line")
+        assert b"\n" not in after.replace(b"\r\n", b"")
+        assert stat.S_IMODE(runbook.stat().st_mode) == 0o664
+        assert [path.name for path in runbook.parent.iterdir()] == ["OPERATIONS-RUNBOOK.md", "incidents"] or {
+            path.name for path in runbook.parent.iterdir()
+        } == {"OPERATIONS-RUNBOOK.md", "incidents"}
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+    def test_its_owner_is_kept(self, make: Make, runbook: Path) -> None:
+        runbook.write_text("# Ours\n")
+        os.chown(runbook, 12345, 23456)
+        runbook.chmod(0o640)
+        enter(make())
+        now = runbook.stat()
+        assert (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)) == (12345, 23456, 0o640)
+
+    def test_a_link_stays_a_link(self, make: Make, runbook: Path, tmp_path: Path) -> None:
+        target = tmp_path / "docs" / "real.md"
+        target.parent.mkdir()
+        target.write_text("# Real\n")
+        runbook.symlink_to(target)
+        enter(make())
+        assert runbook.is_symlink()
+        assert "### INC-" in target.read_text()
+
+    def test_a_link_to_nothing_makes_what_it_names(self, make: Make, runbook: Path, tmp_path: Path) -> None:
+        runbook.symlink_to(tmp_path / "real.md")
+        enter(make())
+        assert runbook.is_symlink()
+        assert (tmp_path / "real.md").read_text().startswith("# Operations runbook")
+
+    def test_preview_shows_and_does_not_do(self, make: Make, runbook: Path) -> None:
+        runbook.write_text("# Ours\n")
+        incident = make()
+        change = preview(incident)
+        assert change.changes
+        assert "+### INC-20261123-001: Sync fails" in change.diff.splitlines()
+        assert not [line for line in change.diff.splitlines()[2:] if line.startswith("-")]
+        assert runbook.read_text() == "# Ours\n"
+        assert not (incident.dir / operationsrunbook.ENTRY).exists()
+        enter(incident)
+        assert runbook.read_bytes() == change.after
+        assert (preview(incident).changes, preview(incident).diff) == (False, "")
+
+    @pytest.mark.parametrize(
+        ("spoil", "error", "words"),
+        [
+            (lambda path: path.write_bytes(b"# caf\xe9\n"), BadInput, "not UTF-8: byte 5"),
+            (
+                lambda path: (path.write_text("# a\n"), path.chmod(0o444)),
+                StorageError,
+                "Not allowed to write",
+            ),
+            (lambda path: path.mkdir(), StorageError, "is no file"),
+            (os.mkfifo, StorageError, "is no file"),
+            (lambda path: path.write_text("```\n"), BadInput, "never closed"),
+        ],
+    )
+    def test_what_cannot_be_added_to_is_refused_and_the_entry_kept(
+        self, make: Make, runbook: Path, spoil: Callable[[Path], Any], error: type[Exception], words: str
+    ) -> None:
+        spoil(runbook)
+        before = runbook.read_bytes() if runbook.is_file() else None
+        incident = make()
+        with pytest.raises(error, match=words) as raised:
+            enter(incident)
+        assert raised.value.exit_code == 2  # type: ignore[attr-defined]
+        kept = incident.dir / operationsrunbook.ENTRY
+        assert str(kept) in raised.value.hint  # type: ignore[attr-defined]
+        assert kept.read_text().startswith("### INC-20261123-001")
+        assert before is None or runbook.read_bytes() == before
+        assert incident.verify().findings == ()
+
+    def test_a_folder_that_is_not_there(self, make: Make, runbook: Path) -> None:
+        incident = make()
+        incident.settings = incident.settings.model_copy(
+            update={"operations_runbook": Path("no/such/RUNBOOK.md")}
+        )
+        with pytest.raises(StorageError, match="Cannot write"):
+            enter(incident)
+
+    def test_an_edit_in_between_is_not_lost(
+        self, make: Make, runbook: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        runbook.write_text("# Ours\n")
+        incident, real, edits = (
+            make(),
+            operationsrunbook.place,
+            [b"\nsaved by an editor\n", b"\nand once more, later\n"],
+        )
+
+        def place(document: bytes | None, *given: Any) -> bytes:
+            made = real(document, *given)
+            if edits:
+                runbook.write_bytes(runbook.read_bytes() + edits.pop())
+            return made
+
+        monkeypatch.setattr(operationsrunbook, "place", place)
+        enter(incident)
+        text = runbook.read_text()
+        assert "saved by an editor" in text
+        assert "and once more, later" in text
+        assert text.count("### INC-") == 1
+        edits[:] = [b"\n%d\n" % number for number in range(9)]
+        incident.reopen("again")
+        incident.close(cause="x")
+        with pytest.raises(WorldChanged):
+            enter(incident)
+
+    def test_a_full_disk_leaves_it_as_it_was(
+        self, make: Make, runbook: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        runbook.write_text("# Ours\n")
+        incident = make()
+
+        def full(descriptor: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(operationsrunbook, "sync_file", full)
+        with pytest.raises(StorageError, match="disk is full"):
+            enter(incident)
+        assert runbook.read_text() == "# Ours\n"
+        assert not [path for path in runbook.parent.iterdir() if path.name.startswith(".")]
+
+    def test_one_at_a_time(self, make: Make, runbook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        incidents = [make(f"Number {number}") for number in range(6)]
+        with ThreadPoolExecutor(6) as pool:
+            assert all(done.changed for done in pool.map(enter, incidents))
+        text = runbook.read_text()
+        assert text.count("### INC-") == 6
+        places = [text.index(f"### {incident.id}") for incident in incidents]
+        assert places == sorted(places, reverse=True), "the newest first"
+        assert not any(enter(incident).changed for incident in incidents)
+
+    def test_a_lock_that_another_process_holds(
+        self, make: Make, runbook: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incident = make()
+        monkeypatch.setattr(operationsrunbook, "_PATIENCE", 0.0)
+        context = multiprocessing.get_context("spawn")
+        held, let_go = context.Event(), context.Event()
+        holder = context.Process(target=hold, args=(str(runbook.parent), held, let_go))
+        holder.start()
+        try:
+            assert held.wait(30)
+            with pytest.raises(LockHeld):
+                enter(incident)
+        finally:
+            let_go.set()
+            holder.join(30)
+        assert enter(incident).changed
+
+
+def hold(folder: str, held: Any, let_go: Any) -> None:
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    held.set()
+    let_go.wait(30)
+
+
+def test_where_the_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert runbook_path(Settings.load()) == Path.cwd() / "OPERATIONS-RUNBOOK.md"
+    ours = Settings.load(ops_repo=tmp_path)
+    assert runbook_path(ours) == tmp_path / "OPERATIONS-RUNBOOK.md"
+    monkeypatch.setenv("VMQ_OPERATIONS_RUNBOOK", "/srv/ops/RUNBOOK.md")
+    assert runbook_path(Settings.load(ops_repo=tmp_path)) == Path("/srv/ops/RUNBOOK.md")

@@ -1,0 +1,66 @@
+"""``vmq entry`` and ``vmq retro``: what comes after the incident."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from vmqlib.cli.output import confirm, json_option, notice, print_json, printable, yes_option
+from vmqlib.settings import Settings
+
+__all__ = ["entry_command"]
+
+_id = click.argument("incident_id", metavar="ID")
+
+
+@click.command("entry")
+@_id
+@click.option("--preview", is_flag=True, help="Only show what would be written.")
+@yes_option
+@json_option
+def entry_command(incident_id: str, preview: bool, yes: bool, as_json: bool) -> None:
+    """Enter a closed incident into the operations runbook: timeline, impact, cause, remediation, link to the record.
+
+    `vmq close` does it, too. There is one entry for an incident, however often it is entered: changed words replace it,
+    and everything else in the file stays byte for byte. The file is the setting operations_runbook.
+
+    \b
+    Examples:
+      vmq entry INC-20261123-001 --preview
+      vmq entry INC-20261123-001 --yes
+    """
+    from vmqlib.record.incident import Incident
+    from vmqlib.runbook import operationsrunbook
+
+    incident = Incident.load(incident_id, settings=Settings.load())
+    change = operationsrunbook.preview(incident)
+    document = {"id": incident.id, "path": change.path.resolve(), "entry": change.entry}
+    if preview:
+        if as_json:
+            print_json({**document, "changes": change.changes, "diff": change.diff})
+        elif change.changes:
+            _show(change.diff)
+        else:
+            notice(f"{change.path} has this entry already.")
+        return
+    if change.changes and not yes:
+        _show(change.diff, err=as_json)
+        confirm(f"Write this to {change.path}?", yes=yes)
+    done = operationsrunbook.enter(incident)
+    if as_json:
+        print_json({**document, "changed": done.changed, "kept": done.kept.resolve()})
+    elif done.changed:
+        click.echo(f"{incident.id}: entered into {done.path}.")
+    else:
+        click.echo(f"{incident.id} is in {done.path} already.")
+        notice("  Nothing was written.")
+
+
+def _show(diff: str, *, err: bool = False) -> None:
+    """A diff, in colours on a terminal."""
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    coloured = (sys.stderr if err else sys.stdout).isatty()
+    for line in diff.splitlines():
+        text = printable(line)
+        click.echo(click.style(text, fg=colours.get(line[:1])) if coloured else text, err=err)

@@ -1,0 +1,46 @@
+"""The events of a journal that tell what happened, without the looks and conclusions between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from vmqlib.record.events import (
+    Applied,
+    Closed,
+    Event,
+    Failed,
+    Noted,
+    Notified,
+    Opened,
+    Phase,
+    Severity,
+    Undone,
+    Verified,
+)
+
+__all__ = ["ENTERED", "key_events"]
+
+ENTERED = "entered"
+"""Marks the note that an incident was entered into the operations runbook: it is not itself a part of what happened."""
+
+
+def key_events(events: Iterable[Event]) -> Iterator[Event]:
+    """What a reader of the incident's story wants to know: opening, acknowledgement, severity, changes and how they
+    ended, messages, remarks of people, closing and reopening. Remarks for the review are not among them."""
+    closed = False
+    for event in events:
+        match event:
+            case Phase():
+                if event.data.acknowledged or (closed and event.data.phase != "closed"):
+                    yield event
+                closed = closed and event.data.phase == "closed"
+            case Opened() | Severity() | Applied() | Undone() | Verified() | Notified() | Closed():
+                closed = isinstance(event, Closed) or (closed and not isinstance(event, Opened))
+                yield event
+            case Failed():
+                if not event.data.source:
+                    yield event
+            case Noted():
+                about = event.data.model_dump()
+                if not (event.data.torn or event.data.retro or about.get(ENTERED)):
+                    yield event

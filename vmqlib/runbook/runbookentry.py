@@ -1,0 +1,105 @@
+"""What is entered into the operations runbook about an incident, as Markdown. Pure; every word from outside is escaped.
+
+Runbook step 6: "Record timeline, impact, and remediation in OPERATIONS-RUNBOOK.md".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from vmqlib.record.state import Closing, Reopening
+from vmqlib.runbook.wording import one_line
+from vmqlib.times import duration, show_time
+
+__all__ = ["EntryFacts", "entry_lines", "escape"]
+
+_LONGEST_WORDS = 2_000
+_LONGEST_ROW = 300
+_MOST_ROWS = 40
+
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_SPECIAL = re.compile(r"[\\`*_\[\]|~$&<>]|:(?=//)|(?<=\bwww)\.|^[#+=-]|^(?<=\d)[.)]")
+
+
+@dataclass(frozen=True)
+class EntryFacts:
+    """What an entry is made of.
+
+    Parameters
+    ----------
+    id, title, severity:
+        The incident's.
+    opened_at:
+        When it was opened.
+    closings, reopenings:
+        Every closing (the last one has the words) and reopening, oldest first.
+    timeline:
+        When and what, oldest first.
+    record:
+        Where the record is: its path from the operations runbook's folder, or a whole path where that leads out of it.
+    linked:
+        Whether ``record`` is to be a link.
+    """
+
+    id: str
+    title: str
+    severity: str
+    opened_at: datetime
+    closings: tuple[Closing, ...]
+    reopenings: tuple[Reopening, ...]
+    timeline: Sequence[tuple[datetime, str]]
+    record: str
+    linked: bool = True
+
+
+def escape(text: str, limit: int = _LONGEST_WORDS) -> str:
+    """``text`` on one line of Markdown, on which nothing of it is markup: no link, heading, table cell, code, comment.
+
+    Control characters and marks that hide or reorder text are taken out; what is longer than ``limit`` is cut.
+    """
+    return _SPECIAL.sub(lambda found: _HTML.get(found[0], f"\\{found[0]}"), one_line(text, limit))
+
+
+def entry_lines(facts: EntryFacts) -> list[str]:
+    """The entry's lines, without the marks around it and without line ends."""
+    last = facts.closings[-1]
+    lines = [
+        f"### {facts.id}: {escape(facts.title, _LONGEST_ROW)}",
+        "",
+        f"- **Severity:** {escape(facts.severity)}",
+        f"- **Opened:** {show_time(facts.opened_at)}",
+    ]
+    for closing, again in zip(facts.closings, facts.reopenings, strict=False):
+        reason = escape(again.reason) or "no reason stated"
+        lines += [f"- **Closed at first:** {show_time(closing.at)}; reopened {show_time(again.at)}: {reason}"]
+    lines += [
+        f"- **Closed:** {show_time(last.at)} by {escape(last.by)}, after {duration(last.at - facts.opened_at)}",
+        f"- **Impact:** {_stated(last.impact)}",
+        f"- **Customers affected:** {_stated(last.customers)}",
+        f"- **Root cause:** {_stated(last.cause)}",
+        f"- **Remediation:** {_stated(last.remediation)}",
+    ]
+    if last.outcome:
+        lines += [f"- **Outcome:** {escape(last.outcome)}"]
+    lines += [f"- **Record:** {_record(facts)}", "", "| time (UTC) | what |", "| --- | --- |"]
+    rows = [
+        f"| {show_time(at).removesuffix(' UTC')} | {escape(what, _LONGEST_ROW)} |"
+        for at, what in facts.timeline
+    ]
+    half = _MOST_ROWS // 2
+    if (left_out := len(rows) - _MOST_ROWS) > 0:
+        rows[half:-half] = [f"| … | {left_out:,} more in the record |"]
+    return [*lines, *rows]
+
+
+def _stated(words: str) -> str:
+    return escape(words) or "not stated"
+
+
+def _record(facts: EntryFacts) -> str:
+    shown = escape(facts.record)
+    return f"[{shown}]({quote(facts.record)})" if facts.linked else shown
