@@ -33,6 +33,7 @@ _COMMANDS = {
     "publish": "publish",
     "render": "opening",
     "reopen": "incidents",
+    "retro": "review",
     "rollback": "rollback",
     "schedule": "schedule",
     "severity": "triage",

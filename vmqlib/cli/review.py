@@ -6,10 +6,11 @@ import sys
 
 import click
 
-from vmqlib.cli.output import confirm, json_option, notice, print_json, printable, yes_option
+from vmqlib.cli.output import confirm, json_option, notice, print_json, printable, table, yes_option
 from vmqlib.settings import Settings
+from vmqlib.times import duration, show_time
 
-__all__ = ["entry_command"]
+__all__ = ["entry_command", "retro_command"]
 
 _id = click.argument("incident_id", metavar="ID")
 
@@ -55,6 +56,54 @@ def entry_command(incident_id: str, preview: bool, yes: bool, as_json: bool) -> 
     else:
         click.echo(f"{incident.id} is in {done.path} already.")
         notice("  Nothing was written.")
+
+
+@click.command("retro")
+@_id
+@json_option
+def retro_command(incident_id: str, as_json: bool) -> None:
+    """Write the post-incident review of an incident: retro.ipynb and retro.html in its folder.
+
+    Timeline as a Gantt, time to detect, acknowledge, mitigate and resolve, updates kept or missed, which alarms saw it,
+    what went well, badly and lucky (proposed from the facts, and what people noted), action items. Made from journal and
+    evidence alone: AWS is not asked. `vmq note ID --retro …` and `--action …` add to it.
+
+    \b
+    Examples:
+      vmq retro INC-20261123-001
+      vmq retro INC-20261123-001 --json | jq '.measures[] | {name, took}'
+    """
+    from vmqlib.record.incident import Incident
+    from vmqlib.record.kernel import start_kernel
+    from vmqlib.runbook.retro import retro
+
+    incident = Incident.load(incident_id, settings=Settings.load())
+    with start_kernel(offline=True) as kernel:
+        made = retro(incident, kernel=kernel)
+    told = made.review
+    if as_json:
+        files = {
+            "dir": incident.dir.resolve(),
+            "notebook": made.run.path.resolve(),
+            "html": made.html.resolve(),
+        }
+        print_json({**told.as_dict(), **files})
+        return
+    if told.summary.closed_at is None:
+        notice(f"{incident.id} is not closed: what is not known yet is said so.")
+    table(
+        ("measure", "took", "how"),
+        (
+            (one.title, duration(one.took) if one.took is not None else "not known", one.how)
+            for one in told.measures
+        ),
+    )
+    kept = told.cadence
+    click.echo(f"updates: {len(kept.kept)} in time, {len(kept.late)} late, {len(kept.missing)} never sent")
+    if told.meeting:
+        click.echo(f"the review is at {show_time(told.meeting)}")
+    click.echo(f"  {made.html}")
+    click.echo(f"  {made.run.path}")
 
 
 def _show(diff: str, *, err: bool = False) -> None:

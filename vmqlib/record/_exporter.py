@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +36,7 @@ _OWN_IDS = ("top", "contents", "run-banner")
 _REMOVED = frozenset(("remove-cell", "remove_cell"))
 _NO_CODE = frozenset(("remove-input", "remove_input"))
 _NO_OUTPUT = frozenset(("remove-output", "remove_output"))
+_RECORD = "incident record"
 _LONGEST_TEXT = 200_000
 """Characters of one printed output that are shown; the notebook has the whole."""
 
@@ -98,13 +100,21 @@ class RecordExporter(TemplateExporter):
             "run": _run(nb),
             "heading": first,
             "incident": incident,
+            "kind": _kind(nb),
         }
         heading = first.text if first else about.get("metadata", {}).get("name", "")
         named = ": ".join(incident[part] for part in ("id", "title") if incident[part])
+        named = f"{named} · {about['kind']}" if named and about["kind"] != _RECORD else named
         about["title"] = about.get("title") or named or heading
         bare = type(nb)(cells=[], metadata={}, nbformat=nb.nbformat, nbformat_minor=nb.nbformat_minor)
         body, found = super().from_notebook_node(bare, about, **options)
         return str(body), found
+
+
+def _kind(nb: Any) -> str:
+    """What the page is: the template says so, in plain words, where it is not the record itself."""
+    kind = str(nb.metadata.get("vmq_page", ""))
+    return kind if re.fullmatch(r"[a-z][a-z -]{0,40}", kind) else _RECORD
 
 
 def _incident(nb: Any) -> dict[str, str]:

@@ -22,6 +22,18 @@ from vmqlib.view.index_plot import index_against_bucket
 from vmqlib.view.metric_plot import metrics
 from vmqlib.view.panels import RECORD_MIME, Record, header, provenance, record
 from vmqlib.view.proof import proof
+from vmqlib.view.retro import (
+    retro_actions,
+    retro_events,
+    retro_record,
+    retro_remarks,
+    retro_summary,
+    retro_times,
+    retro_updates,
+    retro_witnesses,
+    retro_words,
+)
+from vmqlib.view.retro_gantt import retro_gantt
 from vmqlib.view.rollback import rollback_result, rollback_verification
 from vmqlib.view.rollback_plan import rollback_plan
 from vmqlib.view.style import Mark
@@ -68,6 +80,16 @@ __all__ = [
     "proof",
     "provenance",
     "record",
+    "retro_actions",
+    "retro_events",
+    "retro_gantt",
+    "retro_record",
+    "retro_remarks",
+    "retro_summary",
+    "retro_times",
+    "retro_updates",
+    "retro_witnesses",
+    "retro_words",
     "rollback_plan",
     "rollback_result",
     "rollback_verification",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vmqlib.errors import BadInput
 from vmqlib.record.storage import storage_errors, write_atomically
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.settings import Settings
 
-__all__ = ["INVITATION", "Meeting", "calendar_file", "invitation", "meeting"]
+__all__ = ["INVITATION", "Meeting", "appointment", "calendar_file", "invitation", "meeting"]
 
 INVITATION = "retro.ics"
 """The invitation's file in the incident's folder."""
 
+_T = TypeVar("_T")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\Z")
 _SPACE = uuid.UUID("6c1d8b0e-6d43-5e0b-9d5e-7c3a1f5b2a90")
 
@@ -163,7 +165,7 @@ def invitation(incident: Incident) -> Path:
     """
     what, path = meeting(incident), incident.dir / INVITATION
     made_at = incident.clock.now()
-    before = _read(path)
+    before = _read(path, _version)
     number = 0
     if before is not None:
         old_number, old_made_at = before
@@ -176,16 +178,26 @@ def invitation(incident: Incident) -> Path:
     return path
 
 
-def _read(path: Path) -> tuple[int, datetime] | None:
-    """The number of the invitation that is there and when it was made; ``None`` where there is none to be read."""
-    from icalendar import Calendar
+def appointment(incident: Incident) -> datetime | None:
+    """When the review begins, as the invitation that was written says; ``None`` where there is none to be read."""
+    return _read(incident.dir / INVITATION, lambda event: event.decoded("DTSTART"))
 
+
+def _version(event: Any) -> tuple[int, datetime]:
+    """The number of an invitation, and when it was made."""
+    return int(event["SEQUENCE"]), event.decoded("DTSTAMP")
+
+
+def _read(path: Path, what: Callable[[Any], _T]) -> _T | None:
+    """Something of the invitation that is there; ``None`` where there is none, or it cannot be read."""
     if not path.exists():
         return None
+    from icalendar import Calendar
+
     try:
         with storage_errors(path, "read"):
             found: Any = Calendar.from_ical(path.read_bytes())
         (event,) = found.walk("VEVENT")
-        return int(event["SEQUENCE"]), event.decoded("DTSTAMP")
+        return what(event)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None

@@ -1,0 +1,154 @@
+"""Reads the moments of an incident off its journal and evidence. What is not told there stays unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from vmqlib.record.events import Applied, Event, Verified
+from vmqlib.runbook.retro.measures import Moment, Moments
+from vmqlib.runbook.triggers.verdicts import Detection
+
+if TYPE_CHECKING:
+    from vmqlib.record.observation import Observation
+    from vmqlib.record.state import Action, State
+
+__all__ = ["Rings", "moments", "syncs_that_succeeded"]
+
+Rings = Sequence[tuple[datetime, str]]
+"""When which alarm went into ALARM, oldest first."""
+
+# Steps that tell of what was done, and do not themselves mend anything.
+_NO_MENDING = frozenset({"resync", "communicate", "validate", "triage"})
+# Triggers whose mending reaches people only through another sync.
+_BY_SYNC = frozenset({"sync-failed", "no-sync", "content"})
+
+
+def moments(
+    trigger: str,
+    state: State,
+    events: Sequence[Event],
+    detection: Detection,
+    rings: Rings,
+    syncs: Sequence[tuple[datetime, datetime, str]],
+) -> Moments:
+    """The moments. Pure.
+
+    Parameters
+    ----------
+    trigger:
+        What the incident was opened for.
+    state, events:
+        Of its journal.
+    detection:
+        What the triggers' rules say of the evidence that was gathered when it was opened.
+    rings:
+        When alarms went into ALARM.
+    syncs:
+        The syncs that succeeded: when they began and ended, and where that is from.
+    """
+    first_bad = _first_bad(trigger, detection)
+    opened = Moment(state.opened_at, "the opening of the incident")
+    ring = _ring(first_bad.at, opened.at, rings)
+    return Moments(
+        first_bad=first_bad,
+        detected=Moment(ring[0], f"the alarm {ring[1]} (alarm-history)") if ring else opened,
+        opened=opened,
+        acknowledged=(
+            Moment(state.acknowledged_at, f"the acknowledgement by {state.acknowledged_by}")
+            if state.acknowledged_at
+            else Moment(None, "nobody acknowledged")
+        ),
+        mitigated=_mitigated(trigger, state, events, syncs),
+        resolved=(
+            Moment(state.closed_at, "the closing" if len(state.closings) == 1 else "the last closing")
+            if state.closed_at
+            else Moment(None, "it is not closed")
+        ),
+        alarm=ring[1] if ring else "",
+    )
+
+
+def _first_bad(trigger: str, detection: Detection) -> Moment:
+    """The oldest sign among the reasons for which the incident's own trigger fired."""
+    verdict = next((one for one in detection.triggers if one.trigger == trigger), None)
+    if verdict is None or verdict.verdict != "firing":
+        said = "was not evaluated" if verdict is None else f"was {verdict.verdict}"
+        return Moment(None, f"the rule of {trigger} {said} on the evidence of the opening: no first bad sign")
+    # The metric's figure is for a whole hour: an alarm or a sync says when more exactly.
+    signs = [one for one in verdict.reasons if one.says == "firing" and one.since]
+    exact = [one for one in signs if one.source != "metrics"] or signs
+    if not exact:
+        return Moment(None, f"the rule of {trigger} fired, and nothing says since when")
+    since, source = min((one.since, one.source) for one in exact if one.since)
+    return Moment(since, f"the first bad sign ({source})")
+
+
+def _ring(first_bad: datetime | None, opened: datetime | None, rings: Rings) -> tuple[datetime, str] | None:
+    """The first alarm between the first bad sign and the opening."""
+    if first_bad is None or opened is None:
+        return None
+    return next(((at, name) for at, name in rings if first_bad <= at <= opened), None)
+
+
+def _mitigated(
+    trigger: str, state: State, events: Sequence[Event], syncs: Sequence[tuple[datetime, datetime, str]]
+) -> Moment:
+    changes = [one for one in state.applied if not one.undone and one.step not in _NO_MENDING]
+    if trigger in _BY_SYNC:
+        return _by_sync(state, changes, syncs)
+    if not changes:
+        return Moment(None, "nothing was changed, so that nothing says when it became better")
+    last = changes[-1]
+    for event in events:
+        if isinstance(event, Verified) and event.seq > last.seq and event.data.ok is not False:
+            return Moment(event.at, f"the verification of the last change ({last.action or last.step})")
+    return Moment(last.at, f"the last change ({last.action or last.step}), which nothing verified")
+
+
+def _by_sync(
+    state: State, changes: Sequence[Action], syncs: Sequence[tuple[datetime, datetime, str]]
+) -> Moment:
+    """The end of the first sync that succeeded and began after the last change that stands, or after the opening."""
+    since = changes[-1].at if changes else state.opened_at
+    after = f"the last change ({changes[-1].action or changes[-1].step})" if changes else "the opening"
+    good = [one for one in syncs if since is not None and one[0] >= since]
+    if not good:
+        return Moment(None, f"no sync that began after {after} is known to have succeeded")
+    _, ended, where = min(good, key=lambda one: one[1])
+    return Moment(ended, f"the end of the first sync that began after {after} and succeeded ({where})")
+
+
+def syncs_that_succeeded(
+    events: Sequence[Event], jobs: Observation | None, data_source_id: str
+) -> list[tuple[datetime, datetime, str]]:
+    """When each sync began and ended that is known to have succeeded: from AWS's list, else from the journal."""
+    found: dict[str, tuple[datetime, datetime, str]] = {}
+    began: dict[str, datetime] = {}
+    for event in events:
+        if event.step != "resync" or not isinstance(event, Applied | Verified):
+            continue
+        about = event.data.model_dump()
+        job = str(about.get("execution_id", ""))
+        if isinstance(event, Applied):
+            began.setdefault(job, event.at)
+        elif job in began:
+            found[job] = began[job], event.at, "journal"
+    found |= dict(_listed(jobs, data_source_id))
+    return sorted(found.values())
+
+
+def _listed(
+    jobs: Observation | None, data_source_id: str
+) -> Iterator[tuple[str, tuple[datetime, datetime, str]]]:
+    if jobs is None or not jobs.available:
+        return
+    frame = jobs.frame
+    good = frame[frame["status"].eq("SUCCEEDED") & frame["started_at"].notna() & frame["ended_at"].notna()]
+    if data_source_id:
+        good = good[good["data_source_id"].eq(data_source_id)]
+    rows: Sequence[Mapping[str, object]] = good.to_dict("records")  # type: ignore[assignment]
+    for row in rows:
+        start, end = (row[name].to_pydatetime(warn=False) for name in ("started_at", "ended_at"))  # type: ignore[attr-defined]
+        yield str(row["execution_id"]), (start, end, "sync-jobs")
