@@ -65,8 +65,8 @@ def retro_command(incident_id: str, as_json: bool) -> None:
     """Write the post-incident review of an incident: retro.ipynb and retro.html in its folder.
 
     Timeline as a Gantt, time to detect, acknowledge, mitigate and resolve, updates kept or missed, which alarms saw it,
-    what went well, badly and lucky (proposed from the facts, and what people noted), action items. Made from journal and
-    evidence alone: AWS is not asked. `vmq note ID --retro …` and `--action …` add to it.
+    what went well, badly and lucky (proposed from the facts, and what people noted), action items. AWS is not asked:
+    it is made from journal and evidence alone. `vmq note ID --retro …` and `--action …` add to it.
 
     \b
     Examples:

@@ -92,6 +92,12 @@ CHIPS = {
     "succeeded": ("#BFE5D8", "#111111"),
     "timed out": ("#A03000", "#ffffff"),
     "interrupted": ("#E69F00", "#111111"),
+    "never sent": ("#A03000", "#ffffff"),
+    "blind": ("#A03000", "#ffffff"),
+    "late": ("#E69F00", "#111111"),
+    "not known": ("#E69F00", "#111111"),
+    "in time": ("#BFE5D8", "#111111"),
+    "saw it": ("#BFE5D8", "#111111"),
 }
 """Background and text colour of words that are worth seeing first. The word is always there, too."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.times import duration, show_time
@@ -67,7 +68,7 @@ def retro_summary(review: Review) -> View:
         ("closed", end or "not closed: what is missing below may still come"),
         *took,
         (f"updates in {plain(review.channel, 60)}", updates),
-        ("the review", f"{show_time(review.meeting)} (retro.ics)" if review.meeting else "no invitation was written yet"),
+        ("the review", f"{show_time(review.meeting)} (retro.ics)" if review.meeting else "no invitation is written"),
     ]  # fmt: skip
     text = [f"{plain(told.severity)} {plain(told.phase)}: {plain(told.title, 300)}"]
     text += [f"{name}: {value}" for name, value in pairs[1:] if not isinstance(value, Html)]
@@ -88,7 +89,7 @@ def retro_times(review: Review) -> View:
     """How long each part took, from what to what, or why that is not known."""
     columns = [
         Column("measure"),
-        Column("took", lambda one: tag("strong", duration(one)) if one is not None else chip("not known")),
+        Column("took", _took),
         Column("from (UTC)", short),
         Column("to (UTC)", short),
         Column("how it was computed"),
@@ -101,6 +102,10 @@ def retro_times(review: Review) -> View:
         for one in review.measures
     ]
     return panel(lead[:1].upper() + lead[1:], table(columns, rows), text=words)
+
+
+def _took(span: timedelta | None) -> Html:
+    return chip("not known") if span is None else tag("strong", duration(span), style="white-space:nowrap")
 
 
 @guarded
@@ -216,11 +221,11 @@ def _doctor(review: Review) -> Html:
 def retro_remarks(review: Review) -> View:
     """What went well, badly, and where one was lucky: proposed by rules, and beside it what people said."""
     columns = [
-        Column(""),
+        Column("", lambda title: tag("strong", title)),
         Column("proposed from the facts; nobody has said so", _proposed),
         Column("what people say", lambda kind: _said(review, kind)),
     ]
-    rows = [[tag("strong", title), review.proposed(kind), kind] for kind, title in _TITLES.items()]
+    rows = [[title, review.proposed(kind), kind] for kind, title in _TITLES.items()]
     said = sum(len(review.said(kind)) for kind in _TITLES)
     proposed = sum(len(review.proposed(kind)) for kind in _TITLES)
     lead = f"{many(proposed, 'proposal')} from the facts; {many(said, 'remark')} by people."

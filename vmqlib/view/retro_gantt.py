@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmqlib.times import duration
 from vmqlib.view.base import Plot, View, guarded, plain
@@ -27,6 +27,8 @@ from vmqlib.view.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     from vmqlib.runbook.retro import Owed, Review, Span
 
@@ -46,6 +48,7 @@ UPDATES: dict[str, tuple[str, str, str]] = {
 }
 """Marker, colour and meaning of each outcome of an update."""
 
+_KEY_COLUMNS = 3
 _NAMES = {"detect": "detect", "triage": "triage, acknowledge"}
 
 
@@ -62,8 +65,12 @@ def retro_gantt(review: Review) -> View:
     start, end = _window(review)
     marks = [mark for mark in _marks(review) if start <= mark.at <= end][:MOST_FLAGS]
     lines = key_lines(marks)
-    height = 1.75 + 0.36 * len(lanes) + 0.165 * len(lines)
-    drawn, (ax,) = figure(height, (1,), footer=len(lines), left=0.155, below=0.72, top=1 - 0.74 / height)
+    handles = _handles(review)
+    key_rows = -(-len(handles) // _KEY_COLUMNS)
+    height = 1.65 + 0.17 * key_rows + 0.36 * len(lanes) + 0.165 * len(lines)
+    drawn, (ax,) = figure(
+        height, (1,), footer=len(lines), left=0.155, below=0.72, top=1 - (0.6 + 0.17 * key_rows) / height
+    )
     ax.grid(False)
     ax.set_ylim(len(lanes) - 0.45, -0.55)
     ax.set_yticks(range(len(lanes)), [label(_NAMES.get(lane, lane), 24) for lane in lanes])
@@ -76,7 +83,7 @@ def retro_gantt(review: Review) -> View:
         _bar(ax, lanes.index(span.lane), span, start, end)
     for one in review.cadence.owed:
         _update(ax, lanes.index("communicate"), one)
-    _legend(drawn, review)
+    _legend(drawn, handles)
     flags(
         ax,
         (ax,),
@@ -93,12 +100,13 @@ def _lanes() -> tuple[str, ...]:
 
 
 def _window(review: Review) -> tuple[datetime, datetime]:
-    """The response takes half of the width at least, however long nobody noticed."""
+    """From the first bad sign to the end; where nobody noticed for longer than the response took, from a while before
+    the opening, so that the response does not become a sliver."""
     opened = review.moments.opened.at or review.summary.opened_at
     end = review.until
     length = max(end - opened, timedelta(minutes=1))
     first = min(filter(None, (review.moments.first_bad.at, opened)))
-    start = max(first, opened - length)
+    start = first if opened - first <= length else opened - length / 4
     edge = (end - start) * 0.02
     return start - edge, max(end, opened + timedelta(minutes=1)) + edge
 
@@ -133,10 +141,11 @@ def _bar(ax: Axes, row: int, span: Span, start: datetime, end: datetime) -> None
         edgecolor=SOFT if span.kind != "work" else INK, zorder=2 if span.kind != "work" else 4,
     )  # fmt: skip
     if span.start < start:
-        ax.annotate(
-            f"◂ since {stamp(span.start)}", (left, row), xytext=(4, 0), textcoords="offset points", va="center",
-            fontsize=7.5, color=INK, zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
-        )  # fmt: skip
+        gone = f"◂ {stamp(span.start)}, {duration(span.end - span.start)}"
+        words = gone if span.end < start else f"◂ since {stamp(span.start)}"
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+        place: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "bbox": box}
+        ax.annotate(words, (left, row), fontsize=7.5, color=INK, zorder=5, **place)
 
 
 def _update(ax: Axes, row: int, one: Owed) -> None:
@@ -159,7 +168,8 @@ def _update(ax: Axes, row: int, one: Owed) -> None:
     )
 
 
-def _legend(drawn: Figure, review: Review) -> None:
+def _handles(review: Review) -> list[Patch | Line2D]:
+    """What the key explains: what is there, and no more."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -169,24 +179,19 @@ def _legend(drawn: Figure, review: Review) -> None:
         for kind, (colour, hatch, _, words) in KINDS.items()
         if kind in there
     ]
-    outcomes = {"kept": review.cadence.kept, "late": review.cadence.late, "missing": review.cadence.missing}
-    handles += [
-        Line2D(
-            [],
-            [],
-            marker=marker,
-            color=colour,
-            linestyle="",
-            markeredgecolor=INK,
-            markeredgewidth=0.6,
-            label=words,
-        )
-        for outcome, (marker, colour, words) in UPDATES.items()
-        if outcomes[outcome]
-    ]
+    kept = review.cadence
+    outcomes = {"kept": kept.kept, "late": kept.late, "missing": kept.missing}
+    for outcome, (marker, colour, words) in UPDATES.items():
+        if outcomes[outcome]:
+            edge: dict[str, Any] = {"markeredgecolor": INK, "markeredgewidth": 0.6}
+            handles.append(Line2D([], [], marker=marker, color=colour, linestyle="", label=words, **edge))
+    return handles
+
+
+def _legend(drawn: Figure, handles: Sequence[Patch | Line2D]) -> None:
     drawn.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0.002, 1 - 0.02 / drawn.get_figheight()), ncols=6,
-        fontsize=7.8, frameon=False, borderpad=0.1, handlelength=1.8, columnspacing=1.2,
+        handles=handles, loc="upper left", bbox_to_anchor=(0.002, 1 - 0.02 / drawn.get_figheight()),
+        ncols=_KEY_COLUMNS, fontsize=8, frameon=False, borderpad=0.1, handlelength=1.8, columnspacing=1.4,
     )  # fmt: skip
 
 

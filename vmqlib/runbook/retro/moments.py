@@ -98,8 +98,10 @@ def _mitigated(
     changes = [one for one in state.applied if not one.undone and one.step not in _NO_MENDING]
     if trigger in _BY_SYNC:
         return _by_sync(state, changes, syncs)
-    if not changes:
-        return Moment(None, "nothing was changed, so that nothing says when it became better")
+    again = state.reopenings[-1].at if state.reopenings else None
+    if not changes or (again and changes[-1].at < again):
+        since = " after it was reopened" if again else ""
+        return Moment(None, f"nothing was changed{since}, so that nothing says when it became better")
     last = changes[-1]
     for event in events:
         if isinstance(event, Verified) and event.seq > last.seq and event.data.ok is not False:
@@ -110,9 +112,13 @@ def _mitigated(
 def _by_sync(
     state: State, changes: Sequence[Action], syncs: Sequence[tuple[datetime, datetime, str]]
 ) -> Moment:
-    """The end of the first sync that succeeded and began after the last change that stands, or after the opening."""
-    since = changes[-1].at if changes else state.opened_at
-    after = f"the last change ({changes[-1].action or changes[-1].step})" if changes else "the opening"
+    """The end of the first sync that succeeded and began after the last change that stands, or after the opening; what
+    was before a reopening did not hold."""
+    since, after = state.opened_at, "the opening"
+    if changes:
+        since, after = changes[-1].at, f"the last change ({changes[-1].action or changes[-1].step})"
+    if state.reopenings and (since is None or since < state.reopenings[-1].at):
+        since, after = state.reopenings[-1].at, "the reopening"
     good = [one for one in syncs if since is not None and one[0] >= since]
     if not good:
         return Moment(None, f"no sync that began after {after} is known to have succeeded")

@@ -16,7 +16,7 @@ LANES = ("detect", "triage", "stabilize", "rollback", "resync", "communicate", "
 """What the response is at: detection, and then the runbook's steps."""
 
 _LANE = {"guardrails": "stabilize", "schedule": "stabilize", "content": "stabilize"}
-_TOGETHER = timedelta(minutes=10)
+_TOGETHER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Span:
         One of :data:`LANES`, or the step of an event that is none of them.
     kind:
         ``wait``: until it was noticed, or acknowledged. ``phase``: as the journal's phase says. ``work``: from the
-        first to the last entry of that step, with less than ten minutes between them or about the same thing.
+        first to the last entry of that step, with less than five minutes between them or about the same sync.
     start, end:
         From when to when, UTC.
     open:
@@ -104,7 +104,7 @@ def _phases(events: Sequence[Event], until: datetime) -> Iterator[Span]:
 
 
 def _work(events: Sequence[Event]) -> Iterator[Span]:
-    """Entries of a step that belong together: near each other, or about the same plan or sync."""
+    """Entries of a step that belong together: near each other, or about the same sync, which is waited for."""
     last: dict[str, Span] = {}
     about: dict[str, str] = {}
     done: list[Span] = []
@@ -120,7 +120,7 @@ def _work(events: Sequence[Event]) -> Iterator[Span]:
             if before:
                 done.append(before)
             last[lane] = Span(lane, "work", event.at, event.at, entries=1)
-        about[lane] = subject or about.get(lane, "")
+        about[lane] = subject
     yield from done
     yield from last.values()
 
@@ -138,4 +138,4 @@ def _told(events: Sequence[Event]) -> Iterator[Event]:
 
 
 def _subject(data: Mapping[str, object]) -> str:
-    return str(data.get("execution_id") or data.get("digest") or "")
+    return str(data.get("execution_id") or "")

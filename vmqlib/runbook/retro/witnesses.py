@@ -111,7 +111,12 @@ def alarm_witnesses(
         From the first bad sign (or the opening, where none is known) to the closing.
     """
     watches = {settings.alarms.sync_failed: "sync-failed", settings.alarms.no_sync: "no-sync"}
-    rang = rings(first.get("alarm-history"), last.get("alarm-history"))
+    histories = [one for one in (first.get("alarm-history"), last.get("alarm-history")) if one is not None]
+    rang = rings(*histories)
+    # What came after the last look nobody saw: no alarm is called blind for it.
+    looked = [one for one in histories if one.available and one.at]
+    until = min(until, max((one.at for one in looked if one.at), default=until))
+    whole = bool(looked) and all(one.complete for one in looked)
     meanwhile = [(at, name) for at, name in rang if since is not None and since <= at <= until]
     names = list(dict.fromkeys([*watches, *(name for _, name in meanwhile)]))
     for name in names:
@@ -121,10 +126,12 @@ def alarm_witnesses(
             late = f", {duration(at - since)} after the first bad sign" if since and at >= since else ""
             yield Witness("alarm", name, True, expected, at, f"Went into ALARM at {show_time(at)}{late}.")
             continue
-        yield _silent(name, expected, first, until)
+        yield _silent(name, expected, first, until, whole=whole)
 
 
-def _silent(name: str, expected: bool, first: Mapping[str, Observation], until: datetime) -> Witness:
+def _silent(
+    name: str, expected: bool, first: Mapping[str, Observation], until: datetime, *, whole: bool
+) -> Witness:
     """An alarm whose history has no change to ALARM in that time."""
     now = looks.alarm(first, name)
     if now.exists is False:
@@ -137,9 +144,10 @@ def _silent(name: str, expected: bool, first: Mapping[str, Observation], until: 
         since = f" since {show_time(now.since)}" if now.since else ""
         finding = f"It was in ALARM{since}, from before the first bad sign: it said nothing new."
         return Witness("alarm", name, None, expected, now.since, finding)
-    missing = looks.not_seen(first, "alarm-history")
-    if missing is not None:
-        return Witness("alarm", name, None, expected, None, f"Cannot be told: {missing.text}")
+    if not whole:
+        missing = looks.not_seen(first, "alarm-history")
+        why = missing.text if missing else "the alarm history is incomplete."
+        return Witness("alarm", name, None, expected, None, f"Cannot be told: {why}")
     state = now.state or "in no state"
     return Witness(
         "alarm", name, False, expected, None, f"It was {state}, and did not ring until {show_time(until)}."
