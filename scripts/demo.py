@@ -31,7 +31,9 @@ def main() -> int:
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     say("A local AWS with a broken knowledge base", "three weeks of history are being made …")
-    with served("sync-failed") as env:
+    with served("sync-failed") as served_env:
+        # The operations runbook of the demo's own, beside its incidents: nobody's ops repo is written to.
+        env = {**served_env, "VMQ_OPERATIONS_RUNBOOK": str(TOP / "incidents" / "OPERATIONS-RUNBOOK.md")}
         say("The page", "SyncFailed is in ALARM. One command gathers everything and writes the record:")
         opened = run(env, "open", "--trigger", "sync-failed", "--json", capture=True)
         incident = json.loads(opened)
@@ -71,9 +73,15 @@ def main() -> int:
             "--remediation", "Object versions of the last good sync were copied back, and the index synced.",
         )  # fmt: skip
         run(env, "verify", identity)
+        say(
+            "Afterwards",
+            "the post-incident review: times, who saw it, what went well and badly, action items:",
+        )
+        run(env, "retro", identity)
     say("Done", f"in {time.monotonic() - began:.0f} s. The incident record:")
     print(f"  {folder / 'incident.html'}   opens in any browser, offline")
     print(f"  {folder / 'incident.ipynb'}  the notebook itself: `make lab`")
+    print(f"  {folder / 'retro.html'}      the review; retro.ics invites to it")
     print(f"  {folder / 'journal.jsonl'}   what happened, hash by hash: `vmq verify {identity}`")
     return 0
 

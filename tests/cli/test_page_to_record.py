@@ -228,6 +228,19 @@ def test_from_page_to_closed(
     assert "<script" not in page
     assert vmq("verify", record["id"]).returncode == 0
     assert vmq("close", record["id"]).returncode == 2, "closed already"
+    entry = Path("OPERATIONS-RUNBOOK.md").read_text()
+    assert entry.count(f"### {record['id']}") == 1
+    assert "&lt;script&gt;" in entry
+    assert b"METHOD:REQUEST" in (Path(record["dir"]) / "retro.ics").read_bytes()
+    reviewed = vmq("retro", record["id"], "--json")
+    assert reviewed.returncode == 0, reviewed.stderr
+    told = json.loads(reviewed.stdout)
+    took = {one["name"]: one["took"] for one in told["measures"]}
+    assert took["acknowledge"] is None, "nobody did"
+    assert took["detect"] < 900 < took["exposed"]
+    assert 0 < took["mitigate"] < took["resolve"]
+    assert {one["name"]: one["saw"] for one in told["witnesses"]}["QBusinessSyncFailed"] is True
+    assert told["unavailable"] == {}
     assert vmq("render", record["id"]).returncode == 0
     assert vmq("verify", record["id"]).returncode == 0, "sealed again after it was rendered again"
     Path(record["html"]).write_text(page.replace("INCOMPLETE", "SUCCEEDED"))

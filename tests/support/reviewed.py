@@ -102,6 +102,9 @@ class History:
             old = "OK"
             for moment, state in past:
                 yield columns | {
-                    "name": self.settings.alarms.sync_failed, "at": iso(at(moment)), "old_state": old, "new_state": state,
-                }  # fmt: skip
+                    "name": self.settings.alarms.sync_failed,
+                    "at": iso(at(moment)),
+                    "old_state": old,
+                    "new_state": state,
+                }
                 old = state

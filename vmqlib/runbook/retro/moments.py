@@ -76,13 +76,14 @@ def _first_bad(trigger: str, detection: Detection) -> Moment:
     if verdict is None or verdict.verdict != "firing":
         said = "was not evaluated" if verdict is None else f"was {verdict.verdict}"
         return Moment(None, f"the rule of {trigger} {said} on the evidence of the opening: no first bad sign")
-    # The metric's figure is for a whole hour: an alarm or a sync says when more exactly.
-    signs = [one for one in verdict.reasons if one.says == "firing" and one.since]
-    exact = [one for one in signs if one.source != "metrics"] or signs
-    if not exact:
-        return Moment(None, f"the rule of {trigger} fired, and nothing says since when")
-    since, source = min((one.since, one.source) for one in exact if one.since)
-    return Moment(since, f"the first bad sign ({source})")
+    signs = sorted((one.since, one.source) for one in verdict.reasons if one.says == "firing" and one.since)
+    # An alarm is what is measured, and may have stood from before; a metric's figure is for a whole hour.
+    direct = [one for one in signs if one[1] not in {"alarms", "alarm-history", "metrics"}]
+    counted = [one for one in signs if one[1] == "metrics"]
+    if not direct and not counted:
+        return Moment(None, f"the rule of {trigger} fired, and nothing but an alarm says since when")
+    since, source = (direct or counted)[0]
+    return Moment(since, f"the first bad sign ({source}{'' if direct else ', by the hour'})")
 
 
 def _ring(first_bad: datetime | None, opened: datetime | None, rings: Rings) -> tuple[datetime, str] | None:
