@@ -247,3 +247,14 @@ def test_from_page_to_closed(
     tampered = vmq("verify", record["id"])
     assert tampered.returncode == 1
     assert "incident.html" in tampered.stdout
+    assert vmq("reopen", record["id"], "--reason", "It broke again").returncode == 0
+    assert vmq("verify", record["id"]).returncode == 0, "an open record is written again anyway"
+    again = vmq("close", record["id"], "--impact", "i", "--root-cause", "the true one", "--remediation", "r")
+    assert again.returncode == 0, again.stderr
+    assert vmq("verify", record["id"]).returncode == 0
+    assert (Path(record["dir"]) / "closings" / "MANIFEST-1.json").is_file()
+    entry = Path("OPERATIONS-RUNBOOK.md").read_text()
+    assert entry.count(f"### {record['id']}") == 1
+    assert "the true one" in entry
+    assert "It broke again" in Path(record["html"]).read_text()
+    assert b"SEQUENCE:0" in (Path(record["dir"]) / "retro.ics").read_bytes(), "the same day: it need not move"

@@ -80,6 +80,8 @@ class TestTimes:
         made = review(history.incident)
         assert took(made)["mitigate"] == timedelta(hours=3, minutes=31)
         assert "(sync-jobs)" in how(made, "mitigate")
+        assert made.seen["sync-jobs"].at == at("09:00")
+        assert made.seen["last sync-jobs"].at == at("12:40"), "the provenance names both looks"
         assert took(made)["resolve"] is None
         assert "it is not closed" in how(made, "resolve")
 

@@ -61,7 +61,7 @@ class TestHeader:
         data = view.record(closed, looks)._repr_mimebundle_()[RECORD_MIME]
         assert data["closing"] == {
             "by": "on-call", "impact": "<b>9 %</b> & more", "cause": "A promotion.", "remediation": "",
-            "outcome": "",
+            "outcome": "", "customers": "",
         }  # fmt: skip
         assert "remediation" not in view.header(story.summary(), looks).text
 

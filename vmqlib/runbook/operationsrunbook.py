@@ -130,9 +130,7 @@ def enter(incident: Incident) -> Entered:
     """
     path = runbook_path(incident.settings)
     lines = _lines(incident, path)
-    kept = incident.dir / ENTRY
-    write_atomically(kept, "".join(f"{line}\n" for line in lines).encode("utf-8"))
-    incident.reseal([kept])
+    kept = _keep(incident, "".join(f"{line}\n" for line in lines).encode("utf-8"))
     try:
         changed = _write(path, lambda: _change(path, incident.id, lines))
     except VmqError as error:
@@ -141,6 +139,15 @@ def enter(incident: Incident) -> Entered:
     if changed:
         incident.note(f"Entered into {path}.", {ENTERED: str(path)}, step="validate")
     return Entered(path, changed, kept)
+
+
+def _keep(incident: Incident, entry: bytes) -> Path:
+    """The entry in the incident's folder, under its manifest."""
+    kept = incident.dir / ENTRY
+    if not kept.exists() or kept.read_bytes() != entry:
+        write_atomically(kept, entry)
+        incident.reseal([kept])
+    return kept
 
 
 def _lines(incident: Incident, path: Path) -> list[str]:

@@ -101,13 +101,22 @@ def _words(value: object) -> str:
 
 
 def closing(about: Mapping[str, Any]) -> list[tuple[str, object]]:
-    """How old it is; or when, by whom and after how long it was closed, and the closing words."""
+    """When it was reopened; how old it is, or when, by whom and after how long it was closed, and the closing words."""
+    again = [
+        ("reopened", f"{when(one.at)} by {plain(one.by, 80)}: {plain(one.reason, 600)}")
+        for one in about.get("reopenings", ())
+    ]
+    return [*again, *_end(about)]
+
+
+def _end(about: Mapping[str, Any]) -> list[tuple[str, object]]:
     if not about.get("closed_at"):
         return [("age", duration(about["open_for"]))]
     words = mapping(about["closing"]) if about.get("closing") is not None else {}
     by = plain(words.get("by", ""), 80)
     end = f"{when(about['closed_at'])}{f' by {by}' if by else ''}, after {duration(about['open_for'])}"
     said = [(title, plain(words.get(name, ""), 2000) or "not stated") for title, name in _WORDS]
+    said += [("customers affected", plain(who, 2000))] if (who := words.get("customers")) else []
     outcome = plain(words.get("outcome", ""), 2000)
     return [("closed", end), *said, *([("outcome", outcome)] if outcome else [])]
 
@@ -399,7 +408,7 @@ def _closed(about: Mapping[str, Any]) -> dict[str, str] | None:
     if about.get("closing") is None:
         return None
     words = mapping(about["closing"])
-    names = ("by", "impact", "cause", "remediation", "outcome")
+    names = ("by", "impact", "cause", "remediation", "outcome", "customers")
     return {name: plain(words.get(name, ""), 20_000) for name in names}
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmqlib.runbook.retro.invitation import INVITATION, invitation
 from vmqlib.runbook.retro.review import Review, review
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class Written:
 def retro(incident: Incident, *, kernel: KernelHandle | None = None) -> Written:
     """Runs ``templates/retro.ipynb`` from the incident's evidence alone and exports the page. Asks AWS nothing.
 
-    What people said comes from the journal, so that it is there again however often this is done. The manifest of a
-    closed incident is brought up to date with the two files.
+    What people said comes from the journal, so that it is there again however often this is done. A closed incident
+    without an invitation gets one; its manifest is brought up to date with what is written.
 
     Raises
     ------
@@ -47,9 +48,13 @@ def retro(incident: Incident, *, kernel: KernelHandle | None = None) -> Written:
         When a cell stopped the run; the notebook and the page were saved all the same, and say so.
     CorruptRecord
         When the journal is damaged.
+    SettingsError
+        When there is no invitation yet, and the settings name a country that has no calendar.
     """
     from vmqlib.record import notebook
 
+    if incident.state.closed_at and not (incident.dir / INVITATION).exists():
+        invitation(incident)
     made = review(incident)
     page = incident.dir / "retro.html"
     run = notebook.render(

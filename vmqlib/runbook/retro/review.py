@@ -104,7 +104,8 @@ class Review:
     meeting:
         When the review is, as its invitation says; ``None`` where there is none.
     seen:
-        The first look at each source, which the triggers were judged by.
+        What it was made from: the first look at each source, which the triggers were judged by, and as ``last …`` the
+        last look at alarms' history and syncs, where that is another one.
     """
 
     summary: Summary
@@ -245,7 +246,7 @@ def review(incident: Incident) -> Review:
         proposals=proposals(values),
         remarks=tuple(_remarks(events)),
         meeting=appointment(incident),
-        seen=first,
+        seen=first | _others(first, last),
     )
 
 
@@ -254,6 +255,15 @@ def _by_alarm(found: Moments, *histories: Observation | None) -> bool | None:
     if found.first_bad.at is None or not any(one is not None and one.available for one in histories):
         return None
     return bool(found.alarm)
+
+
+def _others(first: Mapping[str, Observation], last: Mapping[str, Observation]) -> dict[str, Observation]:
+    """Later looks that were used, too."""
+    return {
+        f"last {name}": one
+        for name, one in last.items()
+        if one.available and name in first and one.evidence != first[name].evidence
+    }
 
 
 def _last(events: Sequence[Event], opened_at: datetime) -> datetime:
