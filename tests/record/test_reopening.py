@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support.records import MovingClock, source
 
 from vmqlib.errors import BadInput, CorruptRecord
@@ -134,6 +136,44 @@ def test_folding_in_pieces_is_folding_at_once(closed: Incident) -> None:
     whole = fold(events)
     for cut in range(len(events)):
         assert fold(events[cut:], fold(events[:cut])) == whole
+
+
+STEPS = st.lists(st.sampled_from(["close", "reopen", "phase", "note", "ack", "page"]), max_size=8)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(STEPS)
+def test_whatever_is_done_in_whatever_order(
+    open_incident: Open, clock: MovingClock, steps: list[str]
+) -> None:
+    incident, closings, reopenings = open_incident(), 0, 0
+    for step in steps:
+        clock.forward(minutes=1)
+        is_closed = closings > reopenings
+        if (step == "close") == is_closed and step in ("close", "reopen"):
+            with pytest.raises(BadInput):
+                incident.close() if step == "close" else incident.reopen("why")
+        elif step == "close":
+            incident.close(impact=str(closings))
+            closings += 1
+        elif step == "reopen":
+            incident.reopen("why")
+            reopenings += 1
+        elif step == "phase" and not is_closed:
+            incident.set_phase("resync")
+        elif step == "note":
+            incident.note("said")
+        elif step == "ack":
+            incident.acknowledge()
+        elif step == "page" and not is_closed:
+            (incident.dir / "incident.html").write_text(str(clock.now()))
+        state, report = incident.state, incident.verify()
+        assert (state.closed_at is not None) == (closings > reopenings) == report.sealed
+        assert (state.phase == "closed") == (state.closed_at is not None)
+        assert (state.next_update_due is None) == (state.closed_at is not None)
+        assert [one.impact for one in state.closings] == [str(n) for n in range(closings)]
+        assert len(state.reopenings) == reopenings
+        assert report.findings == ()
 
 
 def test_a_plot_marks_both(closed: Incident) -> None:

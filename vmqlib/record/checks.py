@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def verify_folder(folder: Path) -> Report:
     closed, aside = _closings(journal)
     there = (folder / manifests.FILE).exists()
     # Whoever reopened it was killed before the manifest, which was set aside already, was taken away.
-    stale = there and not closed and _sha256(folder / manifests.FILE) in aside.values()
+    stale = there and not closed and _is_one_of(folder / manifests.FILE, aside.values())
     sealed = there and not stale
     if sealed:
         findings += _manifest(folder, journal)
@@ -158,6 +158,13 @@ def _named(journal: Journal) -> dict[str, str]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_one_of(path: Path, hashes: Collection[str]) -> bool:
+    try:
+        return _sha256(path) in hashes
+    except OSError:
+        return False
 
 
 def _files(folder: Path, named: dict[str, str]) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ _LONGEST_ROW = 300
 _MOST_ROWS = 40
 
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_SPECIAL = re.compile(r"[\\`*_\[\]|~$&<>]|:(?=//)|(?<=\bwww)\.|^[#+=-]|^(?<=\d)[.)]")
+_SPECIAL = re.compile(r"[\\`*_\[\]|~$&<>]|:(?=//)|(?<=\bwww)\.|^[#+=-]|#(?=\s*$)")
 
 
 @dataclass(frozen=True)
