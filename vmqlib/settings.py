@@ -249,8 +249,9 @@ class Retro(_Part):
     """When and with whom the post-incident review is (runbook: a 30-minute retro within 5 business days).
 
     ``country`` and ``subdivision`` (ISO 3166) say which days are holidays; without a country only weekends are.
-    ``time_zone`` is that of ``hour``. It is set on the ``business_day``-th business day after the closing, and never
-    later than ``within_business_days``. Without an ``organizer`` or ``attendees`` the contacts are asked.
+    ``time_zone`` is that of ``hour``; it lasts ``duration_minutes``. It is set on the ``business_day``-th business day
+    after the closing, and never later than ``within_business_days``. Without an ``organizer`` or ``attendees`` the
+    contacts are asked. ``location`` is where: a room, or a call's address.
     """
 
     country: Annotated[str, StringConstraints(pattern=r"^([A-Z]{2})?$")] = ""

@@ -194,6 +194,7 @@ def test_no_secret_and_no_address_reaches_the_record(opened: dict[str, Any]) -> 
         assert os.environ["AWS_SECRET_ACCESS_KEY"].encode() not in data
 
 
+@pytest.mark.timeout(300)
 def test_from_page_to_closed(
     start_local_aws: Callable[..., Any], point_at: Callable[[Any], None], project: Path
 ) -> None:
@@ -257,4 +258,4 @@ def test_from_page_to_closed(
     assert entry.count(f"### {record['id']}") == 1
     assert "the true one" in entry
     assert "It broke again" in Path(record["html"]).read_text()
-    assert b"SEQUENCE:0" in (Path(record["dir"]) / "retro.ics").read_bytes(), "the same day: it need not move"
+    assert b"SEQUENCE:1" in (Path(record["dir"]) / "retro.ics").read_bytes(), "the same appointment, anew"

@@ -105,7 +105,7 @@ def test_the_page_names_every_setting_and_its_example_is_good() -> None:
     assert table == set(Settings.model_fields)
     blocks = [part.split("```")[0] for part in page.split("```toml\n")[1:]]
     example = tomllib.loads("\n".join(blocks[1:]))
-    assert {"detection", "severity_rule", "canaries", "guardrail_prompts"} <= set(example)
+    assert {"detection", "severity_rule", "canaries", "guardrail_prompts", "retro"} <= set(example)
     assert Settings.load(
         **{name: value for name, value in example.items() if name != "ops_repo"}
     ) == Settings.load(forbidden=("hr/", "*.pem"))

@@ -10,6 +10,7 @@ import pytest
 from support.reviewed import History
 
 from vmqlib import view
+from vmqlib.errors import AccessDenied
 from vmqlib.runbook.retro import Review, review
 
 SYNCS = [("02:45", "02:47", "SUCCEEDED"), ("07:10", "07:14", "FAILED"), ("12:05", "12:31", "SUCCEEDED")]
@@ -103,6 +104,17 @@ def test_an_open_incident_says_what_is_still_to_come(history: History) -> None:
     assert "not known" in view.retro_times(made).text
     assert "not closed" in view.retro_summary(made).text
     assert view.retro_gantt(made).ok
+
+
+def test_where_nothing_was_seen_every_section_says_so(tmp_path: Path) -> None:
+    denied = AccessDenied("Not allowed to look.", hint="Grant it.", operation="x:Y")
+    sources = ("sync-jobs", "alarms", "alarm-history")
+    made = review(History(tmp_path / "incidents", failing=dict.fromkeys(sources, denied)).incident)
+    for panel in (*PANELS, view.retro_gantt):
+        assert panel(made).ok, panel(made).text
+    assert "cannot tell" in view.retro_witnesses(made).text
+    assert "No time is known." in view.retro_times(made).text
+    assert "3 of 3 sources were not seen" in view.provenance(made.seen, made.summary).text
 
 
 def test_nothing_from_outside_is_markup(history: History) -> None:
