@@ -245,6 +245,8 @@ class StabilizeRule(_Part):
         if self.recurring_failures > self.recurring_of:
             raise ValueError("recurring_failures is above recurring_of")
         return self
+
+
 class Retro(_Part):
     """When and with whom the post-incident review is (runbook: a 30-minute retro within 5 business days).
 
