@@ -231,6 +231,8 @@ def plain_looks(dimensions: Mapping[str, str], at: Any = NOW) -> dict[str, Any]:
 def test_an_incidents_own_look_tells_too_and_the_newer_one_counts() -> None:
     assert [one.name for one in blind_alarms(plain_looks({}))] == ["QBusinessSyncFailed"]
     assert blind_alarms(plain_looks(IN_APP)) == []
+    assert blind_alarms(plain_looks({"App": "another"})) == [], "that may be another application's alarm"
+    assert len(blind_alarms(plain_looks({**IN_APP, "Stage": "p"}))) == 1
     wired = {
         "alarm-config": look("alarm-config", [alarm()]),
         "metric-names": look("metric-names", [metric(dimensions=IN_APP)]),

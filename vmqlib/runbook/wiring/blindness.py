@@ -79,7 +79,7 @@ def blind_alarms(seen: Seen) -> list[BlindAlarm]:
     ----------
     seen:
         ``alarm-config`` and ``metric-names``, as ``vmq doctor`` looks at them; where those are missing, or older than
-        the incident's own look, ``alarms`` and ``metrics``, which know of our own two metrics only. Alarms whose
+        the incident's own look, ``alarms`` and ``metrics``, which know of our own application only. Alarms whose
         sources were not seen are not named.
     """
     if _has(seen, "alarm-config", "metric-names") and seen["metric-names"].complete and not _outdated(seen):
@@ -88,8 +88,9 @@ def blind_alarms(seen: Seen) -> list[BlindAlarm]:
         ]
         return _blind(every, published(seen), ("alarm-config", "metric-names"))
     if _has(seen, "alarms", "metrics"):
-        mine = [one for one in _looked(seen) if one[1].namespace == _OWN]
-        return _blind(mine, _measured(seen), ("alarms", "metrics"))
+        metrics = _measured(seen)
+        mine = [(name, looked) for name, looked in _looked(seen) if _may_be_ours(looked, metrics)]
+        return _blind(mine, metrics, ("alarms", "metrics"))
     return []
 
 
@@ -121,6 +122,14 @@ def _looked(seen: Seen) -> list[tuple[str, Looked]]:
         for row in rows(seen, "alarms")
         if row["namespace"]
     ]
+
+
+def _may_be_ours(looked: Looked, metrics: Sequence[Published]) -> bool:
+    """Whether it looks at a metric of ours with too few or too many dimensions. With others it may be another
+    application's, whose metrics an incident does not look at."""
+    own = [one.dimensions.items() for one in metrics if one.name == looked.name]
+    mine = looked.dimensions.items()
+    return looked.namespace == _OWN and any(mine <= each or each <= mine for each in own)
 
 
 def _measured(seen: Seen) -> list[Published]:
