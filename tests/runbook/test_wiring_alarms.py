@@ -182,9 +182,26 @@ def test_a_masked_definition_is_never_put_again(settings: Settings) -> None:
     row = alarm()
     row["definition"] = json.dumps(json.loads(row["definition"]) | {"AlarmDescription": "ask [email:3f9a1c]"})
     found = examined(settings, [row], [metric(dimensions=IN_APP)])[SEES, "QBusinessSyncFailed"]
-    assert "aws cloudwatch" not in found.mend
-    assert "without --incident" in found.mend
-    assert APP in found.mend
+    assert "[email" not in found.mend
+    first, second = found.mend.splitlines()[:2]
+    words = shlex.split(first)
+    assert words[:3] == ["aws", "cloudwatch", "describe-alarms"]
+    kept, _, changes = words[words.index("jq") + 1].partition(" + ")
+    assert json.loads(changes) == {"Dimensions": [{"Name": "App", "Value": APP}]}
+    assert set(kept.strip("{}").split(", ")) == set(json.loads(row["definition"]))
+    assert second.endswith("--cli-input-json file://alarm.json")
+
+
+def test_an_address_in_a_definition_is_not_shown(settings: Settings) -> None:
+    row = alarm()
+    row["definition"] = json.dumps(
+        json.loads(row["definition"]) | {"AlarmDescription": "ask jane@example.com"}
+    )
+    found = examined(settings, [row], [metric(dimensions=IN_APP)])[SEES, "QBusinessSyncFailed"]
+    assert "jane@" not in found.mend
+    assert " | jq " in found.mend
+    row["definition"] = row["definition"].replace("jane@example.com", settings.contacts.knowledge_ops)
+    assert put(examined(settings, [row], [metric(dimensions=IN_APP)])[SEES, "QBusinessSyncFailed"].mend)
 
 
 def test_what_was_not_seen_is_said_with_the_permission(settings: Settings) -> None:

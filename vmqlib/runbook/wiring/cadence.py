@@ -109,9 +109,7 @@ def _fit(alarm: WiredAlarm, looked: Looked, one: Published, settings: Settings) 
     after = {**alarm.definition, "Period": better[0], "EvaluationPeriods": better[1]}
     if "DatapointsToAlarm" in after:
         after["DatapointsToAlarm"] = 1
-    return CheckResult(
-        FITS, False, text, alarm.name, mend(alarm.definition, after, settings.region), _EVIDENCE
-    )
+    return CheckResult(FITS, False, text, alarm.name, mend(alarm.definition, after, settings), _EVIDENCE)
 
 
 _FLAPS: Mapping[str, str] = {
@@ -153,7 +151,7 @@ def _silence(alarm: WiredAlarm, one: Published, settings: Settings, now: datetim
     )
     how = f"Mend whoever publishes {one.name}; and let the alarm tell of it:\n"
     return CheckResult(
-        COMES, False, text, alarm.name, how + mend(alarm.definition, after, settings.region), _EVIDENCE
+        COMES, False, text, alarm.name, how + mend(alarm.definition, after, settings), _EVIDENCE
     )
 
 

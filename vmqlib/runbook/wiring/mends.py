@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmqlib.record.redaction import has_mask
+from vmqlib.record.redaction import Redactor, has_mask
 from vmqlib.runbook.wiring.metrics import Looked, Published
 
 if TYPE_CHECKING:
@@ -51,18 +51,42 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
     return {name: value for name, value in after.items() if before.get(name) != value}
 
 
-def mend(before: Mapping[str, Any], after: Mapping[str, Any], region: str) -> str:
-    """The command that puts an alarm so, and the change of the template that it may come from."""
-    if has_mask(json.dumps(before)):
-        return (
-            "The alarm's definition was masked when it was kept as evidence, so that it cannot be put again from here: "
-            "run `vmq doctor` without --incident for the exact command. What changes:\n"
-            + template(before, changed(before, after))
+def mend(before: Mapping[str, Any], after: Mapping[str, Any], settings: Settings) -> str:
+    """The command that puts an alarm so, and the change of the template that it may come from.
+
+    Where its definition holds something that is masked, or has to be, the command takes it from AWS and shows it to
+    nobody.
+    """
+    changes = changed(before, after)
+    if not _is_private(before, settings):
+        how = command(after, settings.region)
+    elif not _is_private({"AlarmName": before.get("AlarmName"), **changes}, settings):
+        how = _unseen(before, changes, settings.region)
+    else:
+        how = (
+            "What changes holds something that is masked here: change it in the console, or in the template."
         )
     return (
-        f"{command(after, region)}\n\n"
-        "And in the template that makes the alarm, or its next deployment takes this back:\n"
-        f"{template(before, changed(before, after))}"
+        f"{how}\n\nAnd in the template that makes the alarm, or its next deployment takes this back:\n"
+        f"{template(before, changes)}"
+    )
+
+
+def _is_private(definition: Mapping[str, Any], settings: Settings) -> bool:
+    """Whether something in it was masked when it was kept as evidence, or would be."""
+    text = json.dumps(definition)
+    masks = Redactor((settings.contacts.knowledge_ops, settings.contacts.security))
+    return has_mask(text) or masks.text(text) != text
+
+
+def _unseen(before: Mapping[str, Any], changes: Mapping[str, Any], region: str) -> str:
+    """The same with properties that nobody shall see on the way: jq takes over all that were given."""
+    name, where = shlex.quote(str(before["AlarmName"])), shlex.quote(region)
+    keep = f"{{{', '.join(sorted({*before} - {*changes}))}}} + {json.dumps(changes)}"
+    return (
+        f"aws cloudwatch describe-alarms --region {where} --alarm-names {name} --query 'MetricAlarms[0]' --output json "
+        f"| jq {shlex.quote(keep)} > alarm.json\n"
+        f"aws cloudwatch put-metric-alarm --region {where} --cli-input-json file://alarm.json"
     )
 
 

@@ -80,9 +80,7 @@ def _blind(
         after = looking_at(after, one, chosen) if after is not None and chosen is not None else None
     if after is None:
         return CheckResult(SEES, False, text, alarm.name, _choose(alarm, blind, metrics, settings), _EVIDENCE)
-    return CheckResult(
-        SEES, False, text, alarm.name, mend(alarm.definition, after, settings.region), _EVIDENCE
-    )
+    return CheckResult(SEES, False, text, alarm.name, mend(alarm.definition, after, settings), _EVIDENCE)
 
 
 _HIDES = {
@@ -101,7 +99,7 @@ def _choose(
     for one in blind:
         for each in others(one, metrics):
             after = looking_at(alarm.definition, one, each)
-            parts.append(f"# {in_words(each.dimensions)}\n{mend(alarm.definition, after, settings.region)}")
+            parts.append(f"# {in_words(each.dimensions)}\n{mend(alarm.definition, after, settings)}")
     return "\n\n".join(parts)
 
 

@@ -105,4 +105,4 @@ def _add_action(alarm: WiredAlarm, targets: Sequence[Row], settings: Settings) -
         action = f"--alarm-actions {shlex.quote(topic)}"
         return f"Put the composite alarm {alarm.name} again as it is (put-composite-alarm), with {action}."
     after = {**alarm.definition, "AlarmActions": [topic], "ActionsEnabled": True}
-    return mend(alarm.definition, after, settings.region)
+    return mend(alarm.definition, after, settings)
