@@ -77,6 +77,19 @@ def test_every_message_of_it_fits_slack_and_is_the_same_each_time(seen) -> None:
         assert check_blocks(made.slack("the record")["blocks"]) == ("", "")
 
 
+def test_evidence_that_cannot_be_made_out_does_not_silence_the_message(seen, monkeypatch) -> None:
+    import vmqlib.runbook.triggers
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(vmqlib.runbook.triggers, "detect", broken)
+    known = brief(seen)
+    assert "could not be made out (ZeroDivisionError)" in known.conditions[0]
+    assert known.acknowledged_by == seen.state.acknowledged_by
+    assert "Conditions" in build("update", known, lambda text: text).text
+
+
 def test_what_could_not_be_seen_is_said(seen, tmp_path) -> None:
     blind = Incident.open(seen.settings.model_copy(update={"incidents": tmp_path}), None, trigger="no-sync")
     known = brief(blind)

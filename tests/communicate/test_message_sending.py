@@ -289,6 +289,44 @@ class TestAfterACrash:
         assert sent.ok
         assert len(slack.messages) == 1
 
+    def test_what_is_found_later_was_sent_when_it_was_sent(self, incident, ways, clock) -> None:
+        clock.forward(minutes=29)
+        self.crash(incident, ways(incident), arrived=True)
+        clock.forward(minutes=20)
+        reconcile(incident, ways(incident))
+        at = cadence(incident)
+        assert at.past[0].kept
+        assert at.update is not None
+        assert at.update.due_at == clock.at + timedelta(minutes=10)
+
+    def test_what_another_process_is_sending_is_not_taken_for_lost(
+        self, incident, ways, slack, settings, clock
+    ) -> None:
+        other = Incident.load(incident.id, settings=settings, clock=clock)
+        begun, go_on = threading.Event(), threading.Event()
+
+        class Slow:
+            via = "slack"
+            where = "#ops-escalations"
+
+            def deliver(self, outgoing: Any) -> Any:
+                begun.set()
+                go_on.wait(10)
+                return ways(other).slack.deliver(outgoing)  # type: ignore[union-attr]
+
+        def sends() -> None:
+            made = plan(other, "update")
+            send(other, made, made.digest, replace(ways(other), slack=Slow()))  # type: ignore[arg-type]
+
+        sender = threading.Thread(target=sends)
+        sender.start()
+        assert begun.wait(10)
+        threading.Timer(0.3, go_on.set).start()
+        assert reconcile(incident, ways(incident)) == ()
+        sender.join()
+        assert kinds(incident) == ["applying", "notified"]
+        assert len(slack.messages) == 1
+
     def test_a_persons_word_settles_what_cannot_be_looked_up(self, incident, ways, slack) -> None:
         self.crash(incident, ways(incident), arrived=True)
         by_hand(incident, "update", "https://example.slack.com/archives/C0/p1")

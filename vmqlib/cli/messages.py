@@ -60,7 +60,11 @@ def picture(incident: Incident, channels: Channels) -> Image | None:
         data_source_id=incident.identity.data_source_id,
         opened=incident.state.opened_at,
     )
-    return Image(made.png, made.alt) if isinstance(made, view.Plot) else None
+    try:
+        return Image(made.png, made.alt) if isinstance(made, view.Plot) else None
+    except Exception as error:  # noqa: BLE001 - a picture must not cost the message
+        notice(f"  The picture could not be drawn: {type(error).__name__}.")
+        return None
 
 
 def preview(made: MessagePlan, *, err: bool) -> None:

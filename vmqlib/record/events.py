@@ -161,7 +161,8 @@ class VerifiedData(ActionData):
 class NotifiedData(_Data):
     """A message that went out: its ``channel``, and the receiver's ``reference`` to find it again (Slack's ts; a
     mail's Message-ID up to its ``@``, after which comes ``domain``); which ``message`` it was, the way it went
-    (``via``), its ``thread`` and ``permalink``; ``fallback`` where it did not go where it should have gone."""
+    (``via``), its ``thread`` and ``permalink``; ``fallback`` where it did not go where it should have gone;
+    ``sent_at`` where it was sent some time before this was written."""
 
     channel: str = ""
     reference: str = ""
@@ -171,6 +172,7 @@ class NotifiedData(_Data):
     permalink: str = ""
     domain: str = ""
     fallback: bool = False
+    sent_at: AwareDatetime | None = None
 
 
 class NotedData(_Data):

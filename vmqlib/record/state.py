@@ -80,7 +80,9 @@ class Update:
 
     Parameters
     ----------
-    at, summary:
+    at:
+        When it was sent.
+    summary:
         As in its event.
     channel:
         Where to.
@@ -305,8 +307,8 @@ class _Draft:
                 told = event.data
                 self._updates.append(
                     Update(
-                        event.at, told.channel, event.summary, told.message, told.reference, told.via, told.thread,
-                        told.permalink, told.domain, told.fallback,
+                        told.sent_at or event.at, told.channel, event.summary, told.message, told.reference, told.via,
+                        told.thread, told.permalink, told.domain, told.fallback,
                     )
                 )  # fmt: skip
             case Applied():

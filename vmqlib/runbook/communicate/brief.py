@@ -6,7 +6,7 @@ Everything is told as of the journal's last entry: the same journal gives the sa
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -135,25 +135,18 @@ def brief(
     CorruptRecord, StorageError
         When the journal cannot be read. Evidence that is missing or broken is said, and stops nothing.
     """
-    from vmqlib.runbook.affected import affected_by
-    from vmqlib.runbook.nextsteps import next_steps
-    from vmqlib.runbook.triggers import detect
-
     still = _offline(incident)
     events = list(still.journal.events())
     state, identity, settings = still.state, still.identity, still.settings
-    seen = still.observations()
-    said = detect(seen, settings, still.as_of)
-    found = affected_by(still, said)
     opened = state.opened_at or identity.opened_at
     told = next((one.at for one in reversed(state.updates) if one.counts), None)
     severities = [event for event in events if event.kind == "severity"]
     closing = state.closing
-    return Brief(
+    known = Brief(
         id=identity.id,
         title=" ".join(identity.title.split()),
         trigger=TRIGGERS.get(identity.trigger, identity.trigger),
-        connector=_connector(found, identity.data_source_id),
+        connector=identity.data_source_id,
         severity=state.severity,
         severity_before=(severities[-1].data.previous or "") if severities else "",
         severity_reason=state.severity_reason,
@@ -164,16 +157,9 @@ def brief(
         closed_by=closing.by if closing else "",
         lasted=duration(state.closed_at - opened) if state.closed_at else "",
         channel=settings.slack_channel,
-        since=found.since,
-        seen_at=max((one.at for one in seen.values() if one.available and one.at), default=None),
-        conditions=_some(_conditions(said, found)),
-        impact=_some(_impact(found)),
-        content=_some(_content(said, found)),
-        not_seen=_some(f"{one.title}: {one.problem}" for one in seen.values() if not one.available),
         actions=_some(_actions(events, told)),
         done=_some(_done(state)),
         waiting=_some(_waiting(events)),
-        needs=_needs(next_steps(still, said, found)),
         number=1 + sum(one.message in ("", "update") and not one.fallback for one in state.updates),
         next_update_at=None if state.closed_at else next_update_at,
         update_minutes=settings.update_minutes,
@@ -185,6 +171,33 @@ def brief(
         closing_outcome=closing.outcome if closing else "",
         meeting_at=meeting_at,
         say=say,
+    )
+    try:
+        return _with_evidence(known, still)
+    except Exception as error:  # noqa: BLE001 - people must be told, whatever is wrong with the evidence
+        words = f"What was seen could not be made out ({type(error).__name__}): look at the record."
+        return replace(known, conditions=(words,), impact=("How much users notice could not be told.",))
+
+
+def _with_evidence(known: Brief, still: Incident) -> Brief:
+    """Adds what is told from evidence."""
+    from vmqlib.runbook.affected import affected_by
+    from vmqlib.runbook.nextsteps import next_steps
+    from vmqlib.runbook.triggers import detect
+
+    seen = still.observations()
+    said = detect(seen, still.settings, still.as_of)
+    found = affected_by(still, said)
+    return replace(
+        known,
+        connector=_connector(found, known.connector),
+        since=found.since,
+        seen_at=max((one.at for one in seen.values() if one.available and one.at), default=None),
+        conditions=_some(_conditions(said, found)),
+        impact=_some(_impact(found)),
+        content=_some(_content(said, found)),
+        not_seen=_some(f"{one.title}: {one.problem}" for one in seen.values() if not one.available),
+        needs=_needs(next_steps(still, said, found)),
     )
 
 
@@ -274,11 +287,11 @@ def _actions(events: Sequence[Event], told: datetime | None) -> Iterable[str]:
         if (
             event.kind in ("applied", "verified", "undone") or failed or remark
         ) and event.step != "communicate":
-            yield f"{event.at:%H:%M} {event.summary}"
+            yield f"{_at(event.at)}: {event.summary}"
 
 
 def _done(state: State) -> Iterable[str]:
-    return (f"{one.at:%H:%M} {one.summary}" for one in state.applied if not one.undone and not one.item)
+    return (f"{_at(one.at)}: {one.summary}" for one in state.applied if not one.undone and not one.item)
 
 
 def _waiting(events: Sequence[Event]) -> Iterable[str]:
@@ -292,9 +305,11 @@ def _waiting(events: Sequence[Event]) -> Iterable[str]:
             begun[key] = event
         else:
             begun.pop(key, None)
-    return (
-        f"begun at {event.at:%H:%M}, its end is not on record: {event.summary}" for event in begun.values()
-    )
+    return (f"begun at {_at(one.at)}, its end is not on record: {one.summary}" for one in begun.values())
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _needs(steps: Iterable[NextStep]) -> tuple[NextStep, ...]:

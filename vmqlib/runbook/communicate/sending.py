@@ -20,6 +20,7 @@ from vmqlib.record.storage import storage_errors, write_atomically
 from vmqlib.runbook.communicate.documents import source
 from vmqlib.runbook.communicate.plan import ATTACHED, Delivery, MessagePlan, last_told
 from vmqlib.runbook.communicate.receipts import Attachment, Channel, Image, Outgoing, Receipt
+from vmqlib.times import iso
 
 if TYPE_CHECKING:
     from vmqlib.record.events import Event, EvidenceRef
@@ -213,8 +214,8 @@ def _not_sent(
         "maybe": maybe,
         "written": str(path.relative_to(incident.dir)),
     }
-    incident.failed(STEP, f"{delivery.message.kind} was not sent to {delivery.where}: {error.message}"
-                    if not maybe else f"{delivery.message.kind}: {error.message}", data)  # fmt: skip
+    what = "may have been sent" if maybe else "was not sent"
+    incident.failed(STEP, f"{delivery.message.kind} {what} to {delivery.where}: {error.message}", data)
     if delivery.place == "slack" and not maybe and (mailed := _mailed(incident, delivery, channels)):
         done.append(mailed)
     return Sent(delivery, None, error.message, error.hint, maybe, tuple(done))
@@ -311,10 +312,11 @@ def reconcile(incident: Incident, channels: Channels) -> tuple[str, ...]:
     tuple of str
         What was found out, or still is not known, a sentence each.
     """
-    if not (pending := _pending(incident)):
+    if not _pending(incident):
         return ()
+    # What another process is sending right now has its end on record once the lock is free.
     with one_at_a_time(incident.dir, ".sending.lock", "is sending messages of this incident"):
-        return tuple(_looked_for(incident, event, channels) for event in pending)
+        return tuple(_looked_for(incident, event, channels) for event in _pending(incident))
 
 
 def _looked_for(incident: Incident, event: Event, channels: Channels) -> str:
@@ -333,7 +335,13 @@ def _looked_for(incident: Incident, event: Event, channels: Channels) -> str:
             STEP, f"{what} did not arrive in {channel.where}.", {"verdict": "not sent", "item": data["item"]}
         )
         return f"{what} did not arrive in {channel.where}; it is sent anew where it is due."
-    told = {**data, "reference": receipt.reference, "thread": receipt.thread, "answer": receipt.answer}
+    told = {
+        **data,
+        "reference": receipt.reference,
+        "thread": receipt.thread,
+        "answer": receipt.answer,
+        "sent_at": iso(event.at),
+    }
     incident.notified(
         f"{what} did arrive in {channel.where}.", channel=channel.where, data=told, evidence=event.evidence
     )
