@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import traceback
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -236,6 +237,26 @@ def test_no_secret_is_in_any_error_or_log(slack, known, idle, fault, caplog, cap
         assert not [secret for secret in secrets if secret in told]
     out = "".join(capfd.readouterr()) + caplog.text
     assert out == ""
+
+
+def test_a_look_that_is_to_slow_down_waits_too(bot, slack, known, idle) -> None:
+    slack.faults += [
+        SlackFault(POST, lost=True),
+        SlackFault("conversations.history", status=429, retry_after=4, times=2),
+    ]
+    bot.deliver(outgoing(known))
+    assert len(slack.messages) == 1
+    assert idle.slept.count(pytest.approx(4.1)) == 2
+
+
+def test_old_messages_of_a_busy_channel_are_not_looked_through(bot, slack, known) -> None:
+    for number in range(2_100):
+        slack.answer(POST, slack.token, {"channel": CHANNEL_ID, "text": f"chatter {number}"})
+    slack.faults.append(SlackFault(POST, cut=True))
+    tomorrow = datetime.now(UTC) + timedelta(hours=25)
+    bot.deliver(outgoing(known, at=tomorrow))
+    assert slack.requests.count("conversations.history") == 2
+    assert len(slack.messages) == 2_101
 
 
 def test_a_long_thread_is_read_to_its_end(bot, slack, known) -> None:

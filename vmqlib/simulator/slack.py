@@ -314,7 +314,9 @@ class LocalSlack:
 
     def _history(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         self._channel(asked, by_id=True)
-        return self._page([one for one in reversed(self._state.posted) if not one.thread_ts], asked)
+        oldest = float(asked.get("oldest") or 0)
+        found = [one for one in reversed(self._state.posted) if not one.thread_ts and float(one.ts) > oldest]
+        return self._page(found, asked)
 
     def _replies(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         self._channel(asked, by_id=True)

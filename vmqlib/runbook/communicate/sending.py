@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.errors import BadInput, DeliveryFailed, LockHeld, VmqError, WorldChanged
 from vmqlib.record.evidence import Question
 from vmqlib.record.storage import storage_errors, write_atomically
-from vmqlib.runbook.communicate.documents import source
+from vmqlib.runbook.communicate.documents import Document, source
+from vmqlib.runbook.communicate.message import Message
 from vmqlib.runbook.communicate.plan import ATTACHED, Delivery, MessagePlan, last_told
 from vmqlib.runbook.communicate.receipts import Attachment, Channel, Image, Outgoing, Receipt
 from vmqlib.times import iso
@@ -325,9 +326,10 @@ def _looked_for(incident: Incident, event: Event, channels: Channels) -> str:
     channel = channels.slack if data["via"] == "slack" else None
     if channel is None or channel.via != "slack":
         return f"Nobody knows whether {what} arrived in {data['channel']}: look there."
-    lost = _Lost(data["item"])
+    nothing = Message("update", incident.id, Document("", ()), "")
+    lost = Outgoing(nothing, data["item"], "", _thread(incident, channel), at=event.at)
     try:
-        receipt = channel.find(lost.outgoing(incident, channel))
+        receipt = channel.find(lost)
     except DeliveryFailed as error:
         return f"Nobody knows whether {what} arrived in {channel.where}. {error.message} {error.hint}"
     if receipt is None:
@@ -346,20 +348,6 @@ def _looked_for(incident: Incident, event: Event, channels: Channels) -> str:
         f"{what} did arrive in {channel.where}.", channel=channel.where, data=told, evidence=event.evidence
     )
     return f"{what} did arrive in {channel.where}."
-
-
-@dataclass(frozen=True)
-class _Lost:
-    """A message that is looked for by its marker alone."""
-
-    marker: str
-
-    def outgoing(self, incident: Incident, channel: Channel) -> Outgoing:
-        from vmqlib.runbook.communicate.documents import Document
-        from vmqlib.runbook.communicate.message import Message
-
-        nothing = Message("update", incident.id, Document("", ()), "")
-        return Outgoing(nothing, self.marker, "", _thread(incident, channel))
 
 
 def _pending(incident: Incident) -> Sequence[Event]:

@@ -15,6 +15,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from vmqlib.errors import DeliveryFailed
@@ -33,6 +34,9 @@ METADATA: Final = "vmq_message"
 
 _TIMEOUT_S = 10
 _PAGE, _PAGES = 200, 10
+_LOOKS = 3
+# A channel is looked through from so long before the message was sent: more than any two clocks differ.
+_CLOCKS_DIFFER = timedelta(days=1)
 _LARGEST_IMAGE = 2_000_000
 # What happens before a request has left: then it certainly did not arrive.
 _NOT_LEFT = frozenset(
@@ -67,9 +71,8 @@ class SlackBot:
         self._client = WebClient(
             token, base_url=base_url, timeout=_TIMEOUT_S, retry_handlers=[], logger=_quiet_logger()
         )
-        self._client.proxy = (
-            None  # urllib reads the proxies of the environment itself, and NO_PROXY with them
-        )
+        # urllib reads the environment's proxies itself, and NO_PROXY with them; slack-sdk does not know that one.
+        self._client.proxy = None
 
     def deliver(self, outgoing: Outgoing) -> Receipt:
         """Posts it (chat.postMessage), in the thread where there is one. Raises as the protocol says."""
@@ -102,12 +105,17 @@ class SlackBot:
 
     def find(self, outgoing: Outgoing) -> Receipt | None:
         """Looks for its marker in the thread, or in the channel (conversations.replies, conversations.history)."""
-        try:
-            return self._find(outgoing)
-        except (Unknown, NotYet) as error:
-            raise DeliveryFailed(
-                f"{self.where} cannot be looked through: {error}.", hint="Look there yourself."
-            ) from None
+        for _ in range(_LOOKS):
+            try:
+                return self._find(outgoing)
+            except NotYet as error:
+                why = str(error)
+                if not self._waits.allow(error.after + 0.1):
+                    break
+            except Unknown as error:
+                why = str(error)
+                break
+        raise DeliveryFailed(f"{self.where} cannot be looked through: {why}.", hint="Look there yourself.")
 
     def _find(self, outgoing: Outgoing) -> Receipt | None:
         thread = outgoing.thread[0] if outgoing.thread else ""
@@ -115,6 +123,8 @@ class SlackBot:
         cursor = ""
         for _ in range(_PAGES):
             asked: dict[str, Any] = {"channel": channel, "limit": _PAGE, "include_all_metadata": True}
+            if outgoing.at is not None and not thread:
+                asked["oldest"] = f"{(outgoing.at - _CLOCKS_DIFFER).timestamp():.6f}"
             if cursor:
                 asked["cursor"] = cursor
             if thread:
