@@ -144,6 +144,13 @@ def test_what_was_not_seen_cannot_be_told(lost: str) -> None:
     assert none.ok is None
 
 
+def test_an_old_look_beside_a_newer_one_that_failed_says_nothing_of_now() -> None:
+    old = seen(line(0))
+    old[SOURCES[1]] = look(SOURCES[1], line(0), problem="A newer look failed: throttled.", hint="Wait.")
+    (only,) = dashboard_checks(old, NOW)
+    assert (only.ok, only.finding, only.mend) == (None, "A newer look failed: throttled.", "Wait.")
+
+
 def test_an_incomplete_look_is_not_taken_for_a_whole_one() -> None:
     part = seen(line(0))
     part[SOURCES[1]] = look(SOURCES[1], line(0), complete=False, stopped="throttled")

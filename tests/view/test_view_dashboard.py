@@ -113,6 +113,15 @@ def test_what_was_not_seen_is_said_in_its_place(story: Any, lost: str) -> None:
         assert "Ask in #ops-escalations" in shown.text
 
 
+def test_an_old_look_is_said_to_be_old(story: Any) -> None:
+    seen = looked(story)
+    seen[SOURCES[1]] = story.seen(
+        SOURCES[1], story.rows[SOURCES[1]](), problem="A newer look failed: throttled."
+    )
+    text = view.dashboard(None, seen).text
+    assert "A newer look failed: throttled. What is shown was seen 2026-11-23 09:30:00 UTC." in text
+
+
 def test_a_body_that_was_none(story: Any) -> None:
     broken = [{"kind": "dashboard", "problem": "the dashboard's body is not JSON"}]
     shown = view.dashboard(None, looked(story, dashboard_widgets=broken, dashboard_data=[]))

@@ -90,12 +90,12 @@ def dashboard_command(since: str, incident_id: str, as_json: bool) -> None:
         print_json(_document(settings, now, before, checks, moment))
     elif now is not None:
         _show(now, before, checks, moment)
-    lost = next((one for one in seen.now.values() if not one.available), None)
+    lost = next((one for one in seen.now.values() if not one.available or one.problem), None)
     if lost is not None:
         raise AwsError(lost.problem, hint=lost.hint)
     for one in seen.now.values():
-        if one.problem or one.stopped:
-            notice(f"  not all of it was seen: {printable(one.problem or one.stopped)}")
+        if one.stopped:
+            notice(f"  not all of it was seen: {printable(one.stopped)}")
     click.get_current_context().exit(1 if worst(checks) is False else 0)
 
 

@@ -49,10 +49,13 @@ def dashboard_checks(seen: Mapping[str, Observation], now: datetime) -> list[Che
     now:
         The moment that ages are told for where an observation does not say when it was made, UTC.
     """
-    missing = next((one for name in SOURCES if (one := seen.get(name)) is None or not one.available), None)
-    if missing is not None or any(seen.get(name) is None for name in SOURCES):
-        why = missing.problem if missing is not None else "Nobody has looked at it."
-        mend = missing.hint if missing is not None else ""
+    # A problem beside older evidence means that it could not be seen now: what was true then says nothing.
+    lost = [
+        one for one in (seen.get(name) for name in SOURCES) if one is None or not one.available or one.problem
+    ]
+    if lost:
+        why = lost[0].problem if lost[0] is not None else "Nobody has looked at it."
+        mend = lost[0].hint if lost[0] is not None else ""
         return [CheckResult(READABLE, None, why, mend=mend, evidence=SOURCES)]
     found = read_dashboard(seen)
     assert found is not None

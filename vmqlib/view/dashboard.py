@@ -92,6 +92,11 @@ def dashboard(
     ]
     parts: list[Html] = []
     words: list[str] = []
+    for one in seen:
+        if one is not None and one.available and one.problem:
+            said = f"{one.title}: {plain(one.problem, 400)} What is shown was seen {show_time(one.at or at)}."
+            parts.append(tag("div", tag("em", said)))
+            words.append(said)
     if drawn:
         # Its finding in words is the table's, below.
         parts.append(_figure(looks, drawn[:MOST_GRAPHS], span, caption(*seen)).html)
