@@ -61,10 +61,12 @@ def note_command(
     from vmqlib.record.incident import Incident
 
     said = " ".join(text)
-    if bool(said.strip()) == bool(action.strip()):
+    if not said.strip() and not action.strip():
         raise BadInput(
-            "Give a text or --action, one of them.", hint='vmq note ID "…", or vmq note ID --action "…".'
+            "The note is empty.", hint='Write what is to be remembered: "…", or --action "…" for the review.'
         )
+    if said.strip() and action.strip():
+        raise BadInput("A text and --action are two notes.", hint="Write one after the other.")
     if sum(map(bool, (retro, action, question))) > 1:
         raise BadInput(
             "--retro, --action and --question are notes of their own.", hint="Write one after the other."
