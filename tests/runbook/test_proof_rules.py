@@ -144,6 +144,7 @@ def changed(**more: object) -> Judged:
 
 UNMODIFIED = {KEY: [Reported("two", "UNMODIFIED", "SKIPPED")]}
 FAILED = {KEY: [Reported("two", "UNMODIFIED", "FAILED", "EmptyDocument: it is empty")]}
+LOST = {KEY: Indexed("id", "FAILED", "EmptyDocument")}
 
 
 @pytest.mark.parametrize(
@@ -178,12 +179,25 @@ def test_each_way_that_it_can_be(more: dict[str, object], verdict: str, ok: bool
 
 
 def test_a_failure_that_is_not_retried_names_the_touch() -> None:
-    made = changed(report=FAILED)
+    made = changed(report=FAILED, index=LOST)
     assert made.stuck
     assert "EmptyDocument" in made.finding
     assert "vmq sync touch INC-20261123-001 --failed" in made.mend
     fresh = changed(report={KEY: [Reported("two", "MODIFY", "FAILED", "EmptyDocument: it is empty")]})
     assert not fresh.stuck
+
+
+def test_a_document_that_the_connector_could_not_look_at_is_not_called_left_behind() -> None:
+    """S3 throttled the connector: it counts as failed, the index keeps it, and the next sync looks again."""
+    made = changed(report={KEY: [Reported("two", "UNMODIFIED", "FAILED", "SlowDown: reduce your rate")]})
+    assert (made.verdict, made.ok, made.stuck) == ("failed", False, False)
+    assert "keeps what it had" in made.finding
+
+
+def test_a_sync_that_failed_as_a_whole_says_nothing_of_the_rest_of_the_bucket() -> None:
+    jobs = (Job("three", "FAILED", at(20), error="No role."), *SEEN.jobs)  # type: ignore[misc]
+    made = judge(Expected(KEY, "present", at(0)), replace(SEEN, jobs=jobs))
+    assert (made.verdict, made.ok) == ("indexed", True)
 
 
 def test_what_the_index_held_all_along_is_proved_by_its_times() -> None:

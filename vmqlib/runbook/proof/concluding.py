@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.runbook.affecteddocuments import FAILED as STATUS_FAILED
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.proof.expecting import Deed, described, expect, expected_of
-from vmqlib.runbook.proof.judging import Expected, Judged, Sight, judge
+from vmqlib.runbook.proof.judging import IN_INDEX, Expected, Judged, Sight, judge
 from vmqlib.runbook.proof.results import AGREE, COLUMNS, FAILED, GONE, INDEXED, LEFT_OUT, Proof
 from vmqlib.runbook.proof.sighting import SOURCES, sight_of
 from vmqlib.times import show_time
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["conclude", "frame_of"]
 
 _FEW = 3
-_FAILED = ("FAILED", "DOCUMENT_FAILED_TO_INDEX")
 _ORDER = {False: 0, None: 1, True: 2}
 
 
@@ -118,9 +118,9 @@ def _rest(
                 rest[key] = Expected(key, "absent", rest[key].since)
         elif listed(key):
             rest[key] = Expected(key, "absent")
-        elif document.status in _FAILED:
+        elif document.status in STATUS_FAILED:
             rest[key] = Expected(key, "present")
-    newest = sight.jobs[0].execution_id if sight.jobs else ""
+    newest = sight.last[0].execution_id if sight.last else ""
     for key, lines in (sight.report or {}).items():
         if lines[0].status == "FAILED" and lines[0].execution_id == newest and key not in wanted:
             rest.setdefault(key, Expected(key, "present"))
@@ -271,7 +271,7 @@ def _held_back(sight: Sight, judged: Sequence[Judged]) -> CheckResult:
             f"{_names([one.expected.key for one in held])}."
         )
         return CheckResult(name, False, text, mend=first.mend, evidence=kept)
-    newest = sight.jobs[0] if sight.jobs else None
+    newest = sight.last[0] if sight.last else None
     if sight.report is None or newest is None or not newest.reported:
         why = sight.report_why or "the newest sync has no line in the document-level report"
         return CheckResult(name, None, f"Cannot be told: {why}", evidence=kept)
@@ -293,10 +293,9 @@ def _bucket(versions: Observation, sight: Sight, judged: Sequence[Judged]) -> Ch
     newer = [one for one in judged if one.verdict == "newer"]
     considered = [one for one in judged if one.verdict not in LEFT_OUT]
     objects = [one for one in considered if one.expected.want in ("present", "restored", "touched")]
-    inside = {"INDEXED", "UPDATED"}
-    indexed = [one for one in considered if one.document is not None and one.document.status in inside]
+    indexed = [one for one in considered if one.document is not None and one.document.status in IN_INDEX]
     missing = [
-        one.expected.key for one in objects if one.document is None or one.document.status not in inside
+        one.expected.key for one in objects if one.document is None or one.document.status not in IN_INDEX
     ]
     extra = [one.expected.key for one in indexed if one.expected.want in ("absent", "deleted")]
     later = f" {_many(len(newer), 'key')} changed after that sync began: for the next one." if newer else ""

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from vmqlib.runbook.affecteddocuments import FAILED, GONE
 from vmqlib.sources.crawlscope import METADATA_SUFFIX, CrawlScope
 from vmqlib.times import show_time
 
-__all__ = ["Expected", "Indexed", "Job", "Judged", "Reported", "Sight", "Want", "judge"]
+__all__ = ["IN_INDEX", "Expected", "Indexed", "Job", "Judged", "Reported", "Sight", "Want", "judge"]
 
 Want = Literal["restored", "touched", "deleted", "present", "absent"]
 
 _OURS = ("restored", "touched")
-_IN = frozenset({"INDEXED", "UPDATED"})
-_OUT = frozenset({"DELETED", "DELETING"})
-_BAD = frozenset({"FAILED", "DOCUMENT_FAILED_TO_INDEX"})
+IN_INDEX = frozenset({"INDEXED", "UPDATED"})
+"""Statuses of documents that can be found (botocore's model)."""
 _COMPLETED = frozenset({"SUCCEEDED", "INCOMPLETE"})
 _UNDELIVERED = (
     "it has no line of that sync: lines come late, or log delivery (SYNC_JOB_LOGS) is not set up "
@@ -167,6 +167,12 @@ class Sight:
         return [one for one in self.jobs or () if moment is None or one.started_at >= moment]
 
     @property
+    def last(self) -> list[Job]:
+        """The newest job that compared every document, alone; without one, the newest."""
+        ended = list(self.jobs or ())
+        return [job for job in ended if job.completed][:1] or ended[:1]
+
+    @property
     def sync(self) -> str:
         """What starts a sync and waits for it."""
         named = f" --incident {self.incident}" if self.incident else ""
@@ -228,7 +234,7 @@ class _Say(Protocol):
 
 def judge(one: Expected, sight: Sight) -> Judged:
     """The verdict on one key."""
-    jobs = sight.since(one.since) if one.want in (*_OURS, "deleted") else list((sight.jobs or ())[:1])
+    jobs = sight.since(one.since) if one.want in (*_OURS, "deleted") else sight.last
     ids = {job.execution_id for job in jobs}
     lines = [line for line in (sight.report or {}).get(one.key, ()) if line.execution_id in ids]
     line = lines[0] if lines else None
@@ -282,11 +288,14 @@ def _too_early(one: Expected, sight: Sight, jobs: Sequence[Job], say: _Say) -> J
 def _failed(sight: Sight, line: Reported | None, document: Indexed | None, say: _Say) -> Judged | None:
     in_report = line is not None and line.status == "FAILED"
     # Of an older failure the listing may still speak while the report has newer news.
-    in_index = document is not None and document.status in _BAD
+    in_index = document is not None and document.status in FAILED
     if not (in_report or in_index):
         return None
     told = (line.error if in_report and line is not None else "") or (document.error if document else "")
     error = f": {told}" if told else ", and nothing says why"
+    if in_report and line is not None and document is not None and document.status in IN_INDEX:
+        text = f"The sync could not take it over; the index keeps what it had{error}"
+        return say("failed", False, text, f"Mend the cause, then: {sight.sync}")
     if in_report and line is not None and line.action == "UNMODIFIED":
         text = f"It failed before and was not read again, since it did not change{error}"
         return say("failed", False, text, f"Once the cause is gone: {sight.touch}", stuck=True)
@@ -303,7 +312,7 @@ def _there(
     say: _Say,
 ) -> Judged:
     listed = _listed(document)
-    if one.want == "present" and document is not None and document.status in _IN:
+    if one.want == "present" and document is not None and document.status in IN_INDEX:
         at = document.updated_at
         if at is not None and one.since is not None and at >= one.since:
             return say("indexed", True, f"Indexed since it was written. {listed}")
@@ -316,13 +325,13 @@ def _there(
         return say(
             "cannot tell", None, f"The documents of the index could not be seen: {sight.index_why}{said}"
         )
-    if document is not None and document.status not in (_IN | _OUT):
+    if document is not None and document.status not in {*IN_INDEX, *GONE}:
         return say(
             "cannot tell", None, f"The index has it as {document.status}: not indexed yet.", sight.again
         )
     if not lines:
         return _unreported(one, sight, jobs, listed, say)
-    if document is None or document.status in _OUT:
+    if document is None or document.status in GONE:
         if sight.index_why or (sight.index_unnamed and document is None):
             return say("cannot tell", None, f"The index does not list it, {_partly(sight)}.")
         text = f"The report says {lines[0].action} {lines[0].status}, and the index does not list it."

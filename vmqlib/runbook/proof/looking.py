@@ -138,7 +138,7 @@ def look(
 def _masked(
     incident: Incident, done: Mapping[str, Deed], problems: tuple[str, ...]
 ) -> tuple[dict[str, Deed], tuple[str, ...]]:
-    """The keys as evidence has them: a plan holds them exactly, and evidence is masked."""
+    """The keys as evidence has them: a plan holds them exactly; what is seen is masked before it is written down."""
     mask = incident.redactor.text
     made = {(name := mask(key)): replace(one, key=name) for key, one in done.items()}
     if len(made) < len(done):
@@ -177,14 +177,13 @@ def _rollback(incident: Incident, problems: tuple[str, ...]) -> CheckResult | No
     from vmqlib.runbook import rollback
     from vmqlib.runbook.rollback.purposes import PURPOSES
 
-    name = "The rollback is done"
     if problems:
-        return CheckResult(name, None, f"What was done cannot be read: {problems[0]}")
+        return CheckResult("The rollback is done", None, f"What was done cannot be read: {problems[0]}")
     for purpose in PURPOSES:
         now = rollback.status(incident, purpose)
         if now.applied is not None and now.applied.ending in {"unfinished", "interrupted", "failed"}:
-            return CheckResult(name, False, now.applied.sentence, mend=now.command)
+            return CheckResult(f"The {purpose} is done", False, now.applied.sentence, mend=now.command)
     last = rollback.status(incident).applied
     if last is None:
         return None
-    return CheckResult(name, True, last.sentence, last.digest[:12])
+    return CheckResult("The rollback is done", True, last.sentence, last.digest[:12])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.runbook.affecteddocuments import FAILED
 from vmqlib.runbook.proof.judging import Indexed, Job, Reported, Sight
 from vmqlib.runbook.triggers.indexed import named_documents
 from vmqlib.sources.crawlscope import crawl_scope
@@ -165,9 +166,11 @@ def _index(
         for pair in zip(mine["error_code"].fillna(""), mine["error_message"].fillna(""), strict=True)
     ]
     rows = zip(names, ids, mine["status"].fillna(""), error, mine["updated_at"], strict=True)
-    found = {
-        key: Indexed(document_id, status, said, _time(at)) for key, document_id, status, said, at in rows
-    }
+    found: dict[str, Indexed] = {}
+    for key, document_id, status, said, at in rows:
+        if key in found and found[key].status in FAILED:
+            continue  # of two documents of one key the failed one counts
+        found[key] = Indexed(document_id, status, said, _time(at))
     return found, int((~known).sum())
 
 
