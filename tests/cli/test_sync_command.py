@@ -124,6 +124,8 @@ class TestWait:
             assert done.code == 1
             assert done.out.startswith("INCOMPLETE after ")
             assert sum(key in done.out for key in keys) == 3, "the first few of each kind"
+            assert "    and 2 more\n" in done.out
+            assert "5 documents: InvalidMetadata" in done.out
             assert "some documents failed" in done.err
             told = command("sync", "wait", "--json").json
             assert told["status"] == "INCOMPLETE"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, printable, table
+from vmqlib.cli.output import json_option, notice, print_json, printable
 from vmqlib.cli.syncoptions import connect, incident_option, loaded, several, span
 from vmqlib.cli.syncprogress import watching
 from vmqlib.errors import AwsError, BadInput, CheckFailed, DeadlinePassed, Interrupted
@@ -204,19 +204,26 @@ def _say(
     if failed is not None:
         if failed.note:
             notice(printable(clean(failed.note)))
-        table(
-            ("documents", "error", "for example"),
-            (
-                (len(names), error, "\n".join(names[:_SHOWN]))
-                for error, names in (failed.groups or {}).items()
-            ),
-            numeric=("documents",),
-        )
+        for error, names in (failed.groups or {}).items():
+            click.echo(printable(f"  {len(names)} document{'s' * (len(names) != 1)}: {error}"))
+            for key in _keys(names[:_SHOWN]):
+                click.echo(printable(f"    {key}"))
+            if len(names) > _SHOWN:
+                click.echo(f"    and {len(names) - _SHOWN} more")
         notice(f"{job.status}: {resync.MEANING[job.status]}. --json lists every one.")
     elif not job.succeeded:
         notice(
             f"{job.status}: {resync.MEANING[job.status]}. `vmq logs --since 2h` captures the connector's log."
         )
+
+
+def _keys(names: Sequence[str]) -> list[str]:
+    """URIs as keys of the bucket, which people know."""
+    import pandas as pd
+
+    from vmqlib.runbook.affecteddocuments import document_keys
+
+    return list(document_keys(pd.Series(names, dtype="str")))
 
 
 def _cleaner(settings: Settings, incident: Incident | None) -> Callable[[str], str]:
