@@ -111,7 +111,8 @@ def test_a_ranking_holds_whatever_changed(changes, sign, chance) -> None:
         assert not (one.after and one.is_supported)
         assert one.why.endswith(".")
     early = [one for one in found.suspects if not one.after]
-    assert [one.points for one in early] == sorted((one.points for one in early), reverse=True)
+    places = [(not one.is_supported, -one.points) for one in early]
+    assert places == sorted(places), "what has no more than its time against it stands below what has"
     assert found.first is None or found.first.is_supported
 
 
@@ -197,6 +198,27 @@ def test_within_the_hour_in_which_blocking_began_is_not_after_it() -> None:
     assert "it came within the hour in which the blocking began" in within.why
     late = call(BEGAN + timedelta(minutes=61), "UpdateChatControlsConfiguration", "guardrails")
     assert rank([late], BLOCKED).suspects[0].after
+
+
+def test_what_a_call_set_is_no_more_than_possible_where_cloudtrail_does_not_say() -> None:
+    blank = replace(
+        call(before(minutes=10), "UpdateDataSource", "connector", "schedule"), is_sure=False, target=""
+    )
+    (one,) = rank([blank], STALE).suspects
+    assert parts(one)["touched"] == MOST_TOUCHED // 2
+    assert "it may have changed the schedule" in one.why
+
+
+def test_syncs_that_fail_for_a_day_have_one_sign_and_it_is_the_first_failure() -> None:
+    start = NOW - timedelta(hours=30)
+    found = seen(
+        job("SUCCEEDED", start - timedelta(hours=2)),
+        job("FAILED", start),
+        job("FAILED", NOW - timedelta(hours=1)),
+    )
+    sign = sign_of(found, trigger="no-sync")
+    assert sign is not None
+    assert (sign.trigger, sign.began_at) == ("sync-failed", start)
 
 
 def test_a_commit_alone_changes_nothing_in_aws() -> None:

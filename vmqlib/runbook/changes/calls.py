@@ -93,6 +93,7 @@ def calls(trail: Observation, names: Mapping[str, str]) -> Iterator[Change]:
             arn=row["user_arn"],
             where=_where(row["resource"], names),
             areas=areas,
+            is_sure=event != "UpdateDataSource" or bool(parameters),
             target=row["resource"],
             outcome=row["error_code"],
             reference=row["event_id"],

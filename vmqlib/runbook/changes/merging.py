@@ -190,6 +190,7 @@ def _updated(resources: Observation | None) -> Iterator[Change]:
             name="aws-call:UpdateDataSource",
             where=str(name or identity),
             areas=frozenset({"connector", "schedule"}),
+            is_sure=False,
             target=str(identity),
             reference=str(identity),
             source="resources",

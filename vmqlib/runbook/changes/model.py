@@ -84,6 +84,8 @@ class Change:
         The keys that were written or deleted; of a commit its paths.
     areas:
         What it touches.
+    is_sure:
+        Whether that is known; else it is what it may have touched.
     target:
         What a call was made on, as CloudTrail names it.
     outcome:
@@ -105,6 +107,7 @@ class Change:
     count: int | None = None
     keys: frozenset[str] = field(default=frozenset(), repr=False)
     areas: frozenset[Area] = frozenset()
+    is_sure: bool = True
     target: str = ""
     outcome: str = ""
     reference: str = ""

@@ -147,7 +147,7 @@ class Ranking:
     sign:
         The first bad sign that they are ranked by; ``None`` where nothing is wrong.
     suspects:
-        Changes before it, by points; then those after it, by time.
+        Changes before it, supported ones first, each by points; then those after it, by time.
     """
 
     sign: Sign | None = None
@@ -182,8 +182,8 @@ def rank(changes: Iterable[Change], sign: Sign | None) -> Ranking:
 
 
 def _order(one: Suspicion) -> tuple[object, ...]:
-    apart = abs(one.distance)
-    return (one.after, -one.points if not one.after else 0, apart, one.change.order)
+    points = 0 if one.after else -one.points
+    return one.after, not one.is_supported, points, abs(one.distance), one.change.order
 
 
 def _judge(change: Change, sign: Sign, causes: Sequence[Change]) -> Suspicion:
@@ -302,8 +302,9 @@ def _by_reach(change: Change, sign: Sign) -> Part | None:
         return None
     area, points = areas[0], reach[areas[0]]
     text = _SAID[area]
-    is_call = change.kind in ("aws-call", "schedule")
-    if area in ("connector", "schedule") and is_call and sign.data_source_id not in change.target:
+    if not change.is_sure:
+        points, text = points // 2, text.replace("it changed", "it may have changed", 1)
+    if area in ("connector", "schedule") and change.target and sign.data_source_id not in change.target:
         return Part("touched", 0, MOST_TOUCHED, "it changed another connector")
     if area == "permissions" and sign.speaks_of_access is not None:
         if not sign.speaks_of_access:

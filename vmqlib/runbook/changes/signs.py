@@ -111,6 +111,11 @@ def first_sign(
     """
     firing = {one.trigger: one for one in detection.firing if one.since is not None}
     verdict = firing.get(trigger) or next(iter(firing.values()), None)  # type: ignore[call-overload]
+    failed = firing.get("sync-failed")
+    if verdict is not None and failed is not None and verdict.cause and verdict.cause == failed.cause:
+        verdict = (
+            failed  # none succeeded since they fail: the first that failed tells more than a day without one
+        )
     there = {name: one for name, one in seen.items() if one.available}
     if verdict is None and opened is not None:
         verdict = _at_opening(there, settings, trigger, opened)
