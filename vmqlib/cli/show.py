@@ -102,6 +102,9 @@ def _head(incident: Incident, summary: Summary) -> None:
     took = incident.state.time_to_acknowledge
     click.echo(f"{summary.id}  {summary.severity}  {summary.phase}  {summary.title}")
     click.echo(f"  opened {show_time(summary.opened_at)}, open for {duration(open_for)}; {incident.dir}")
+    for closed, again in zip(summary.closings, summary.reopenings, strict=False):
+        words = f"closed at {show_time(closed.at)}, reopened at {show_time(again.at)} by {again.by}: {again.reason}"
+        click.echo(f"  {printable(words)}")
     if summary.acknowledged_at and took is not None:
         when = f"{show_time(summary.acknowledged_at)}, {duration(took)} after the opening"
         click.echo(f"  acknowledged by {printable(summary.acknowledged_by)} at {when}")
