@@ -118,7 +118,7 @@ def test_what_is_denied_is_said_in_its_place_and_the_rest_is_there(
     assert "INCOMPLETE" in page, "the sync history is there all the same"
     shown = vmq("show", record["id"])
     assert "not seen: Object versions" in shown.stdout
-    assert "changes that were not seen: S3 changes; alarms" in shown.stdout
+    assert "changes that were not seen: S3 changes; commits in the ops repo; alarms" in shown.stdout
 
 
 def test_what_is_approved_is_done_and_told(

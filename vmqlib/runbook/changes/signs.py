@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vmqlib.runbook.affectedconnectors import affected_connectors
 from vmqlib.runbook.affecteddocuments import FAILED, document_keys
 from vmqlib.runbook.triggers.detection import detect
+from vmqlib.runbook.triggers.guardrail import latest_beginning
 from vmqlib.runbook.triggers.indexed import indexed_documents, unwanted_documents
 from vmqlib.sources.crawlscope import crawl_scope
 
@@ -32,7 +33,6 @@ _WORDS: Final = {
     "guardrail": "the blocking",
     "no-sync": "the time without a sync was over its limit",
 }
-_BLOCKS: Final = 2
 _NOUNS: Final = {"content": "documents that must not be indexed"}
 
 
@@ -121,7 +121,7 @@ def first_sign(
         verdict = _at_opening(there, settings, trigger, opened)
         if verdict is None:
             return _outage(there, settings, opened)
-    return None if verdict is None else _of_verdict(verdict, there, settings)
+    return None if verdict is None else _of_verdict(verdict, there, settings, detection.at)
 
 
 def _at_opening(
@@ -149,7 +149,9 @@ def _at_opening(
     return verdict if verdict.verdict == "firing" and verdict.since is not None else None
 
 
-def _of_verdict(verdict: Verdict, there: Mapping[str, Observation], settings: Settings) -> Sign:
+def _of_verdict(
+    verdict: Verdict, there: Mapping[str, Observation], settings: Settings, now: datetime
+) -> Sign:
     trigger, since = verdict.trigger, verdict.since
     assert since is not None
     told = Sign(
@@ -160,7 +162,7 @@ def _of_verdict(verdict: Verdict, there: Mapping[str, Observation], settings: Se
         noun=_NOUNS.get(trigger, "failing documents"),
     )
     if trigger == "guardrail":
-        return replace(told, within=_uncertainty(there.get("metrics"), since), documents=frozenset())
+        return replace(told, within=_within(there.get("metrics"), since, now), documents=frozenset())
     began, good = _syncs_around(there, verdict.data_source_id, since)
     if trigger == "no-sync":
         return replace(told, good_at=good, documents=frozenset())
@@ -200,21 +202,11 @@ def _outage(there: Mapping[str, Observation], settings: Settings, opened: dateti
     )
 
 
-def _uncertainty(metrics: Observation | None, since: datetime) -> timedelta:
-    """How much later than ``since`` blocking may have begun: messages are counted in periods, and one block alone may
-    have been an ordinary one, so the period of the second one is the last in which it can have been."""
-    hour = timedelta(hours=1)
+def _within(metrics: Observation | None, since: datetime, now: datetime) -> timedelta:
+    """How much later than ``since`` blocking may have begun."""
     if metrics is None:
-        return hour  # conversations are counted by the hour
-    frame = metrics.frame
-    mine = frame[frame["metric"].eq("BlockedChatMessages") & frame["value"].gt(0) & (frame["at"] >= since)]
-    counts = mine.groupby("at")["value"].sum().sort_index().cumsum()
-    enough = counts[counts >= _BLOCKS]
-    if enough.empty:
-        return hour
-    period = timedelta(seconds=float(mine["period_s"].max()))
-    second: datetime = enough.index[0].to_pydatetime(warn=False)
-    return second + period - since
+        return timedelta(hours=1)  # conversations are counted by the hour
+    return latest_beginning(metrics.frame, since, now) - since
 
 
 def _mine(there: Mapping[str, Observation], data_source_id: str) -> pd.DataFrame | None:

@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 
     from vmqlib.settings import Detection, Settings
 
-__all__ = ["guardrail"]
+__all__ = ["guardrail", "latest_beginning"]
 
 _DAY = 86_400
 _RECENT = timedelta(hours=48)
 _LONGEST = timedelta(days=7)
 _AS_GOOD = 1.92
 """Log-likelihoods this close tell two moments hardly apart (half the 95 % point of chi-squared)."""
+_POSSIBLE = 5.41
+"""So far below the best one a moment is still possible (half the 99.9 % point of chi-squared): what rules a change out as
+the cause must be surer than what only ranks it."""
 _ENOUGH = 100
 """So many questions at the same hours are needed to tell more than those of all hours."""
 _OVER = 0.01
@@ -95,17 +98,53 @@ def _by_metrics(seen: Seen, rule: Detection, now: datetime) -> Reason:
     missing = not_seen(seen, "metrics")
     if missing is not None:
         return missing
-    frame = seen["metrics"].frame
-    frame = frame[frame["namespace"].eq("AWS/QBusiness") & frame["value"].notna() & frame["at"].notna()]
-    chat = frame[frame["metric"].isin(["ChatMessages", "BlockedChatMessages"])]
-    kept = evidence(seen, "metrics")
-    if not chat["metric"].eq("ChatMessages").any():
+    table = _counted(seen["metrics"].frame)
+    if table is None:
         text = "No question at all was counted (ChatMessages) in the time that was looked at."
-        return Reason("unknown", text, "metrics", evidence=kept)
+        return Reason("unknown", text, "metrics", evidence=evidence(seen, "metrics"))
+    return _reason(table, rule, now, "metrics", seen)
+
+
+def _counted(metrics: pd.DataFrame) -> pd.DataFrame | None:
+    """Questions ``asked`` and ``blocked`` by the start of their period; ``None`` where none was counted."""
+    frame = metrics[
+        metrics["namespace"].eq("AWS/QBusiness") & metrics["value"].notna() & metrics["at"].notna()
+    ]
+    chat = frame[frame["metric"].isin(["ChatMessages", "BlockedChatMessages"])]
+    if not chat["metric"].eq("ChatMessages").any():
+        return None
     table = chat.pivot_table(index="at", columns="metric", values="value", aggfunc="sum")
     table = table.reindex(columns=["ChatMessages", "BlockedChatMessages"]).fillna(0.0).sort_index()
     table.columns = ["asked", "blocked"]
-    return _reason(table, rule, now, "metrics", seen)
+    return table
+
+
+def latest_beginning(metrics: pd.DataFrame, since: datetime, now: datetime) -> datetime:
+    """The last moment at which the blocking may have begun that is told to begin at ``since``.
+
+    A "since" is the likeliest moment, and blocks that would have been there anyway may make it too early. Any period
+    with a block is possible that parts before and after nearly as well; the end of the last of them is given.
+
+    Parameters
+    ----------
+    metrics:
+        A frame of the source ``metrics``.
+    since, now:
+        The verdict's "since", and the moment that it is true for.
+    """
+    table = _counted(metrics)
+    hour = timedelta(hours=1)
+    if table is None:
+        return since + hour
+    asked = metrics.loc[metrics["metric"].eq("ChatMessages"), "period_s"].dropna()
+    period = timedelta(seconds=float(asked.max())) if len(asked) else hour
+    table = table[table.index <= now]
+    hit = table[(table["blocked"] > 0) & (table.index >= since)].index
+    moments = [since, *(at.to_pydatetime(warn=False) for at in hit)]
+    weights = [_split_weight(table[table.index >= at], table[table.index < at]) for at in moments]
+    least = max(weights) - _POSSIBLE
+    last: datetime = max(at for at, weight in zip(moments, weights, strict=True) if weight >= least)
+    return last + period
 
 
 # -- conversation logs
