@@ -150,6 +150,8 @@ def resyncs(story: Any, text: str) -> ResyncStory:
 ELSEWHERE = {
     "desk",
     "last_good",
+    "checks",
+    "proof",
     "record",
     "rollback_plan",
     "rollback_result",

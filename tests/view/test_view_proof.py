@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,12 +77,24 @@ def test_many_keys_are_cut_and_counted() -> None:
     assert "35 more keys" in wrong.text
 
 
-def test_what_comes_from_outside_is_data() -> None:
-    hostile = "<script>alert(1)</script>\x1b[31m.md"
-    shown = view.proof(made(row(hostile, "failed", False, "<img src=x onerror=alert(1)>")))
-    assert "<script>" not in str(shown.html)
-    assert "<img" not in str(shown.html)
-    assert "\x1b" not in shown.text
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<script>alert(1)</script><img src=x onerror=alert(2)>.md",
+        "\x1b[31mred\x1b[0m \x1b]0;title\x07 abc\u202egnp.exe\x00.md",
+        "x" * 10_000,
+    ],
+    ids=["markup", "invisible", "long"],
+)
+def test_what_comes_from_outside_is_data(hostile: str) -> None:
+    """Of the proof, and of the checks that it shows."""
+    one = CheckResult(hostile, False, hostile, hostile, hostile)
+    proof = made(row(hostile, "failed", False, hostile), stale=hostile)
+    for shown in (view.checks([one]), view.proof(replace(proof, checks=(one,)))):
+        markup = str(shown.html)
+        assert not any(bad in markup for bad in ("<script", "<img"))
+        assert not any(bad in part for bad in ("\x1b", "\u202e", "\x00") for part in (markup, shown.text))
+        assert len(markup) < 40_000
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyError("x")])
