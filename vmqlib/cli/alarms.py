@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vmqlib.runbook.alarmwatch import Watched
     from vmqlib.settings import Settings
 
-__all__ = ["alarms_command"]
+__all__ = ["alarms_command", "watch"]
 
 
 @click.group("alarms")
@@ -55,15 +55,46 @@ def wait_command(incident_id: str | None, deadline: str, as_json: bool) -> None:
       vmq alarms wait --deadline 10s --json | jq -r '.alarms[] | "\\(.name) \\(.state) \\(.clears_by)"'
     """
     from vmqlib.aws import Aws
-    from vmqlib.runbook import alarmwatch
     from vmqlib.settings import Settings
 
     settings = Settings.load()
     settings.require("app_id")
     aws = Aws(settings)
     incident = _open_incident(incident_id, settings, aws) if incident_id else None
+    seen, late = watch(aws, settings, _span(deadline, aws.clock.now()), incident)
+    if as_json:
+        print_json(seen.as_dict())
+    else:
+        _show(seen)
+    for name in seen.missing:
+        notice(
+            f"There is no alarm {printable(name)}, which the settings name: `vmq doctor` shows how to make it."
+        )
+    if late is not None:
+        raise late
+    click.get_current_context().exit(0 if seen.ok else 1)
+
+
+def watch(
+    aws: Aws, settings: Settings, span: timedelta, incident: Incident | None = None
+) -> tuple[Watched, DeadlinePassed | None]:
+    """Watches the alarms, tells on stderr what changes, and writes what was seen last into the incident's journal.
+
+    Returns
+    -------
+    tuple
+        What was seen last, and the error to end with where ``span`` was not enough.
+
+    Raises
+    ------
+    DeadlinePassed
+        Where nothing could be seen at all within ``span``.
+    Interrupted
+        By Ctrl-C.
+    """
+    from vmqlib.runbook import alarmwatch
+
     last: alarmwatch.Watched | None = None
-    span = _span(deadline, aws.clock.now())
     late: DeadlinePassed | None = None
     with progress_bar("{task.fields[states]}") as bar:
         task = bar.add_task("Watching", total=None, states="")
@@ -87,17 +118,7 @@ def wait_command(incident_id: str | None, deadline: str, as_json: bool) -> None:
             late, seen = error, last
     if incident is not None:
         alarmwatch.journal_watch(incident, seen)
-    if as_json:
-        print_json(seen.as_dict())
-    else:
-        _show(seen)
-    for name in seen.missing:
-        notice(
-            f"There is no alarm {printable(name)}, which the settings name: `vmq doctor` shows how to make it."
-        )
-    if late is not None:
-        raise late
-    click.get_current_context().exit(0 if seen.ok else 1)
+    return seen, late
 
 
 def _open_incident(incident_id: str, settings: Settings, aws: Aws) -> Incident:

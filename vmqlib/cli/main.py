@@ -20,7 +20,7 @@ __all__ = ["main", "run", "vmq"]
 _COMMANDS = {
     "ack": "triage",
     "alarms": "alarms",
-    "close": "incidents",
+    "close": "closing",
     "dashboard": "dashboard",
     "detect": "detect",
     "doctor": "doctor",
@@ -32,7 +32,7 @@ _COMMANDS = {
     "open": "opening",
     "publish": "publish",
     "render": "opening",
-    "reopen": "incidents",
+    "reopen": "closing",
     "retro": "review",
     "rollback": "rollback",
     "schedule": "schedule",

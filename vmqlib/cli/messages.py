@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "NOT_SENT",
     "channels_of",
+    "ending",
     "next_due",
     "picture",
     "preview",
     "preview_json",
     "send_approved",
+    "send_ending",
     "sent_json",
     "tell",
 ]
@@ -138,6 +140,32 @@ def send_approved(
             hint=f"The next `vmq update {incident.id}` looks whether it did, before it sends anything.",
         ) from None
     tell(sent, quiet=quiet)
+    return sent
+
+
+def ending(incident: Incident) -> MessagePlan:
+    """That a closed incident is resolved, and the invitation to its review with the file for calendars."""
+    from vmqlib.runbook.communicate.plan import plan
+    from vmqlib.runbook.communicate.receipts import Attachment
+    from vmqlib.runbook.retro.invitation import INVITATION, meeting
+
+    path = incident.dir / INVITATION
+    if not path.is_file():
+        return plan(incident, ["resolved"])
+    file = Attachment(path.name, path.read_bytes(), "text/calendar")
+    return plan(incident, ["resolved", "retro"], meeting_at=meeting(incident).start, attachments=[file])
+
+
+def send_ending(incident: Incident, *, yes: bool, pinned: str = "", quiet: bool = False) -> tuple[Sent, ...]:
+    """Asks, sends what :func:`ending` prepares, and writes the closed record again: it says who was told."""
+    from vmqlib.runbook.communicate.sending import reconcile
+    from vmqlib.runbook.opening import write_record
+
+    channels = channels_of(incident)
+    for told in reconcile(incident, channels):
+        notice(printable(told))
+    sent = send_approved(incident, ending(incident), channels, yes=yes, pinned=pinned, quiet=quiet)
+    write_record(incident)
     return sent
 
 

@@ -30,6 +30,11 @@ __all__ = ["update_command"]
 @click.option("--email", is_flag=True, help="The e-mail to stakeholders, now.")
 @click.option("--security", is_flag=True, help="The notice to the security liaison, by e-mail.")
 @click.option(
+    "--resolved",
+    is_flag=True,
+    help="Of a closed incident: that it is over, and the invitation to its review.",
+)
+@click.option(
     "--dry-run", is_flag=True, help="Show what would be sent to whom, with its digest. Sends nothing."
 )
 @click.option(
@@ -46,7 +51,8 @@ __all__ = ["update_command"]
 @yes_option
 @json_option
 def update_command(
-    incident_id: str, say: str, text_from: str, edit: bool, email: bool, security: bool, dry_run: bool,
+    incident_id: str, say: str, text_from: str, edit: bool, email: bool, security: bool,
+    resolved: bool, dry_run: bool,
     pinned: str, posted: bool, link: str, refresh: bool, watch: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Post what is due: the update in the Slack channel, and the e-mail to stakeholders beyond 2 hours.
@@ -64,10 +70,14 @@ def update_command(
       vmq update INC-20261123-001 --say "Objects are restored; the sync runs."
       vmq update INC-20261123-001 --email --yes
       vmq update INC-20261123-001 --watch --refresh --yes
+      vmq update INC-20261123-001 --resolved --yes
       vmq update INC-20261123-001 --posted --link https://…
     """
     _refuse_mixes(text_from, edit, watch, posted, say, link)
     incident = _load(incident_id, online=refresh)
+    if resolved:
+        _resolved(incident, dry_run=dry_run, pinned=pinned, yes=yes, as_json=as_json)
+        return
     if posted:
         _write_down(incident, link, as_json)
         return
@@ -108,6 +118,25 @@ def update_command(
         print_json({"id": incident.id, "digest": made.digest, "sent": results, "next_update_due": due})
     else:
         notice(f"  {next_due(incident)}")
+    click.get_current_context().exit(0 if all(one.ok for one in sent) else NOT_SENT)
+
+
+def _resolved(incident: Incident, *, dry_run: bool, pinned: str, yes: bool, as_json: bool) -> None:
+    from vmqlib.cli.messages import NOT_SENT, ending, preview, preview_json, send_ending, sent_json
+
+    if not incident.state.closed_at:
+        raise BadInput(f"{incident.id} is not closed.", hint=f"`vmq close {incident.id}` comes first.")
+    if dry_run:
+        made = ending(incident)
+        if as_json:
+            print_json({"id": incident.id, "dry_run": True, **preview_json(made)})
+            return
+        preview(made, err=False)
+        click.echo(f"Nothing was sent. vmq update {incident.id} --resolved --digest {made.digest} sends it.")
+        return
+    sent = send_ending(incident, yes=yes, pinned=pinned, quiet=as_json)
+    if as_json:
+        print_json({"id": incident.id, "sent": [sent_json(one) for one in sent]})
     click.get_current_context().exit(0 if all(one.ok for one in sent) else NOT_SENT)
 
 

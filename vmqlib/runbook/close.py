@@ -1,72 +1,53 @@
-"""Runbook step 6, *Validate & Close*: is it over? Then the last event, the final record, and the manifest."""
+"""Runbook step 6, *Validate & Close*: it is over when every check says so. Then the last event, the entry in the
+operations runbook, the invitation to the review, and the final record with its manifest.
+
+    made = ready(incident)             validates, or refuses
+    close(incident, made, Words(…))    the last event
+    afterwards(incident)               entry, invitation, record; can be called again
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from vmqlib.errors import AwsError, BadInput, CheckFailed, VmqError
 from vmqlib.record.incident import Incident
-from vmqlib.runbook.dashboard import SOURCES as DASHBOARD
+from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.opening import Record, write_record
 from vmqlib.runbook.operationsrunbook import Entered, enter
 from vmqlib.runbook.retro import invitation
 from vmqlib.runbook.stabilize.closing import no_schedule_left_off
+from vmqlib.runbook.validation import SCHEDULE, Validation, validate
+from vmqlib.runbook.validation.names import ESSENTIAL
 
-__all__ = ["Afterwards", "Check", "afterwards", "close", "validate"]
+__all__ = ["Afterwards", "Words", "afterwards", "close", "in_the_way", "ready"]
 
 _T = TypeVar("_T")
-_FRESH = ("sync-jobs", "alarms")
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing that must be so before an incident is closed.
+class Words:
+    """What people say of an incident that is over (runbook: "Record timeline, impact, and remediation").
 
     Parameters
     ----------
-    name:
-        What was checked.
-    ok:
-        Whether it is so; None when it cannot be told.
-    finding:
-        What was found, in a sentence.
+    impact:
+        Who and what was affected.
+    cause:
+        Why it happened.
+    remediation:
+        What was done about it.
+    customers:
+        Which customers were affected.
     """
 
-    name: str
-    ok: bool | None
-    finding: str
-
-
-def validate(incident: Incident) -> tuple[Check, ...]:
-    """Looks at AWS again, and says whether the newest sync succeeded and the alarms are quiet."""
-    # The record is to show the dashboard as it is at the end, too.
-    known = [
-        name
-        for name in DASHBOARD
-        if name in incident.sources and incident.sources[name].wanted(incident.settings)
-    ]
-    seen = incident.observe([*_FRESH, *known], refresh=True)
-    jobs, alarms = seen["sync-jobs"], seen["alarms"]
-    checks: list[Check] = []
-    # A problem beside older evidence means that it could not be seen now: what was true then says nothing.
-    if not jobs.available or jobs.problem:
-        checks.append(Check("newest sync", None, jobs.problem))
-    elif jobs.frame.empty:
-        checks.append(Check("newest sync", False, "There was no sync yet."))
-    else:
-        newest = jobs.frame.sort_values("started_at").iloc[-1]
-        finding = f"The newest sync is {newest['status']}."
-        checks.append(Check("newest sync", newest["status"] == "SUCCEEDED", finding))
-    if not alarms.available or alarms.problem:
-        checks.append(Check("alarms", None, alarms.problem))
-    else:
-        firing = list(alarms.frame.loc[alarms.frame["state"] == "ALARM", "name"])
-        finding = f"In ALARM: {', '.join(firing)}." if firing else "No alarm is in ALARM."
-        checks.append(Check("alarms", not firing, finding))
-    return tuple(checks)
+    impact: str = ""
+    cause: str = ""
+    remediation: str = ""
+    customers: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +56,8 @@ class Afterwards:
 
     Parameters
     ----------
+    record:
+        The final record.
     entered:
         Its entry in the operations runbook; None where it was not wanted, or refused.
     invitation:
@@ -83,13 +66,85 @@ class Afterwards:
         Why something was refused. The incident is closed all the same.
     """
 
+    record: Record
     entered: Entered | None
     invitation: Path | None
     problems: tuple[VmqError, ...]
 
 
+def in_the_way(made: Validation) -> tuple[CheckResult, ...]:
+    """The checks that keep an incident open: those that failed, and of those that cannot be told the ones without which
+    nobody knows whether it is over (:data:`~vmqlib.runbook.validation.names.ESSENTIAL`)."""
+    return (*made.failing, *(check for check in made.unknown if check.name in ESSENTIAL))
+
+
+def ready(
+    incident: Incident,
+    *,
+    force: bool = False,
+    reason: str = "",
+    schedule_off_reason: str = "",
+    ask: bool = True,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Validation:
+    """Validates: gives what :func:`close` takes, or refuses. Nothing is closed yet.
+
+    Parameters
+    ----------
+    force, reason:
+        Close although a check is in the way, and why.
+    schedule_off_reason:
+        Why a schedule stays off that this incident switched off.
+    ask:
+        Whether to ask the canary questions.
+    progress:
+        Told what is being looked at.
+
+    Raises
+    ------
+    CheckFailed
+        When a check is in the way and it was not forced; when a schedule is still off without a reason.
+    AwsError
+        When it cannot be told because AWS could not be asked, likewise.
+    BadInput
+        When it is closed already, or forced without a reason.
+    """
+    if incident.state.closed_at:
+        raise BadInput(f"{incident.id} is closed already.", hint="Add what is missing with `vmq note`.")
+    if force and not reason.strip():
+        raise BadInput("--force needs --reason.", hint="Say why it is closed although it is not over.")
+    no_schedule_left_off(incident, schedule_off_reason)
+    made = validate(incident, ask=ask, progress=progress)
+    # A schedule that may stay off was spoken of above.
+    held = [check for check in in_the_way(made) if check.name != SCHEDULE]
+    if held and not force:
+        raise _refusal(incident, held)
+    return made
+
+
+def close(incident: Incident, made: Validation, words: Words | None = None, *, reason: str = "") -> None:
+    """Closes the incident. :func:`afterwards` writes what comes of that.
+
+    Parameters
+    ----------
+    made:
+        What :func:`ready` gave.
+    words:
+        What the record says of it.
+    reason:
+        Why it is closed all the same, where a check was in the way.
+
+    Raises
+    ------
+    BadInput
+        When it is closed already.
+    """
+    held = [check for check in in_the_way(made) if check.name != SCHEDULE]
+    incident.close(_outcome(made, held, reason), **asdict(words or Words()))
+
+
 def afterwards(incident: Incident, *, entry: bool = True) -> Afterwards:
-    """Enters a closed incident into the operations runbook, and writes the invitation to its review.
+    """Enters a closed incident into the operations runbook, writes the invitation to its review, and the final record.
 
     Parameters
     ----------
@@ -105,64 +160,35 @@ def afterwards(incident: Incident, *, entry: bool = True) -> Afterwards:
             problems.append(error)
             return None
 
-    return Afterwards(tried(enter) if entry else None, tried(invitation), tuple(problems))
+    entered = tried(enter) if entry else None
+    invited = tried(invitation)
+    return Afterwards(write_record(incident), entered, invited, tuple(problems))
 
 
-def _refusal(check: Check) -> VmqError:
-    if check.ok is None:
-        return AwsError(
-            f"Not closed, since it cannot be told whether it is over: {check.finding}",
-            hint="Mend that and close again; or close all the same with --force --reason.",
-        )
-    return CheckFailed(
-        f"Not closed: {check.finding}",
-        hint="`vmq sync start` and `vmq sync wait`; or close all the same with --force --reason.",
-    )
+def _outcome(made: Validation, held: list[CheckResult], reason: str) -> str:
+    """How it ended, in a sentence or two: what was in the way and why it was closed all the same; what nobody could
+    tell."""
+    forced = f"Forced: {reason.strip()}. In the way: {_names(held)}" if held else ""
+    open_ends = [check for check in made.unknown if check not in held]
+    untold = f"Not known: {_names(open_ends)}" if open_ends else ""
+    return ". ".join(part for part in (forced, untold) if part)
 
 
-def close(
-    incident: Incident,
-    *,
-    impact: str = "",
-    root_cause: str = "",
-    remediation: str = "",
-    customers: str = "",
-    force: bool = False,
-    reason: str = "",
-    schedule_off_reason: str = "",
-) -> Record:
-    """Closes the incident: validates, notes the end, writes the final record and the manifest.
+def _names(checks: list[CheckResult]) -> str:
+    return "; ".join(f"{one.name}{f' ({one.subject})' if one.subject else ''}" for one in checks)
 
-    Parameters
-    ----------
-    impact, root_cause, remediation, customers:
-        What the record says of them (runbook: "Record timeline, impact, and remediation").
-    force, reason:
-        Close although a check did not pass, and why.
-    schedule_off_reason:
-        Why a schedule stays off that this incident switched off.
 
-    Raises
-    ------
-    CheckFailed
-        When the newest sync did not succeed and it was not forced; when a schedule is still off without a reason.
-    AwsError
-        When that could not be seen, likewise.
-    BadInput
-        When it is closed already.
-    """
-    if incident.state.closed_at:
-        raise BadInput(f"{incident.id} is closed already.", hint="Add what is missing with `vmq note`.")
-    no_schedule_left_off(incident, schedule_off_reason)
-    # A newest sync that failed means that nothing is over. An alarm needs minutes to reset after the mend, and a
-    # blind one never does: that is said in the record, and does not hold the closing up.
-    checks = validate(incident)
-    for check in checks:
-        verdict = {True: "pass", False: "fail", None: "cannot tell"}[check.ok]
-        incident.conclude("validate", f"{check.name}: {check.finding}", {"verdict": verdict})
-    failing = [check for check in checks if check.name == "newest sync" and check.ok is not True]
-    if failing and not force:
-        raise _refusal(failing[0])
-    outcome = f"Forced: {reason}" if failing else ""
-    incident.close(outcome, impact=impact, cause=root_cause, remediation=remediation, customers=customers)
-    return write_record(incident)
+def _refusal(incident: Incident, held: list[CheckResult]) -> VmqError:
+    said = [
+        f"{one.name}{f' ({one.subject})' if one.subject else ''}: {one.finding}"
+        if one.ok is False
+        else f"it cannot be told whether {one.name}{f' ({one.subject})' if one.subject else ''}: {one.finding}"
+        for one in held
+    ]
+    mends = list(dict.fromkeys(one.mend for one in held if one.mend))
+    way = f"{mends[0]}  " if len(mends) == 1 and "\n" not in mends[0] else ""
+    hint = f"{way}`vmq validate {incident.id}` shows each; or close all the same with --force --reason."
+    message = f"Not closed: {' '.join(one.rstrip('.') + '.' for one in said)}"
+    if all(one.ok is None for one in held) and incident.observed("sync-jobs").problem:
+        return AwsError(message, hint=hint)
+    return CheckFailed(message, hint=hint)

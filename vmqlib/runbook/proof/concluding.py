@@ -10,7 +10,7 @@ from vmqlib.runbook.affecteddocuments import FAILED as STATUS_FAILED
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.proof.expecting import Deed, described, expect, expected_of
 from vmqlib.runbook.proof.judging import IN_INDEX, Expected, Judged, Sight, judge
-from vmqlib.runbook.proof.results import AGREE, COLUMNS, FAILED, GONE, INDEXED, LEFT_OUT, Proof
+from vmqlib.runbook.proof.results import AGREE, COLUMNS, FAILED, GONE, INDEXED, LEFT_OUT, SYNCED, Proof
 from vmqlib.runbook.proof.sighting import SOURCES, sight_of
 from vmqlib.times import show_time
 
@@ -173,7 +173,7 @@ def frame_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def _sync(sight: Sight, wanted: Mapping[str, Expected]) -> CheckResult:
     """Whether a sync came to its end since, and how."""
-    name, kept = "A sync has taken place", ("sync-jobs",)
+    name, kept = SYNCED, ("sync-jobs",)
     if sight.jobs is None:
         return CheckResult(name, None, f"The sync jobs could not be seen: {sight.jobs_why}", evidence=kept)
     times = [one.since for one in wanted.values() if one.since is not None]

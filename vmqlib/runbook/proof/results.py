@@ -14,7 +14,7 @@ from vmqlib.times import show_time
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["AGREE", "COLUMNS", "FAILED", "GONE", "INDEXED", "LEFT_OUT", "Proof"]
+__all__ = ["AGREE", "COLUMNS", "FAILED", "GONE", "INDEXED", "LEFT_OUT", "SYNCED", "Proof"]
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "key": ("str", "the object's key"),
@@ -36,7 +36,8 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 """The columns of :attr:`Proof.keys`: dtype and meaning."""
 
 _SENTENCE = 600  # characters: a line of the journal
-INDEXED, GONE, AGREE = (
+SYNCED, INDEXED, GONE, AGREE = (
+    "A sync has taken place",
     "Restored documents are indexed",
     "Deleted documents are gone",
     "Index and bucket agree",

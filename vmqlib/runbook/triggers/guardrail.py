@@ -32,8 +32,8 @@ _LONGEST = timedelta(days=7)
 _AS_GOOD = 1.92
 """Log-likelihoods this close tell two moments hardly apart (half the 95 % point of chi-squared)."""
 _POSSIBLE = 5.41
-"""So far below the best one a moment is still possible (half the 99.9 % point of chi-squared): what rules a change out as
-the cause must be surer than what only ranks it."""
+"""So far below the best one a moment is still possible (half the 99.9 % point of chi-squared): what rules a change out
+as the cause must be surer than what only ranks it."""
 _ENOUGH = 100
 """So many questions at the same hours are needed to tell more than those of all hours."""
 _OVER = 0.01

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from vmqlib.runbook.validation.asking import QUESTION, answered_by_people, by_canaries
 from vmqlib.runbook.validation.halves import half_applied
-from vmqlib.runbook.validation.syncs import by_alarms, by_syncs
+from vmqlib.runbook.validation.names import ESSENTIAL, SCHEDULE
+from vmqlib.runbook.validation.syncs import by_alarms, by_schedules, by_syncs
 from vmqlib.runbook.validation.validating import NEEDED, Validation, validate, validated
 
 __all__ = [
+    "ESSENTIAL",
     "NEEDED",
     "QUESTION",
+    "SCHEDULE",
     "Validation",
     "answered_by_people",
     "by_alarms",
     "by_canaries",
+    "by_schedules",
     "by_syncs",
     "half_applied",
     "validate",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.validation.halves import is_change
+from vmqlib.runbook.validation.names import PROMPT, QUESTION_CHECK, WEB
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ def by_canaries(
 
     asked = {one.text: one for one in answers(seen.frame)} if seen.available else {}
     todo: Sequence[tuple[str, str]] = [
-        *(("canary question", one.question) for one in settings.canaries),
-        *(("guardrail prompt", one.text) for one in settings.guardrail_prompts),
+        *((QUESTION_CHECK, one.question) for one in settings.canaries),
+        *((PROMPT, one.text) for one in settings.guardrail_prompts),
     ]
     return [
         _check(name, text, asked.get(text), people.get(text), seen.problem, incident_id)
@@ -106,8 +107,8 @@ def _check(
 
 
 _MEND = {
-    "canary question": "Is its document indexed? Does a guardrail block it? vmq detect --canaries",
-    "guardrail prompt": "Compare the guardrails with the ops repo's: a phrase or topic is missing, or one too many.",
+    QUESTION_CHECK: "Is its document indexed? Does a guardrail block it? vmq detect --canaries",
+    PROMPT: "Compare the guardrails with the ops repo's: a phrase or topic is missing, or one too many.",
 }
 
 
@@ -137,19 +138,15 @@ def _judged(answer: Answer) -> tuple[bool | None, str]:
 def by_web_experience(resources: Observation) -> list[CheckResult]:
     """Whether each web experience is ACTIVE."""
     if not resources.available or resources.problem:
-        return [
-            CheckResult(
-                "web experience", None, resources.problem, mend=resources.hint, evidence=("resources",)
-            )
-        ]
+        return [CheckResult(WEB, None, resources.problem, mend=resources.hint, evidence=("resources",))]
     rows = resources.frame
     rows = rows[rows["kind"].eq("web-experience")].fillna({"status": "", "name": "", "error": ""})
     if rows.empty:
         why = resources.stopped or "No web experience was found."
-        return [CheckResult("web experience", None, why, evidence=("resources",))]
+        return [CheckResult(WEB, None, why, evidence=("resources",))]
     return [
         CheckResult(
-            "web experience",
+            WEB,
             status == "ACTIVE" if status else None,
             f"It is {status}." if status else f"It could not be read: {error}",
             name or identifier,

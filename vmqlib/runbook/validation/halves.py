@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vmqlib.runbook.checks import CheckResult
+from vmqlib.runbook.validation.names import HALF
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["half_applied", "is_change", "last_change"]
 
-_NAME = "no change half applied"
 _DONE = frozenset({"none", "planned", "applied", "verified", "undone"})
 _UNCHANGED = frozenset({"sync", "sync-stop", "schedule-disable", "schedule-restore", "message"})
 """Actions that change nothing which a sync would have to index."""
@@ -27,13 +27,13 @@ def half_applied(events: Iterable[Event], rollback: Status) -> CheckResult:
     if rollback.state not in _DONE:
         open_ends.append(f"the rollback is {rollback.state}")
     if not open_ends:
-        return CheckResult(_NAME, True, "Every change that was begun has ended.", evidence=("journal",))
+        return CheckResult(HALF, True, "Every change that was begun has ended.", evidence=("journal",))
     mend = (
         rollback.command
         or "Run that command again: it looks at the world and goes on, or says that it was done."
     )
     return CheckResult(
-        _NAME, False, f"Begun, and no end is known: {'; '.join(open_ends)}", mend=mend, evidence=("journal",)
+        HALF, False, f"Begun, and no end is known: {'; '.join(open_ends)}", mend=mend, evidence=("journal",)
     )
 
 

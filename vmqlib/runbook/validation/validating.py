@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vmqlib.runbook.checks import CheckResult, worst
+from vmqlib.runbook.dashboard import SOURCES as DASHBOARD
 from vmqlib.runbook.validation.asking import answered_by_people, by_canaries, by_web_experience
 from vmqlib.runbook.validation.halves import half_applied, last_change
-from vmqlib.runbook.validation.syncs import by_alarms, by_syncs
+from vmqlib.runbook.validation.syncs import by_alarms, by_schedules, by_syncs
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
@@ -20,8 +21,9 @@ __all__ = ["NEEDED", "Validation", "validate", "validated"]
 _WIRING = ("alarm-config", "metric-names")
 """What tells whether an alarm sees anything."""
 
-NEEDED = ("resources", "sync-jobs", "alarms", *_WIRING, "documents", "versions", "canaries")
-"""What is looked at anew. ``canaries`` asks: that is a conversation, which stands in the application's logs."""
+NEEDED = ("alarms", *_WIRING, "resources", "sync-jobs", *DASHBOARD, "canaries")
+"""What is looked at anew, beside what the proof looks at. ``canaries`` asks: that is a conversation, which stands in
+the application's logs."""
 
 _VERDICT = {True: "pass", False: "fail", None: "cannot tell"}
 
@@ -79,8 +81,10 @@ def validate(
     progress:
         Told the name of each source when it was looked at.
     """
-    incident.observe([name for name in NEEDED if ask or name != "canaries"], refresh=True, progress=progress)
-    checks = tuple(_checks(incident))
+    index = _index(incident, progress)
+    names = [name for name in NEEDED if ask or name != "canaries"]
+    incident.observe(names, refresh=True, progress=progress)
+    checks = tuple(_checks(incident, index))
     made = Validation(incident.clock.now(), checks)
     data = {"verdict": _VERDICT[made.ok], "checks": [dict(check.as_dict()) for check in checks]}
     event = incident.conclude("validate", made.sentence, data)
@@ -98,8 +102,20 @@ def validated(incident: Incident) -> Validation | None:
     return found
 
 
-def _checks(incident: Incident) -> Sequence[CheckResult]:
+def _index(incident: Incident, progress: Callable[[str], None]) -> Sequence[CheckResult]:
+    """Whether the index holds what the bucket holds: the checks of a proof. How the sync went is told apart."""
+    from vmqlib.runbook.proof import AGREE, SYNCED, prove
+
+    if not (incident.identity.data_source_id or incident.settings.ds_id):
+        why = "The incident is about no data source, and DS_ID is not set."
+        return [CheckResult(AGREE, None, why, mend="Set DS_ID in .env.")]
+    return [check for check in prove(incident, progress=progress).checks if check.name != SYNCED]
+
+
+def _checks(incident: Incident, index: Sequence[CheckResult]) -> Sequence[CheckResult]:
+    from vmqlib.runbook.dashboardchecks import dashboard_checks
     from vmqlib.runbook.rollback import status
+    from vmqlib.runbook.stabilize.story import schedules_off
     from vmqlib.runbook.wiring import blind_alarms
     from vmqlib.sources.alarms import missing
 
@@ -115,6 +131,9 @@ def _checks(incident: Incident) -> Sequence[CheckResult]:
         *by_canaries(seen["canaries"], incident.settings, incident.id, people),
         *by_alarms(alarms, blind, absent),
         *by_syncs(seen["sync-jobs"], changed, _connectors(incident)),
+        *index,
+        *by_schedules(schedules_off(incident), incident.id),
+        *dashboard_checks(seen, incident.clock.now()),
         half_applied(events, status(incident)),
     ]
 
