@@ -185,7 +185,9 @@ def _changed(told: Overview) -> Iterator[Line]:
         before = [one for one in ranking.suspects if not one.after]
         text = "no change that was seen explains it"
         yield Line(
-            f"{text}; the nearest in time: {before[0].why}" if before else f"{text}: none came before it"
+            f"{text}: none of the {len(before)} before it is supported"
+            if before
+            else f"{text}: none came before it"
         )
     for place, one in enumerate(ranking.supported[:_SUSPECTS], 1):
         yield Line(one.why, f"suspect {place}")

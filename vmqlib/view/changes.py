@@ -217,7 +217,10 @@ def lead_of(ranking: Ranking) -> str:
     if ranking.first is not None:
         return plain(f"To look at first: {ranking.first.why}", 600)
     if any(not one.after for one in ranking.suspects):
-        return "No change that was seen explains it: nothing but their time speaks for any of them."
+        return (
+            "No change that was seen explains it: each before it has no more than its time against it, or a sync took "
+            "it in and SUCCEEDED."
+        )
     return "No change before the first bad sign was seen."
 
 
