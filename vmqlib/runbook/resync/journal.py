@@ -93,8 +93,7 @@ def journal_outcome(incident: Incident, job: SyncJob, more: Mapping[str, Any] | 
     more:
         Further data: which documents failed.
     """
-    last = begun(incident).get(job.data_source_id)
-    if last is not None and last.execution_id == job.execution_id and last.ended:
+    if _told(incident, job.execution_id):
         return
     now = job.ended_at or incident.clock.now()
     data = {
@@ -105,3 +104,13 @@ def journal_outcome(incident: Incident, job: SyncJob, more: Mapping[str, Any] | 
         incident.verified(STEP, describe(job, now), {**data, "ok": True})
     else:
         incident.failed(STEP, describe(job, now), {**data, "problem": job.error_message})
+
+
+def _told(incident: Incident, execution_id: str) -> bool:
+    """Whether the journal says how that job ended."""
+    return any(
+        event.step == STEP
+        and event.kind in ("verified", "failed")
+        and event.data.model_dump().get("execution_id") == execution_id
+        for event in incident.journal.events()
+    )

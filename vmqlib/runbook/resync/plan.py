@@ -78,7 +78,7 @@ def plan_starts(
     patience: Patience | None = None,
 ) -> tuple[StartPlan, ...]:
     """Looks at each of them; changes nothing. What cannot be looked at is told in its plan."""
-    insist = patience or Patience()
+    insist = patience or Patience(10)  # somebody sits and waits for it
     half = {each.data_source_id: rollbacks(settings, each.data_source_id, incident) for each in connectors}
 
     def one(connector: Connector) -> StartPlan:

@@ -61,7 +61,7 @@ def journaled_start(
 
     may_change(incident)
     with exclusive(incident):
-        before = settle(incident, aws, settings, data_source_id, patience=patience)
+        before = _settle(incident, aws, settings, data_source_id, patience or Patience())
         if before is not None:
             return before
         return _start_now(incident, aws, settings, data_source_id, ready, patience, dict(about or {}))
@@ -113,11 +113,24 @@ def settle(
 
     Where the process died before the journal knew, the jobs tell, and the journal gets its line. How a job ended that
     nobody waited for is written down, too.
+
+    Raises
+    ------
+    LockHeld
+        Another process is starting one, and does not come to an end.
+    AwsError
+        The jobs cannot be listed: nothing is written then.
     """
+    with exclusive(incident):
+        return _settle(incident, aws, settings, data_source_id, patience or Patience())
+
+
+def _settle(
+    incident: Incident, aws: Aws, settings: Settings, data_source_id: str, insist: Patience
+) -> Started | None:
     last = begun(incident).get(data_source_id)
     if last is None or last.ended:
         return None
-    insist = patience or Patience()
     if last.pending:
         found = _found(incident, last, insist(lambda: _since(aws, settings, last)))
         if found is None:

@@ -95,7 +95,7 @@ def start(
             # A throttled request was not carried out: it may be sent again. One without an answer may not.
             return Started(data_source_id, insist(asked.once, on=(Throttled,)), joined=False)
     except AwsError as error:
-        if error.code != "ConflictException" and not (asked.lost and isinstance(error, Unreachable)):
+        if error.code != "ConflictException" and not asked.lost:
             raise
         refused = error
     if offset is None:
@@ -107,8 +107,8 @@ def start(
     owner = None if job is None else whose(job.started_at, sent, lost=asked.lost, slack=slack, until=answered)
     if job is None or owner is None or not (job.running or owner.owner == "ours"):
         raise refused
-    if isinstance(refused, Unreachable) and owner.owner == "another's":
-        raise refused
+    if refused.code != "ConflictException" and owner.owner == "another's":
+        raise refused  # no request of ours did anything, and nobody told that one runs
     return Started(data_source_id, job.execution_id, joined=True, owner=owner.owner, why=owner.why)
 
 

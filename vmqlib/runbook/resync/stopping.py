@@ -121,6 +121,11 @@ def unsettled_stops(
     incident: Incident, aws: Aws, settings: Settings, *, patience: Patience | None = None
 ) -> None:
     """Finds out what became of stops whose process died, or whose deadline passed, and writes it into the journal."""
+    with exclusive(incident):  # not while another process is between its line and its request
+        _settle(incident, aws, settings, patience or Patience())
+
+
+def _settle(incident: Incident, aws: Aws, settings: Settings, insist: Patience) -> None:
     open_ones: dict[str, dict[str, Any]] = {}
     for event in incident.journal.events():
         data = event.data.model_dump()
@@ -130,7 +135,6 @@ def unsettled_stops(
             open_ones[data["execution_id"]] = data
         elif event.kind in ("applied", "failed"):
             open_ones.pop(data.get("execution_id", ""), None)
-    insist = patience or Patience()
     for execution, data in open_ones.items():
         source = data["data_source_id"]
         job = insist(lambda source=source, execution=execution: find(aws, settings, source, execution))  # type: ignore[misc]

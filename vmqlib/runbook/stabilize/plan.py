@@ -262,7 +262,7 @@ def _plan(
     item: Callable[[Connector, DataSource], ScheduleItem],
     patience: Patience | None,
 ) -> SchedulePlan:
-    insist = patience or Patience()
+    insist = patience or Patience(10)  # somebody sits and waits for it
 
     def look(connector: Connector) -> DataSource:
         return insist(lambda: data_source(aws, settings, connector.data_source_id))
