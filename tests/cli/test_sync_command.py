@@ -254,9 +254,8 @@ class TestProgress:
                 told[task] |= changes
 
         bars = _Bars(Fake(), {"ds": "docs", "other": "wiki"}, {})
-        bars.progress("ds", job(scanned=7))
-        assert told["docs"]["counts"].startswith("7 scanned")
-        assert "no past runs" in told["docs"]["counts"]
+        bars.progress("ds", job(scanned=7, failed=2))
+        assert told["docs"]["counts"].endswith("(no past runs); 7 scanned, 2 failed")
         bars.trouble("ds", resync.Trouble(Unreachable("gone"), 40))
         assert told["docs"]["counts"] == "AWS cannot be reached since 40 s; trying on"
         bars.progress("ds", job("SUCCEEDED"))

@@ -131,7 +131,7 @@ class _Silent:
 
 
 @contextmanager
-def progress_bar(*columns: str, transient: bool = False) -> Iterator[Bar]:
+def progress_bar(*columns: str, transient: bool = False, bar_width: int = 30) -> Iterator[Bar]:
     """A rich progress display on stderr; silent when that is no terminal, where rich is not even imported."""
     if not sys.stderr.isatty():
         yield _Silent()
@@ -140,7 +140,7 @@ def progress_bar(*columns: str, transient: bool = False) -> Iterator[Bar]:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    parts = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30)]
+    parts = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=bar_width)]
     parts += [TextColumn(column) for column in columns] + [TimeElapsedColumn()]
     with Progress(*parts, console=console, transient=transient, disable=not console.is_terminal) as progress:
         yield cast("Bar", progress)

@@ -25,6 +25,14 @@ def _counts(job: SyncJob) -> str:
     return ", ".join(f"{getattr(job, name)} {name}" for name in names)
 
 
+def _short(job: SyncJob) -> str:
+    """The counts that a line of a terminal has room for: scanned, failed, and the others where there are any."""
+    names = ("scanned", "failed", "added", "modified", "deleted")
+    return ", ".join(
+        f"{count} {name}" for name in names if (count := getattr(job, name)) or name == "scanned"
+    )
+
+
 def _takes(job: SyncJob, usual: Estimate | None, now: datetime) -> str:
     elapsed = job.took(now)
     return (
@@ -108,13 +116,13 @@ class _Bars:
         total = usual.median.total_seconds() if usual is not None else None
         if not job.running:
             total = elapsed = elapsed or 1.0
-        takes = f"; {_takes(job, usual, now)}" if job.running else ""
+        times = duration(job.took(now)) + (f" ({usual.usual})" if usual is not None else " (no past runs)")
         self._bar.update(
             self._tasks[data_source_id],
             description=f"{self._names[data_source_id]} {job.status}",
             total=total,
             completed=min(elapsed, total) if total is not None else 0,
-            counts=f"{_counts(job)}{takes}",
+            counts=f"{times}; {_short(job)}",
         )
 
     def trouble(self, data_source_id: str, trouble: Trouble) -> None:
@@ -131,5 +139,5 @@ def watching(names: Mapping[str, str], usual: Mapping[str, Estimate | None]) -> 
     if not sys.stderr.isatty():
         yield Lines(names, usual)
         return
-    with progress_bar("{task.fields[counts]}") as bar:
+    with progress_bar("{task.fields[counts]}", bar_width=10) as bar:
         yield _Bars(bar, names, usual)
