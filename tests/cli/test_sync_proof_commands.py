@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support.proof_rig import GOOD, SyncRig
 
-from vmqlib.runbook import alarmwatch, rollback
+from vmqlib.runbook import alarmlook, rollback
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ class TestAlarms:
         def interrupted(_: Any) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(alarmwatch.Look, "__call__", interrupted)
+        monkeypatch.setattr(alarmlook.Look, "__call__", interrupted)
         done = command("alarms", "wait")
         assert done.code == 130
         assert "vmq alarms wait" in done.err

@@ -13,7 +13,8 @@ import pytest
 from vmqlib.aws import Aws
 from vmqlib.errors import AccessDenied, DeadlinePassed, Throttled, Unreachable
 from vmqlib.record.incident import Incident
-from vmqlib.runbook.alarmwatch import Alarm, Look, Watched, clears_by, journal_watch, wait
+from vmqlib.runbook.alarmlook import Look
+from vmqlib.runbook.alarmwatch import Alarm, Watched, clears_by, journal_watch, wait
 from vmqlib.settings import Settings
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmqlib.runbook.proof.expecting import Deed, described, expect, expected_of
-from vmqlib.runbook.proof.judging import Expected, Indexed, Job, Judged, Reported, Sight, judge
+from vmqlib.runbook.proof.judging import Judged, judge
+from vmqlib.runbook.proof.seen import Expected, Indexed, Job, Reported, Sight
 from vmqlib.sources.crawlscope import CrawlScope
 
 KEY = "guides/setup.md"

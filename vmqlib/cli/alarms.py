@@ -109,7 +109,7 @@ def watch(
             bar.update(task, description=f"Watching ({problem})" if problem else "Watching", states=told)
 
         try:
-            seen = alarmwatch.wait(alarmwatch.Look(aws, settings), deadline=span, progress=show)
+            seen = alarmwatch.wait(Look(aws, settings), deadline=span, progress=show)
         except KeyboardInterrupt as error:
             raise Interrupted("Stopped watching.", hint="`vmq alarms wait` watches again.") from error
         except DeadlinePassed as error:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.runbook.affecteddocuments import FAILED as STATUS_FAILED
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.proof.expecting import Deed, described, expect, expected_of
-from vmqlib.runbook.proof.judging import IN_INDEX, Expected, Judged, Sight, judge
+from vmqlib.runbook.proof.judging import IN_INDEX, Judged, judge
 from vmqlib.runbook.proof.results import AGREE, COLUMNS, FAILED, GONE, INDEXED, LEFT_OUT, SYNCED, Proof
+from vmqlib.runbook.proof.seen import Expected, Sight
 from vmqlib.runbook.proof.sighting import SOURCES, sight_of
 from vmqlib.times import show_time
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import VmqError
-from vmqlib.runbook.proof.judging import Expected, Want
+from vmqlib.runbook.proof.seen import Expected, Want
 from vmqlib.sources.crawlscope import METADATA_SUFFIX
 from vmqlib.times import iso
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.runbook.affecteddocuments import FAILED
-from vmqlib.runbook.proof.judging import Indexed, Job, Reported, Sight
+from vmqlib.runbook.proof.seen import Indexed, Job, Reported, Sight
 from vmqlib.runbook.triggers.indexed import named_documents
 from vmqlib.sources.crawlscope import crawl_scope
 from vmqlib.sources.syncjobs import RUNNING, TERMINAL
