@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vmqlib.runbook.proof.results import LEFT_OUT
 from vmqlib.view.base import Html, View, guarded, join, notice, plain, tag
 from vmqlib.view.checks import checks
 from vmqlib.view.layout import Column, chip, code, facts, line, name, panel, table, when
@@ -62,6 +61,8 @@ def proof(found: Proof | Callable[[], Proof | None] | None, incident_id: str = "
 
 
 def _keys(now: Proof) -> tuple[list[Html], list[str]]:
+    from vmqlib.runbook.proof.results import LEFT_OUT
+
     if now.keys.empty:
         return [], []
     columns = [Column("key", name), Column("verdict", chip), Column("wanted"), Column("finding")]
