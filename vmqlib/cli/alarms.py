@@ -93,6 +93,7 @@ def watch(
         By Ctrl-C.
     """
     from vmqlib.runbook import alarmwatch
+    from vmqlib.runbook.alarmlook import Look
 
     last: alarmwatch.Watched | None = None
     late: DeadlinePassed | None = None
