@@ -144,6 +144,16 @@ def test_a_sync_that_ran_before_the_upload_is_followed_by_another(
     assert done.json["sync"]["execution_id"] != earlier.execution_id
 
 
+def test_what_was_uploaded_is_in_the_document_although_the_sync_was_refused(
+    command: Any, docs: Path, local: Any
+) -> None:
+    local.faults.add("qbusiness", "StartDataSourceSyncJob", status=403, code="AccessDeniedException")
+    done = command("sync", "docs", str(docs), "--prefix", "eight/", "--wait", "--json", "--yes")
+    assert done.code == 3
+    assert done.json["results"] == {"done": 2}
+    assert "qbusiness:StartDataSourceSyncJob" in done.err
+
+
 def test_an_empty_folder_and_none(command: Any, docs: Path) -> None:
     (docs.parent / "empty").mkdir()
     assert command("sync", "docs", "empty", "--delete", "--yes").code == 2

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmqlib.cli.output import confirm, json_option, notice, print_json, progress_bar, table, yes_option
-from vmqlib.errors import BadInput, Interrupted
+from vmqlib.errors import BadInput, Interrupted, VmqError
 from vmqlib.times import SystemClock, parse_when
 
 if TYPE_CHECKING:
@@ -106,21 +106,35 @@ def docs_command(
         return
     done = None
     if made.changes:
-        check(
-            made, made.digest, delete_most=delete_most
-        )  # before anybody is asked: what would be refused after
+        # Before anybody is asked: what would be refused afterwards.
+        check(made, made.digest, delete_most=delete_most)
         confirm(_question(made), yes=yes)
         done = _carry_out(made, aws, digest or made.digest, incident, delete_most)
         _finish(made, done, mask, as_json=as_json)
-    job = _sync(settings, aws, chosen, incident, span, yes=yes, made=made) if and_wait else None
+    if and_wait:
+        try:
+            job = _sync(settings, aws, chosen, incident, span, yes=yes, made=made)
+        except VmqError:
+            if as_json:  # what was uploaded is known, whatever became of the sync
+                print_json(_document(made, done))
+            raise
+        _show_sync(made, done, job, as_json=as_json)
+        return
     if as_json:
-        synced = {} if job is None else {"sync": {**asdict(job), "succeeded": job.succeeded}}
-        print_json(_document(made, done) | synced)
-    elif job is not None:
-        click.echo(resync.describe(job, SystemClock().now()))
+        print_json(_document(made, done))
     elif done is not None:
         notice(f"Next: `vmq sync start --connector {chosen.name}` and `vmq sync wait`, which index it.")
-    if job is not None and not job.succeeded:
+
+
+def _show_sync(made: DocPlan, done: Uploaded | None, job: SyncJob, *, as_json: bool) -> None:
+    """How the sync ended; the command's exit code is 1 when that was not well."""
+    from vmqlib.runbook import resync
+
+    if as_json:
+        print_json(_document(made, done) | {"sync": {**asdict(job), "succeeded": job.succeeded}})
+    else:
+        click.echo(resync.describe(job, SystemClock().now()))
+    if not job.succeeded:
         click.get_current_context().exit(1)
 
 
