@@ -75,3 +75,11 @@ def test_closed_before_anything_was_due() -> None:
     assert cadence([(minute(0), minute(30))], [], EVERY).owed == ()
     assert cadence([(minute(0), minute(31))], [], EVERY).missing
     assert cadence([], [minute(3)], EVERY).owed == ()
+
+
+def test_what_is_late_by_no_more_than_the_tolerance_is_in_time() -> None:
+    spans = [(minute(0), minute(61))]
+    made = cadence(spans, [minute(31)], EVERY, tolerance=timedelta(minutes=1))
+    assert [(one.kept, one.late) for one in made.owed] == [(True, timedelta(0))]
+    made = cadence(spans, [minute(32)], EVERY, tolerance=timedelta(minutes=1))
+    assert [(one.kept, one.late) for one in made.owed] == [(False, timedelta(minutes=2))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from vmqlib.errors import AccessDenied
 from vmqlib.record.incident import Incident
 from vmqlib.runbook.retro import Review, review
 from vmqlib.runbook.retro.prompts import KINDS, VOCABULARY, rules
+from vmqlib.sources import REGISTRY
 
 SYNCS = [
     ("02:45", "02:47", "SUCCEEDED"), ("07:10", "07:14", "INCOMPLETE"), ("08:10", "08:14", "FAILED"),
@@ -173,15 +175,33 @@ class TestWitnesses:
         history = day()
         assert review(history.incident).doctor is None
         check = {
+            "part": "Alarms",
             "name": "alarm wiring",
             "outcome": "fail",
             "subject": "QBusinessSyncFailed",
             "finding": "No dimension.",
         }
+        other = {"part": "Bucket", "name": "versioning"}
+        history.incident.conclude("triage", "vmq doctor: 1 check failed.", {"checks": [check, other]})
         history.incident.conclude(
-            "doctor", "1 check failed.", {"checks": [check, {"name": "bucket versioning"}]}
+            "validate", "It is not over.", {"checks": [{"name": "alarms", "part": "Alarms"}]}
         )
         assert review(history.incident).doctor == (check,)
+        history.incident.conclude("triage", "vmq doctor: all is well.", {"checks": []})
+        assert review(history.incident).doctor == ()
+
+    def test_the_doctor_is_known_by_the_line_that_it_writes(self, day: Day) -> None:
+        from vmqlib.runbook.doctor import diagnose, sources_of
+
+        def denied(*_: Any, **__: Any) -> Any:
+            raise AccessDenied("Not allowed.", operation="x:Y")
+
+        ours = day().incident
+        sources = {name: replace(REGISTRY[name], read=denied) for name in sources_of()}
+        diagnose(Incident.load(ours.id, settings=ours.settings, aws=ours.aws, sources=sources))
+        found = review(ours).doctor
+        assert found
+        assert {one["outcome"] for one in found} == {"cannot tell"}
 
 
 class TestUpdatesAndRemarks:
@@ -197,6 +217,13 @@ class TestUpdatesAndRemarks:
             (True, timedelta(0)), (False, timedelta(minutes=18)),
         ]  # fmt: skip
         assert any("the worst by 18 min" in one.text for one in made.proposed("badly"))
+
+    def test_a_mail_to_stakeholders_is_no_update_in_the_channel(self, day: Day) -> None:
+        history = day()
+        history.to("09:29").notified("Mailed.", channel="a@b.io", data={"message": "stakeholders"})
+        history.to("09:40").close()
+        (owed,) = review(history.incident).cadence.owed
+        assert (owed.sent, owed.late) == (None, timedelta(minutes=10))
 
     def test_what_people_said_is_there_and_changes_no_fact(self, day: Day) -> None:
         history = worked(day())

@@ -122,9 +122,9 @@ def test_nothing_from_outside_is_markup(history: History) -> None:
     incident.acknowledge(HOSTILE, by=HOSTILE)
     incident.applied(HOSTILE, HOSTILE, {"action": HOSTILE})
     incident.conclude(
-        "doctor",
-        "x",
-        {"checks": [dict.fromkeys(("name", "subject", "finding", "outcome"), f"alarm {HOSTILE}")]},
+        "triage",
+        f"vmq doctor: {HOSTILE}",
+        {"checks": [{"part": "Alarms"} | dict.fromkeys(("name", "subject", "finding", "outcome"), HOSTILE)]},
     )
     incident.close(HOSTILE, impact=HOSTILE, cause=HOSTILE, remediation=HOSTILE, customers=HOSTILE)
     incident.reopen(HOSTILE)

@@ -197,6 +197,8 @@ def _saw(one: Witness) -> str:
 def _plain_doctor(review: Review) -> str:
     if review.doctor is None:
         return "The alarms' wiring: not looked at."
+    if not review.doctor:
+        return "The alarms' wiring: nothing wrong was found."
     return "; ".join(
         f"{one.get('outcome', '')} {one.get('name', '')} {one.get('subject', '')}" for one in review.doctor
     )
@@ -207,9 +209,11 @@ def _doctor(review: Review) -> Html:
     if review.doctor is None:
         return tag(
             "div",
-            "The alarms' wiring (metric, dimensions, actions): not looked at in this incident.",
+            "The alarms' wiring: not looked at in this incident (`vmq doctor --incident` does).",
             style="color:#555",
         )
+    if not review.doctor:
+        return tag("div", "The alarms' wiring: `vmq doctor` found nothing wrong with it.")
     columns = [Column("outcome", chip), Column("check"), Column("about"), Column("finding")]
     rows = [
         [one.get(name, "") for name in ("outcome", "name", "subject", "finding")] for one in review.doctor

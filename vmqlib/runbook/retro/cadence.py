@@ -70,7 +70,11 @@ class Cadence:
 
 
 def cadence(
-    spans: Sequence[tuple[datetime, datetime]], updates: Iterable[datetime], every: timedelta
+    spans: Sequence[tuple[datetime, datetime]],
+    updates: Iterable[datetime],
+    every: timedelta,
+    *,
+    tolerance: timedelta = _NONE,
 ) -> Cadence:
     """What was owed while the incident was open, and what of it was kept.
 
@@ -85,6 +89,8 @@ def cadence(
         When messages went out.
     every:
         The cadence.
+    tolerance:
+        What is late by no more than this is in time.
     """
     told = sorted(updates)
     owed: list[Owed] = []
@@ -92,10 +98,11 @@ def cadence(
     for start, end in spans:
         last = start
         for at in (one for one in told if start <= one <= end):
-            owed.append(Owed(last + every, at, max(_NONE, at - last - every)))
+            late = at - last - every
+            owed.append(Owed(last + every, at, late if late > tolerance else _NONE))
             silences.append(at - last)
             last = at
         silences.append(end - last)
-        if last + every < end:
+        if last + every + tolerance < end:
             owed.append(Owed(last + every, None, end - last - every))
     return Cadence(every, tuple(owed), max(silences))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.record.events import Event, Noted
+from vmqlib.runbook.communicate.clock import TOLERANCE
 from vmqlib.runbook.keyevents import key_events
 from vmqlib.runbook.retro.cadence import Cadence, cadence
 from vmqlib.runbook.retro.invitation import appointment
@@ -217,7 +218,12 @@ def review(incident: Incident) -> Review:
         syncs_that_succeeded(events, last.get("sync-jobs"), incident.identity.data_source_id),
     )  # fmt: skip
     measured = measures(found)
-    kept = cadence(open_spans(events, until), [one.at for one in state.updates], state.update_every)
+    kept = cadence(
+        open_spans(events, until),
+        [one.at for one in state.updates if one.counts],
+        state.update_every,
+        tolerance=TOLERANCE,
+    )
     since = found.first_bad.at or opened_at
     witnesses = (
         *alarm_witnesses(trigger, settings, first, last, since, until),

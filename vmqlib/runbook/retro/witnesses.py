@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Witness", "alarm_witnesses", "doctors_findings", "first_looks", "rings", "trigger_witnesses"]
 
+DOCTOR = "vmq doctor: "
+"""How the journal's line begins that tells what the doctor found (:func:`vmqlib.runbook.doctor.diagnose`)."""
+
 
 @dataclass(frozen=True)
 class Witness:
@@ -163,18 +166,14 @@ def trigger_witnesses(trigger: str, detection: Detection) -> Iterator[Witness]:
 
 
 def doctors_findings(events: Sequence[Event]) -> tuple[Mapping[str, Any], ...] | None:
-    """What checks of the alarms' wiring found, where the journal has any; ``None`` where nobody looked.
+    """What `vmq doctor --incident` last found wrong, or could not tell, of the alarms' wiring: name, subject, outcome
+    and finding of each check. Empty where all was well; ``None`` where nobody looked."""
+    from vmqlib.runbook.doctor import ALARM_CHECKS
 
-    A check is one as :meth:`vmqlib.runbook.checks.CheckResult.as_dict` gives it, in the ``checks`` of a conclusion.
-    """
+    parts = {check.title for check in ALARM_CHECKS}
     found: tuple[Mapping[str, Any], ...] | None = None
     for event in events:
-        checks = event.data.model_dump().get("checks") if isinstance(event, Concluded) else None
-        if isinstance(checks, list):
-            named = [
-                one
-                for one in checks
-                if isinstance(one, Mapping) and "alarm" in str(one.get("name", "")).lower()
-            ]
-            found = tuple(named) if named else found
+        if isinstance(event, Concluded) and event.summary.startswith(DOCTOR):
+            checks = event.data.model_dump().get("checks") or ()
+            found = tuple(one for one in checks if isinstance(one, Mapping) and one.get("part") in parts)
     return found
