@@ -113,6 +113,16 @@ def test_without_the_scope_to_look_it_says_that_nobody_knows(idle, known) -> Non
         assert slack.requests.count(POST) == 1
 
 
+def test_a_private_channel_takes_another_scope_to_look(bot, slack, known) -> None:
+    slack.faults.append(SlackFault(POST, lost=True))
+    slack.faults.append(SlackFault("users.conversations", error="missing_scope"))
+    with pytest.raises(DeliveryFailed, match="may have arrived"):
+        bot.deliver(outgoing(known))
+    slack.channel = "renamed-meanwhile"
+    with pytest.raises(DeliveryFailed, match=r"groups:read"):
+        bot.find(outgoing(known))
+
+
 def test_a_webhook_cannot_look_and_is_not_used_again(hook, slack, known) -> None:
     slack.faults.append(SlackFault("webhook", lost=True))
     with pytest.raises(DeliveryFailed, match="may have arrived") as caught:

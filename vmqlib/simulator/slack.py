@@ -331,7 +331,11 @@ class LocalSlack:
         }
 
     def _conversations(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        mine = [{"id": CHANNEL_ID, "name": self.channel, "is_member": True}] if self.member else []
+        kinds = str(asked.get("types") or "public_channel").split(",")
+        if "private_channel" in kinds and "groups:read" not in self.scopes:
+            raise _No("missing_scope", needed="groups:read", provided=",".join(sorted(self.scopes)))
+        here = self.member and "public_channel" in kinds
+        mine = [{"id": CHANNEL_ID, "name": self.channel, "is_member": True}] if here else []
         return {"ok": True, "channels": mine, "response_metadata": {"next_cursor": ""}}
 
     def _upload_url(self, asked: Mapping[str, Any]) -> dict[str, Any]:

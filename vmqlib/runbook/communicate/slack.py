@@ -143,14 +143,21 @@ class SlackBot:
 
     def _channel_id(self) -> str:
         """conversations.history takes ids only; a name is looked for among the app's own channels."""
-        name = self.where.lstrip("#")
         if not self.where.startswith("#"):
             return self.where
+        # Private ones take another scope (groups:read): they are asked for only where no public one has the name.
+        for kind in ("public_channel", "private_channel"):
+            if found := self._named(self.where.lstrip("#"), kind):
+                return found
+        raise refused("channel_not_found", self.where)
+
+    def _named(self, name: str, kind: str) -> str:
+        """The id of the app's channel of that name and kind, or nothing."""
         cursor = ""
         while True:
             page = self._call(
                 self._client.users_conversations,
-                types="public_channel,private_channel",
+                types=kind,
                 limit=200,
                 exclude_archived=True,
                 **({"cursor": cursor} if cursor else {}),
@@ -160,7 +167,7 @@ class SlackBot:
                     return str(channel["id"])
             cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
             if not cursor:
-                raise refused("channel_not_found", self.where)
+                return ""
 
     def _receipt(self, answer: Mapping[str, Any], thread: str | None) -> Receipt:
         ts, channel = str(answer["ts"]), str(answer["channel"])
