@@ -150,6 +150,11 @@ class TestSent:
         assert "It was SEV2, it is SEV1: Nobody gets an answer." in slack.messages[-1].text
         assert due_now(incident) == ("update",)
 
+    def test_severity_news_are_told_although_an_update_was_overdue(self, incident, clock) -> None:
+        clock.forward(minutes=40)
+        incident.set_severity("SEV1", "Nobody gets an answer.")
+        assert due_now(incident) == ("severity",)
+
 
 class TestMail:
     def test_stakeholders_get_the_record_and_later_that_it_is_over(self, mailing, ways, clock) -> None:

@@ -123,9 +123,11 @@ def cadence(incident: Incident, now: datetime | None = None) -> Cadence:
 def due_now(incident: Incident) -> tuple[str, ...]:
     """The messages that ``vmq update`` sends: the update (or the news of a severity that a person changed), and the
     e-mail to stakeholders where that is due."""
-    at = cadence(incident)
-    first = "severity" if at.update is not None and at.update.why == "severity" else "update"
-    return (first, *(("stakeholders",) if at.stakeholders_due else ()))
+    state = incident.state
+    told = next((one.at for one in reversed(state.updates) if one.counts), state.opened_at)
+    news = any(told is None or at > told for at in state.severity_set)
+    first = "severity" if news else "update"
+    return (first, *((STAKEHOLDERS,) if cadence(incident).stakeholders_due else ()))
 
 
 def plan(
