@@ -17,6 +17,7 @@ __all__ = [
     "duration",
     "iso",
     "parse_iso",
+    "parse_span",
     "parse_when",
     "show_time",
 ]
@@ -95,6 +96,31 @@ def parse_iso(text: str) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+def parse_span(text: str) -> timedelta:
+    """Reads a length of time as people type it: ``90s``, ``20m``, ``1d12h``.
+
+    Raises
+    ------
+    BadInput
+        When it is none, or not longer than nothing.
+    """
+    try:
+        span = _length(text.strip())
+    except OverflowError:
+        span = None
+    if not span:
+        raise BadInput(f"{text!r} is not a length of time.", hint="Write one such as 90s, 20m or 2h.")
+    return span
+
+
+def _length(text: str) -> timedelta | None:
+    """``1d12h`` as a length of time; ``None`` where it is none."""
+    if not _AGO.fullmatch(text):
+        return None
+    parts = re.findall(r"(\d+)([smhdw])", text)
+    return sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
+
+
 def parse_when(text: str, now: datetime) -> datetime:
     """Reads a time as people type it: ``2h``, ``90m``, ``1d12h`` (ago), ``now``, or ISO 8601 (UTC unless it says).
 
@@ -107,10 +133,8 @@ def parse_when(text: str, now: datetime) -> datetime:
     if text == "now":
         return now
     try:
-        if _AGO.fullmatch(text):
-            parts = re.findall(r"(\d+)([smhdw])", text)
-            return now - sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
-        return parse_iso(text)
+        length = _length(text)
+        return parse_iso(text) if length is None else now - length
     except (ValueError, OverflowError) as error:
         raise BadInput(
             f"{text!r} is not a time.",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, table
 from vmqlib.errors import BadInput, DeadlinePassed, Interrupted
-from vmqlib.times import parse_when, show_time
+from vmqlib.times import parse_span, show_time
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
@@ -61,7 +61,7 @@ def wait_command(incident_id: str | None, deadline: str, as_json: bool) -> None:
     settings.require("app_id")
     aws = Aws(settings)
     incident = _open_incident(incident_id, settings, aws) if incident_id else None
-    seen, late = watch(aws, settings, _span(deadline, aws.clock.now()), incident)
+    seen, late = watch(aws, settings, parse_span(deadline), incident)
     if as_json:
         print_json(seen.as_dict())
     else:
@@ -152,10 +152,3 @@ def _show(seen: Watched) -> None:
             for one in seen.alarms
         ),
     )
-
-
-def _span(text: str, now: datetime) -> timedelta:
-    span = now - parse_when(text, now)
-    if span <= timedelta():
-        raise BadInput(f"{text!r} is not a length of time.", hint="Write one such as 90s, 20m or 2h.")
-    return span

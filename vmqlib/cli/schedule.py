@@ -237,7 +237,7 @@ def _carry_out(
         notice(printable(f"A change that was cut short had been made: {one.sentence}"))
     plan = planned()
     if digest:
-        stabilize.check_digest(plan, digest)
+        stabilize.approve(plan, digest)
     if not as_json:
         _show(plan)
     done: tuple[stabilize.Switched, ...] = ()

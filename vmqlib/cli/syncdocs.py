@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmqlib.cli.output import confirm, json_option, notice, print_json, progress_bar, table, yes_option
-from vmqlib.errors import BadInput, Interrupted, VmqError
-from vmqlib.times import SystemClock, parse_when
+from vmqlib.errors import Interrupted, VmqError
+from vmqlib.times import SystemClock, parse_span
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
@@ -89,7 +89,7 @@ def docs_command(
     settings = Settings.load()
     if and_wait:
         settings.require("app_id", "index_id")
-    span = _span(deadline)
+    span = parse_span(deadline)
     aws = Aws(settings)
     chosen = resync.choose(settings, "", connector)
     incident = _incident(settings, aws, incident_id)
@@ -172,14 +172,6 @@ def _mask(settings: Settings) -> Callable[[str], str]:
     from vmqlib.record.redaction import Redactor
 
     return Redactor((settings.contacts.knowledge_ops, settings.contacts.security)).text
-
-
-def _span(text: str) -> timedelta:
-    now = SystemClock().now()
-    span = now - parse_when(text, now)
-    if span <= timedelta():
-        raise BadInput(f"{text!r} is not a length of time.", hint="Write one such as 90s, 20m or 2h.")
-    return span
 
 
 def _question(made: DocPlan) -> str:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vmqlib.aws import Aws
-from vmqlib.errors import BadInput
 from vmqlib.settings import Settings
-from vmqlib.times import SystemClock, parse_when
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
 
-__all__ = ["connect", "connector_option", "incident_option", "loaded", "several", "source_option", "span"]
+__all__ = [
+    "connect",
+    "connector_option",
+    "incident_option",
+    "loaded",
+    "several",
+    "source_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,18 +71,3 @@ def loaded(incident_id: str | None, settings: Settings, aws: Aws) -> Incident | 
     from vmqlib.record.incident import Incident
 
     return Incident.load(incident_id, settings=settings, aws=aws)
-
-
-def span(text: str) -> timedelta:
-    """A length of time as people type it.
-
-    Raises
-    ------
-    BadInput
-        When it is none.
-    """
-    now = SystemClock().now()
-    found = now - parse_when(text, now)
-    if found <= timedelta():
-        raise BadInput(f"{text!r} is not a length of time.", hint="Write one such as 90s, 20m or 2h.")
-    return found

@@ -16,12 +16,11 @@ from vmqlib.cli.syncoptions import (
     loaded,
     several,
     source_option,
-    span,
 )
 from vmqlib.cli.syncprogress import watching
 from vmqlib.errors import BadInput, Interrupted, VmqError
 from vmqlib.runbook import resync
-from vmqlib.times import show_time
+from vmqlib.times import parse_span, show_time
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
@@ -121,7 +120,7 @@ def stop_command(
       vmq sync stop
       vmq sync stop --incident INC-20261123-001 --yes
     """
-    limit = span(deadline)
+    limit = parse_span(deadline)
     settings, aws = connect()
     incident = loaded(incident_id, settings, aws)
     own = "" if connector else _default(incident)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmqlib.cli.output import json_option, notice, print_json, printable
-from vmqlib.cli.syncoptions import connect, incident_option, loaded, several, span
+from vmqlib.cli.syncoptions import connect, incident_option, loaded, several
 from vmqlib.cli.syncprogress import watching
 from vmqlib.errors import AwsError, BadInput, CheckFailed, DeadlinePassed, Interrupted
 from vmqlib.runbook import resync
 from vmqlib.runbook.resync.estimate import MOST_RUNS
 from vmqlib.sources.base import gather
-from vmqlib.times import SystemClock
+from vmqlib.times import SystemClock, parse_span
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
@@ -65,7 +65,7 @@ def wait_command(
       vmq sync wait --incident INC-20261123-001
       vmq sync wait --connector docs --connector wiki
     """
-    limit = span(deadline)
+    limit = parse_span(deadline)
     settings, aws = connect()
     incident = loaded(incident_id, settings, aws)
     named = bool(data_source_ids or connectors or every)

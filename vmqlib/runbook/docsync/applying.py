@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmqlib.errors import AwsError, BadInput, Interrupted, VmqError, WorldChanged
 from vmqlib.record.evidence import Question
+from vmqlib.runbook.approval import check_digest
 from vmqlib.runbook.docsync.plan import DocItem, DocPlan
 from vmqlib.runbook.docsync.planning import WORKERS, current_entries, versioned
 from vmqlib.runbook.docsync.uploading import carry_out
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.s3 import S3
 
-__all__ = ["SHORTEST_DIGEST", "ItemOutcome", "Uploaded", "apply", "check", "problem"]
+__all__ = ["ItemOutcome", "Uploaded", "apply", "check", "problem"]
 
-SHORTEST_DIGEST = 8
 _GIVE_UP = 10  # refusals, and not one success: it is not the objects
 _NAMED = 5
 
@@ -124,17 +124,12 @@ def check(made: DocPlan, digest: str, *, delete_most: bool = False) -> None:
     WorldChanged
         It is another plan's.
     """
-    given = digest.strip().lower()
-    if len(given) < SHORTEST_DIGEST:
-        raise BadInput(
-            f"{digest!r} is too short to name a plan.",
-            hint=f"Give at least {SHORTEST_DIGEST} characters of the digest that the plan ends with.",
-        )
-    if not made.digest.startswith(given):
-        raise WorldChanged(
-            f"What was looked at is {given[:12]}; folder and bucket now come to {made.digest[:12]}. Nothing was done.",
-            hint="Look at this plan, and approve its own digest.",
-        )
+    check_digest(
+        digest,
+        made.digest,
+        changed="What was looked at is {seen}; folder and bucket now come to {now}. Nothing was done.",
+        hint="Look at this plan, and approve its own digest.",
+    )
     if made.deletes_most and not delete_most:
         raise BadInput(
             f"{made.counts['DELETE']:,} of {many(made.in_scope, 'document')} below s3://{made.bucket}/{made.prefix} "

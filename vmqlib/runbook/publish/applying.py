@@ -18,6 +18,7 @@ from vmqlib.errors import (
     WorldChanged,
 )
 from vmqlib.record.manifest import FILE, JOURNAL
+from vmqlib.runbook.approval import check_digest
 from vmqlib.runbook.objectcontent import SHA256_METADATA, Content, proves
 from vmqlib.runbook.objectwriting import write
 from vmqlib.runbook.publish.plan import PublishFile, PublishPlan
@@ -29,11 +30,10 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.s3 import S3, Answer
 
-__all__ = ["ACTION", "SHORTEST_DIGEST", "STEP", "Published", "apply", "check"]
+__all__ = ["ACTION", "STEP", "Published", "apply", "check"]
 
 ACTION = "publish"
 STEP = "communicate"
-SHORTEST_DIGEST = 8
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,12 @@ def check(made: PublishPlan, digest: str, *, include_unmasked: bool) -> None:
     WorldChanged
         The digest is another plan's; something else is there under a file's key.
     """
-    given = digest.strip().lower()
-    if len(given) < SHORTEST_DIGEST:
-        raise BadInput(
-            f"{digest!r} is too short to name a plan.",
-            hint=f"Give at least {SHORTEST_DIGEST} characters of the digest that the plan shows.",
-        )
-    if not made.digest.startswith(given):
-        raise WorldChanged(
-            f"What was looked at is {given[:12]}; what would be published now is {made.digest[:12]}. "
-            "Nothing was published.",
-            hint="Look at this plan, and approve its own digest.",
-        )
+    check_digest(
+        digest,
+        made.digest,
+        changed="What was looked at is {seen}; what would be published now is {now}. Nothing was published.",
+        hint="Look at this plan, and approve its own digest.",
+    )
     if made.others:
         raise _taken(made, made.others)
     if made.missing and made.unmasked and not include_unmasked:

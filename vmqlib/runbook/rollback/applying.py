@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.errors import AwsError, BadInput, Interrupted, StorageError, VmqError, WorldChanged
+from vmqlib.runbook.approval import check_digest
 from vmqlib.runbook.rollback.ground import belongs, may_change, nobody_applies, versioning
 from vmqlib.runbook.rollback.items import CHANGES
 from vmqlib.runbook.rollback.planning import journal_plan, private
@@ -28,10 +29,9 @@ if TYPE_CHECKING:
     from vmqlib.runbook.rollback.progress import Progress
     from vmqlib.runbook.rollback.thawing import Thaw
 
-__all__ = ["SHORTEST_DIGEST", "WORKERS", "apply", "check_applicable", "check_digest", "resume"]
+__all__ = ["WORKERS", "apply", "approve", "check_applicable", "resume"]
 
 WORKERS = 16
-SHORTEST_DIGEST = 8
 _IN_JOURNAL = 5
 
 
@@ -139,13 +139,13 @@ def check_applicable(incident: Incident, plan: Plan, digest: str) -> Aws:
         As :func:`apply`.
     """
     aws = may_change(incident)
-    check_digest(plan, digest)
+    approve(plan, digest)
     belongs(incident, aws, plan)
     _not_applied(incident, story(incident, plan.head.purpose), plan)
     return aws
 
 
-def check_digest(plan: Plan, digest: str) -> None:
+def approve(plan: Plan, digest: str) -> None:
     """Whether an approval is one of this plan.
 
     Raises
@@ -155,19 +155,13 @@ def check_digest(plan: Plan, digest: str) -> None:
     WorldChanged
         It names another one.
     """
-    given = digest.strip().lower()
-    if len(given) < SHORTEST_DIGEST:
-        raise BadInput(
-            f"{digest!r} is too short to name a plan.",
-            hint=f"Give at least {SHORTEST_DIGEST} characters of the digest that the plan ends with.",
-        )
-    if not plan.digest.startswith(given):
-        made = show_time(plan.head.made_at)
-        raise WorldChanged(
-            f"The plan that was looked at is {digest[:12]}; this one, made {made}, is {plan.digest[:12]}. "
-            "Nothing was done.",
-            hint="Look at this one and approve it by its own digest, or give the file of the other with --plan.",
-        )
+    made = show_time(plan.head.made_at)
+    check_digest(
+        digest,
+        plan.digest,
+        changed=f"The plan that was looked at is {{seen}}; this one, made {made}, is {{now}}. Nothing was done.",
+        hint="Look at this one and approve it by its own digest, or give the file of the other with --plan.",
+    )
 
 
 def _not_applied(incident: Incident, told: Story, plan: Plan) -> None:

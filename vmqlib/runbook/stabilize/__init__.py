@@ -9,7 +9,7 @@ stabilize.recurring(jobs, report, settings.stabilize)                   the rule
 
 from __future__ import annotations
 
-from vmqlib.runbook.stabilize.changing import Switched, apply, check_digest, settle
+from vmqlib.runbook.stabilize.changing import Switched, apply, approve, settle
 from vmqlib.runbook.stabilize.closing import no_schedule_left_off
 from vmqlib.runbook.stabilize.plan import ScheduleItem, SchedulePlan, plan_disable, plan_restore
 from vmqlib.runbook.stabilize.recurrence import Recurring, recurring
@@ -22,7 +22,7 @@ __all__ = [
     "SchedulePlan",
     "Switched",
     "apply",
-    "check_digest",
+    "approve",
     "no_schedule_left_off",
     "plan_disable",
     "plan_restore",

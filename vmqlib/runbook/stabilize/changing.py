@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.aws import aws_errors
 from vmqlib.errors import AwsError, BadInput, DeadlinePassed, Unreachable, VmqError, WorldChanged
 from vmqlib.record.journal import Entry
+from vmqlib.runbook.approval import check_digest
 from vmqlib.runbook.exclusive import exclusive
 from vmqlib.runbook.patience import PASSING, Patience
 from vmqlib.runbook.resync.readiness import DataSource, data_source
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.settings import Settings
 
-__all__ = ["Switched", "apply", "check_digest", "settle"]
+__all__ = ["Switched", "apply", "approve", "settle"]
 
-SHORTEST_DIGEST = 8
 _CALL = "qbusiness:UpdateDataSource"
 
 
@@ -62,7 +62,7 @@ class Switched:
         return f"The schedule of {self.name} is {self.after} again."
 
 
-def check_digest(plan: SchedulePlan, given: str) -> None:
+def approve(plan: SchedulePlan, given: str) -> None:
     """Whether an approval is one of this plan.
 
     Raises
@@ -72,13 +72,12 @@ def check_digest(plan: SchedulePlan, given: str) -> None:
     WorldChanged
         It is another plan's: something is not as it was when that one was looked at.
     """
-    if len(given) < SHORTEST_DIGEST:
-        raise BadInput(f"{given!r} is too short.", hint=f"Give {SHORTEST_DIGEST} characters of the digest.")
-    if not plan.digest.startswith(given.lower()):
-        raise WorldChanged(
-            f"The plan is {plan.digest[:12]} now, not {given[:12]}: something has changed since that was looked at.",
-            hint=f"Look at it again: vmq schedule {plan.verb} {plan.incident_id}.",
-        )
+    check_digest(
+        given,
+        plan.digest,
+        changed="The plan is {now} now, not {seen}: something has changed since that was looked at.",
+        hint=f"Look at it again: vmq schedule {plan.verb} {plan.incident_id}.",
+    )
 
 
 def apply(
@@ -119,7 +118,7 @@ def apply(
     aws = may_change(incident)
     if plan.incident_id != incident.id:
         raise BadInput(f"The plan is of {plan.incident_id}.", hint=f"Plan again, in {incident.id}.")
-    check_digest(plan, digest)
+    approve(plan, digest)
     insist = patience or Patience(sleep=sleep)
     done: list[Switched] = []
     with exclusive(incident):

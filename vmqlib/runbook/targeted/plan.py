@@ -6,20 +6,19 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import vmqlib
 from vmqlib.errors import BadInput, VmqError, WorldChanged
 from vmqlib.record.canonical import canonical, digest
 from vmqlib.record.storage import storage_errors
+from vmqlib.runbook.approval import check_digest
 from vmqlib.settings import Connector, Settings
 from vmqlib.sources.gitlog import state_of
-from vmqlib.times import parse_when
+from vmqlib.times import parse_span
 
-__all__ = ["SHORTEST_DIGEST", "ScriptPlan", "approve", "checkout", "environment", "plan", "unchanged"]
+__all__ = ["ScriptPlan", "approve", "checkout", "environment", "plan", "unchanged"]
 
-SHORTEST_DIGEST = 8
 _INHERITED = ("PATH", "HOME", "LANG", "TZ")
 _OURS = ("ACCOUNT_ID", "APP_ID", "INDEX_ID", "KMS_KEY_ID", "REGION", "RETRIEVER_ID", "WEB_EXPERIENCE_ID")
 _MOST_BYTES = 4 * 1024 * 1024
@@ -99,7 +98,6 @@ def plan(settings: Settings, connector: Connector, *, incident_id: str = "") -> 
     content = _content(path)
     commit, state = _standing(path, content)
     given = environment(settings, connector, incident_id=incident_id)
-    moment = datetime(2000, 1, 1, tzinfo=UTC)
     return ScriptPlan(
         connector=connector.name,
         data_source_id=connector.data_source_id,
@@ -110,7 +108,7 @@ def plan(settings: Settings, connector: Connector, *, incident_id: str = "") -> 
         sha256=hashlib.sha256(content).hexdigest(),
         commit=commit,
         state=state,
-        timeout_s=(moment - parse_when(connector.script_timeout, moment)).total_seconds(),
+        timeout_s=parse_span(connector.script_timeout).total_seconds(),
     )
 
 
@@ -124,17 +122,12 @@ def approve(made: ScriptPlan, given: str) -> None:
     WorldChanged
         It names another one.
     """
-    short = given.strip().lower()
-    if len(short) < SHORTEST_DIGEST:
-        raise BadInput(
-            f"{given!r} is too short to name a plan.",
-            hint=f"Give at least {SHORTEST_DIGEST} characters of the digest that the plan shows.",
-        )
-    if not made.digest.startswith(short):
-        raise WorldChanged(
-            f"What was looked at is {short[:12]}; what would be run now is {made.digest[:12]}. Nothing was run.",
-            hint="The script, its words or its environment changed: look at this plan, and approve its own digest.",
-        )
+    check_digest(
+        given,
+        made.digest,
+        changed="What was looked at is {seen}; what would be run now is {now}. Nothing was run.",
+        hint="The script, its words or its environment changed: look at this plan, and approve its own digest.",
+    )
 
 
 def unchanged(made: ScriptPlan) -> None:
