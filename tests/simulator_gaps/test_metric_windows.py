@@ -64,8 +64,11 @@ def test_what_is_no_expression_is_said(text: str) -> None:
             raise UnsupportedExpression(name)
         return {0: 1.0}
 
+    def refuse(what: str, statistic: str, period: int) -> Any:
+        raise UnsupportedExpression(what)
+
     with pytest.raises(UnsupportedExpression):
-        evaluate(text, resolve, lambda: [{0: 1.0}], [0, 60])
+        evaluate(text, resolve, lambda: [{0: 1.0}], [0, 60], refuse)
 
 
 @pytest.mark.parametrize(
@@ -82,4 +85,4 @@ def test_what_is_no_expression_is_said(text: str) -> None:
 )
 def test_expressions(text: str, wanted: dict[int, float]) -> None:
     points = {0: 2.0, 120: 4.0}
-    assert evaluate(text, lambda _: points, lambda: [points], [0, 60, 120]) == wanted
+    assert evaluate(text, lambda _: points, lambda: [points], [0, 60, 120], lambda *_: []) == wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from vmqlib import view
-from vmqlib.record.state import State, Update
+from vmqlib.record.state import Closing, State, Update
 from vmqlib.runbook.communicate.clock import Cadence, clock
 
 OPENED = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -18,7 +18,8 @@ def told(minutes: float, message: str = "update", **more: object) -> Update:
 
 def at(minutes: float, *updates: Update, closed: float | None = None) -> Cadence:
     end = OPENED + timedelta(minutes=closed) if closed is not None else None
-    state = State(opened_at=OPENED, updates=updates, closed_at=end)
+    closings = (Closing(end, "dana"),) if end else ()
+    state = State(opened_at=OPENED, updates=updates, closed_at=end, closings=closings)
     return clock(state, OPENED + timedelta(minutes=minutes), stakeholders_after=timedelta(hours=2))
 
 

@@ -146,8 +146,10 @@ def resyncs(story: Any, text: str) -> ResyncStory:
     return ResyncStory((run,), (upload,))
 
 
-# Those of a rollback are not made from observations: test_view_rollback.py gives them hostile keys of their own.
+# Those of a rollback, a proof and a review are not made from observations: test_view_rollback.py, test_view_proof.py
+# and test_view_retro.py give them hostile texts of their own.
 ELSEWHERE = {
+    *(name for name in view.__all__ if name.startswith("retro_")),
     "desk",
     "last_good",
     "checks",
