@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -311,13 +311,8 @@ def run(
         return 0
     failed, began = 0, time.monotonic()
     say(f"{len(todo):,} to do, {options.jobs} at a time. Ctrl-C stops; the next run goes on from there.")
-    pool = ProcessPoolExecutor(
-        options.jobs, mp_context=get_context("spawn"), initializer=_prepare, max_tasks_per_child=_PER_CHILD
-    )
     try:
-        asked = {pool.submit(judge, *name, code): name for name in todo}
-        for number, done in enumerate(as_completed(asked), start=1):
-            name, seed = asked[done]
+        for number, ((name, seed), done) in enumerate(_judged(todo, code, options.jobs), start=1):
             try:
                 result = done.result()
             except BrokenProcessPool as error:
@@ -336,9 +331,28 @@ def run(
                 say(f"{number:,} of {len(todo):,}, about {left / 60:.0f} min to go")
     except KeyboardInterrupt:
         say("Stopped. What is done is kept.")
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
     return failed
+
+
+def _judged(
+    todo: Sequence[tuple[str, int]], code: str, jobs: int
+) -> Iterator[tuple[tuple[str, int], Future[Result]]]:
+    """Each scenario as it gets done. Processes are replaced now and then, pool and all: one that replaces its own
+    (``max_tasks_per_child``) may wait for ever (CPython issue 115634)."""
+    for batch in batched(todo, _PER_CHILD * jobs):
+        pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_prepare)
+        try:
+            asked = {pool.submit(judge, *name, code): name for name in batch}
+            for done in as_completed(asked):
+                yield asked[done], done
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def batched(names: Sequence[tuple[str, int]], size: int) -> Iterator[Sequence[tuple[str, int]]]:
+    """``names``, at most ``size`` at a time (itertools has it from Python 3.12 on)."""
+    for begin in range(0, len(names), size):
+        yield names[begin : begin + size]
 
 
 def surprises(result: Result) -> Iterator[str]:
