@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from vmqlib.record.incident import Incident
 from vmqlib.runbook.communicate.channels import Channels, open_channels
 from vmqlib.runbook.communicate.trying import Waits
 from vmqlib.settings import Settings
+from vmqlib.simulator.mail import OnAnyPort
 from vmqlib.simulator.slack import LocalSlack
 
 
@@ -133,15 +133,6 @@ class MailServer:
         return AuthResult(success=good, handled=good)
 
 
-class _OnAnyPort(Controller):
-    """On a port that is free; its own check knocks at the port that it was given."""
-
-    def _trigger_server(self) -> None:
-        assert self.server is not None
-        with socket.create_connection(self.server.sockets[0].getsockname()):
-            self._factory_invoked.wait(5)
-
-
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
     return trustme.CA()
@@ -167,10 +158,9 @@ def mail_server(authority: trustme.CA, tmp_path: Path) -> Iterator[Callable[...,
             options |= {
                 "authenticator": made.authenticate, "auth_required": True, "auth_require_tls": tls == "starttls",
             }  # fmt: skip
-        controller = _OnAnyPort(made, hostname="127.0.0.1", port=0, **options)
+        controller = OnAnyPort(made, hostname="127.0.0.1", port=0, **options)
         controller.start()
-        assert controller.server is not None
-        made.port = controller.server.sockets[0].getsockname()[1]
+        made.port = controller.listening_at
         started.append(controller)
         return made
 

@@ -21,6 +21,7 @@ def served(
     scenario: str = "sync-failed",
     *,
     seed: int = 0,
+    watch_every: str = "5m",
     environ: Mapping[str, str] | None = None,
     stderr: IO[str] | None = None,
 ) -> Iterator[dict[str, str]]:
@@ -31,7 +32,7 @@ def served(
 
     Parameters
     ----------
-    scenario, seed:
+    scenario, seed, watch_every:
         As for ``vmq sim serve``.
     environ:
         What the environment starts from; the process's own by default.
@@ -56,6 +57,8 @@ def served(
         scenario,
         "--seed",
         str(seed),
+        "--watch-every",
+        watch_every,
     ]
     # A session of its own: Ctrl-C in the terminal is for the one who started it, who then stops it.
     process = subprocess.Popen(

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import FrameType, TracebackType
 from typing import TextIO
 
@@ -19,7 +19,7 @@ from vmqlib.simulator.http import Server
 from vmqlib.simulator.identity import ACCOUNT_ID, REGION, Resources, environment
 from vmqlib.simulator.protocols import Answer, Environ, identify
 from vmqlib.simulator.scenarios import SCENARIOS, Scenario, Truth
-from vmqlib.simulator.scenarios.stage import Progress, Stage
+from vmqlib.simulator.scenarios.stage import WATCH_EVERY, Progress, Stage
 from vmqlib.simulator.startup import no_collections, prepare_moto
 from vmqlib.simulator.world import World
 
@@ -53,6 +53,9 @@ class LocalAws:
         Rules in force from the start (not while the scenario is set up), after those that the scenario brings.
     progress:
         Told what is being set up, and how much of it is done (0 to 1).
+    watch_every:
+        How often the account's watcher of syncs looks, and the period of its alarm: 10, 20 or 30 seconds (a
+        high-resolution alarm), or whole minutes.
 
     Raises
     ------
@@ -69,6 +72,7 @@ class LocalAws:
         now: datetime | None = None,
         faults: Iterable[Fault] = (),
         progress: Progress | None = None,
+        watch_every: timedelta = WATCH_EVERY,
     ) -> None:
         self.clock = SimClock()
         self.world = World(self.clock)
@@ -79,6 +83,7 @@ class LocalAws:
         self._now = now
         self._given = tuple(faults)
         self._progress = progress
+        self._watch_every = watch_every
         self._truth: Truth | None = None
         self._resources = Resources()
         self._stack = ExitStack()
@@ -153,7 +158,7 @@ class LocalAws:
         from vmqlib.simulator.qbusiness import Pace
 
         self.world.add(AlarmEvaluation(ACCOUNT_ID, REGION))
-        stage = Stage(self.clock, self.world, self._moto, self.seed, self._progress)
+        stage = Stage(self.clock, self.world, self._moto, self.seed, self._progress, self._watch_every)
         if self._scenario is None:
             self.world.add(stage.qbusiness)
         else:
@@ -189,6 +194,7 @@ def serve(
     out: TextIO | None = None,
     *,
     progress: Progress | None = None,
+    watch_every: timedelta = WATCH_EVERY,
 ) -> int:
     """Serves a local AWS in this process until SIGTERM or SIGINT, and returns the exit code 0.
 
@@ -205,7 +211,7 @@ def serve(
         progress = _show
     before = {number: signal.signal(number, _raise_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with LocalAws(scenario, seed, port, progress=progress) as aws:
+        with LocalAws(scenario, seed, port, progress=progress, watch_every=watch_every) as aws:
             for name, value in aws.env.items():
                 out.write(f"export {name}={shlex.quote(value)}\n")
             out.write("# ready\n")

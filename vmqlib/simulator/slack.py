@@ -5,19 +5,18 @@ Standard library only. Messages and threads are kept in memory; what a message w
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, TextIO
 
 from vmqlib.simulator.slackblocks import check_blocks, mentioned, shown
 from vmqlib.simulator.slackhttp import HOOK, SlackServer
+from vmqlib.simulator.stopping import stoppable
 
 __all__ = ["CHANNEL_ID", "LocalSlack", "Posted", "SlackFault", "serve"]
 
@@ -382,10 +381,6 @@ def _message(made: Posted, *, metadata: bool = False) -> dict[str, Any]:
     return told
 
 
-class _Stop(BaseException):
-    """SIGTERM or SIGINT came."""
-
-
 def serve(port: int = 0, out: TextIO | None = None) -> int:
     """Serves a local Slack until SIGTERM or SIGINT, and returns the exit code 0. Writes ``export NAME=value`` lines,
     then ``# ready``, to ``out`` (default: standard output), and each message to standard error. From the main thread.
@@ -396,7 +391,7 @@ def serve(port: int = 0, out: TextIO | None = None) -> int:
         When the port is taken.
     """
     out = out or sys.stdout
-    with _stoppable(), LocalSlack(port, told=lambda made: print_message(made, sys.stderr)) as slack:
+    with stoppable(), LocalSlack(port, told=lambda made: print_message(made, sys.stderr)) as slack:
         for name, value in slack.env.items():
             out.write(f"export {name}='{value}'\n")
         out.write(f"# or: export VMQ_SLACK_WEBHOOK='{slack.webhook_url}'\n# ready\n")
@@ -411,18 +406,3 @@ def print_message(made: Posted, out: TextIO) -> None:
     lines = shown(made.blocks) or made.text.split("\n")
     out.write("\n" + "\n".join(f"{mark}{line}" for line in lines) + "\n")
     out.flush()
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise _Stop
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    except _Stop:
-        pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

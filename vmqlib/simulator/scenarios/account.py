@@ -269,7 +269,7 @@ def _alarms(stage: Stage) -> None:
         AlarmDescription="A sync of the knowledge base FAILED or was INCOMPLETE.",
         MetricName="SyncFailed",
         Statistic="Sum",
-        Period=300,
+        Period=int(stage.watch_every.total_seconds()),
         TreatMissingData="notBreaching",
         **common,
     )

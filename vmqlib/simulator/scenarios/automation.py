@@ -54,8 +54,8 @@ def publish(
 
 
 class SyncWatch:
-    """The ops repo's watcher of syncs. Every five minutes it publishes SyncFailed: 1 as long as the last sync failed,
-    0 for half an hour after a sync that SUCCEEDED again, otherwise nothing.
+    """The ops repo's watcher of syncs. Every five minutes, or as often as the stage says, it publishes SyncFailed: 1 as
+    long as the last sync failed, 0 for half an hour after a sync that SUCCEEDED again, otherwise nothing.
 
     That is what keeps the alarm in ALARM between syncs, and lets it return to OK soon after a good one.
 
@@ -63,13 +63,11 @@ class SyncWatch:
     ----------
     stage:
         Where it runs.
-    every:
-        How often it looks.
     """
 
-    def __init__(self, stage: Stage, every: timedelta = timedelta(minutes=5)) -> None:
+    def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._every = every
+        self._every = stage.watch_every
         self._last = datetime.min.replace(tzinfo=UTC)
 
     def next_event_at(self) -> datetime | None:

@@ -118,7 +118,7 @@ def _deploy_alarm(stage: Stage, at: datetime) -> None:
             Namespace="VaultMesh/QBusiness",
             MetricName="SyncFailed",
             Statistic="Sum",
-            Period=300,
+            Period=int(stage.watch_every.total_seconds()),
             EvaluationPeriods=1,
             Threshold=1.0,
             ComparisonOperator="GreaterThanOrEqualToThreshold",

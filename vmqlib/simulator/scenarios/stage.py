@@ -18,10 +18,12 @@ from vmqlib.simulator.world import World
 if TYPE_CHECKING:
     from vmqlib.simulator.qbusiness.models import QBusinessBackend
 
-__all__ = ["Progress", "Stage"]
+__all__ = ["WATCH_EVERY", "Progress", "Stage"]
 
 Progress = Callable[[str, float], None]
 _ROUND = timedelta(minutes=5)
+WATCH_EVERY = timedelta(minutes=5)
+"""How often the account's watcher of syncs looks, and the period of its alarm, unless a drill wants it shorter."""
 
 
 class Stage:
@@ -39,6 +41,8 @@ class Stage:
         Of everything random.
     progress:
         Told what is being done, and how much of it is done (0 to 1).
+    watch_every:
+        How often the account's watcher of syncs looks, and the period of its alarm QBusinessSyncFailed.
 
     Attributes
     ----------
@@ -53,10 +57,12 @@ class Stage:
         answer: Callable[[Environ], Answer],
         seed: int,
         progress: Progress | None = None,
+        watch_every: timedelta = WATCH_EVERY,
     ) -> None:
         self.clock = clock
         self.world = world
         self.seed = seed
+        self.watch_every = watch_every
         self.client = Clients(answer)
         self.resources = Resources()
         self.present = clock.now()

@@ -19,7 +19,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from vmqlib.simulator.aws_gaps.cloudwatch.actions import act
 from vmqlib.simulator.aws_gaps.cloudwatch.alarm_rules import COMPARISONS
 from vmqlib.simulator.aws_gaps.cloudwatch.composite import BadRule, parse
-from vmqlib.simulator.aws_gaps.cloudwatch.evaluation import catch_up, evaluate_composites
+from vmqlib.simulator.aws_gaps.cloudwatch.evaluation import catch_up, evaluate_composites, rule_of
 from vmqlib.simulator.aws_gaps.cloudwatch.metrics import check_statistic
 from vmqlib.simulator.aws_gaps.cloudwatch.state import (
     HistoryItem,
@@ -272,13 +272,13 @@ def _keep_alarm(original: Callable[..., Alarm]) -> Callable[..., Alarm]:
             alarm.__dict__["state_transitioned_timestamp"] = transitioned_at(old).replace(tzinfo=None)
         else:
             alarm.state_value, alarm.state_reason = "INSUFFICIENT_DATA", _UNCHECKED
-            state.evaluated[alarm.name] = int(at.timestamp() // 60) * 60
+            state.evaluated[alarm.name] = int(at.timestamp())
         state.rules.pop(alarm.name, None)
         did, key = ("updated", "updatedAlarm") if old is not None else ("created", "createdAlarm")
         data = {"type": "Update" if old is not None else "Create", key: _configuration(alarm)}
         record(self, alarm, at, "ConfigurationUpdate", f'Alarm "{alarm.name}" {did}', data)
         if alarm.rule is None:
-            _evaluate_next_minute(self, alarm.name, at)
+            _evaluate_soon(self, alarm, at)
         else:
             evaluate_composites(self, at)
         return alarm
@@ -292,8 +292,8 @@ def _configuration(alarm: Alarm) -> dict[str, Any]:
     return {name[0].lower() + name[1:]: value for name, value in fields.items() if value is not None}
 
 
-def _evaluate_next_minute(backend: CloudWatchBackend, name: str, at: datetime) -> None:
-    state_of(backend).pending[name] = int(at.timestamp() // 60 + 1) * 60
+def _evaluate_soon(backend: CloudWatchBackend, alarm: Alarm, at: datetime) -> None:
+    state_of(backend).pending[alarm.name] = rule_of(backend, alarm).next_evaluation(at.timestamp())
 
 
 def set_state(
@@ -321,7 +321,7 @@ def set_state(
     if change_state(self, alarm, state_value, reason, reason_data or "", at):
         act(self, alarm, before, at)
     if alarm.rule is None:
-        _evaluate_next_minute(self, alarm_name, at)
+        _evaluate_soon(self, alarm, at)
     evaluate_composites(self, at)
 
 

@@ -25,7 +25,7 @@ COMPARISONS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
     "LessThanThreshold": (operator.lt, "less than"),
     "LessThanOrEqualToThreshold": (operator.le, "less than or equal to"),
 }
-_TICK = 60  # CloudWatch looks once a minute
+_TICK, _SHORT_TICK = 60, 10  # CloudWatch looks once a minute; every 10 s for a period below a minute
 _LOOK_BACK = 2  # periods that it retrieves beyond those that it evaluates, as in the documentation's examples
 
 
@@ -66,9 +66,18 @@ class AlarmRule:
     unit: str = ""
 
     @property
+    def tick(self) -> int:
+        """Seconds between evaluations (user guide, *Evaluating an alarm*)."""
+        return _TICK if self.period >= _TICK else _SHORT_TICK
+
+    @property
     def reach(self) -> int:
         """How many periods an evaluation looks back."""
         return self.evaluation_periods + _LOOK_BACK
+
+    def next_evaluation(self, after: float) -> int:
+        """The first evaluation later than ``after``; both in seconds since 1970."""
+        return int(after // self.tick + 1) * self.tick
 
     def breaches(self, value: float) -> bool:
         return COMPARISONS[self.comparison][0](value, self.threshold)
@@ -115,7 +124,7 @@ class Verdict:
 def observe(rule: AlarmRule, series: Series | None, tick: int) -> list[Datapoint | None]:
     """The evaluation range at ``tick``: a datapoint for each period, newest first, None where there is none.
 
-    The periods end at the tick: the window slides every minute, whatever the period.
+    The periods end at the tick: the window slides with every evaluation, whatever the period.
     """
     windows: list[Datapoint | None] = []
     for index in range(rule.reach):
@@ -223,15 +232,18 @@ def _reason_data(rule: AlarmRule, real: Sequence[Datapoint], tick: int) -> str:
 
 
 def next_tick(rule: AlarmRule, series: Series | None, after: int) -> int | None:
-    """The first minute after ``after`` at which the evaluation can come to anything new; None for never.
+    """The first evaluation after ``after`` that can come to anything new; None for never.
 
     The range changes only when a datapoint comes in, slides from one period into the next, or leaves.
     """
     if series is None:
         return None
-    ticks = [_after(arrived) for arrived in series.arrivals[bisect_left(series.arrivals, after) :][:1]]
+    ticks = [
+        rule.next_evaluation(arrived)
+        for arrived in series.arrivals[bisect_left(series.arrivals, after) :][:1]
+    ]
     for index in range(
-        bisect_left(series.times, after - rule.reach * rule.period - _TICK), len(series.times)
+        bisect_left(series.times, after - rule.reach * rule.period - rule.tick), len(series.times)
     ):
         sample = series.samples[index]
         tick = _next_slide(sample.at, rule, after)
@@ -245,15 +257,10 @@ def next_tick(rule: AlarmRule, series: Series | None, after: int) -> int | None:
 def _next_slide(at: float, rule: AlarmRule, after: int) -> int | None:
     passed = max(0, int((after - at) // rule.period))
     for index in range(passed, rule.reach + 1):
-        tick = _after(at + index * rule.period)
+        tick = rule.next_evaluation(at + index * rule.period)
         if tick > after:
             return tick
     return None
-
-
-def _after(moment: float) -> int:
-    """The first minute after ``moment``."""
-    return int(moment // _TICK + 1) * _TICK
 
 
 def _many(count: int, noun: str, one: str, more: str) -> str:

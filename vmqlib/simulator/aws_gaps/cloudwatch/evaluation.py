@@ -20,6 +20,7 @@ __all__ = [
     "evaluate_alarms",
     "evaluate_composites",
     "next_evaluation",
+    "rule_of",
 ]
 
 
@@ -67,10 +68,10 @@ class AlarmEvaluation:
 
 
 def next_evaluation(account_id: str, region: str) -> datetime | None:
-    """The next whole minute at which an alarm has to be evaluated; None while nothing can change.
+    """When an alarm next has to be evaluated; None while nothing can change.
 
-    An alarm is evaluated every minute, but comes to something new only when a datapoint arrives, slides from one
-    period into the next, or leaves the evaluation range.
+    An alarm is evaluated every minute (every 10 seconds where its period is shorter than a minute), but comes to
+    something new only when a datapoint arrives, slides from one period into the next, or leaves the evaluation range.
     """
     backend = cloudwatch_backends[account_id][region]
     tick = min((tick for tick, _ in _due(backend)), default=None)
@@ -78,7 +79,7 @@ def next_evaluation(account_id: str, region: str) -> datetime | None:
 
 
 def evaluate_alarms(account_id: str, region: str, now: datetime) -> list[StateChange]:
-    """Evaluates every alarm at every minute up to ``now`` that can matter, in the order of time.
+    """Evaluates every alarm at every moment up to ``now`` that can matter, in the order of time.
 
     Datapoints count from when they were put: those put late do not change what was decided before.
 
@@ -106,7 +107,8 @@ def catch_up(backend: CloudWatchBackend, now: datetime) -> list[StateChange]:
         changes += evaluate_composites(backend, datetime.fromtimestamp(tick, UTC))
 
 
-def _rule(backend: CloudWatchBackend, alarm: Alarm) -> AlarmRule:
+def rule_of(backend: CloudWatchBackend, alarm: Alarm) -> AlarmRule:
+    """A metric alarm's rule, read once."""
     rules = state_of(backend).rules
     if alarm.name not in rules:
         rules[alarm.name] = alarm_rule(alarm)
@@ -114,12 +116,12 @@ def _rule(backend: CloudWatchBackend, alarm: Alarm) -> AlarmRule:
 
 
 def _due(backend: CloudWatchBackend) -> Iterator[tuple[int, str]]:
-    """For each metric alarm the next minute that can matter."""
+    """For each metric alarm the next evaluation that can matter."""
     state = state_of(backend)
     for name, alarm in list(backend.alarms.items()):
         if alarm.rule is not None or name not in state.evaluated:
             continue
-        rule = _rule(backend, alarm)
+        rule = rule_of(backend, alarm)
         ticks = (
             state.pending.get(name),
             next_tick(rule, state.metrics.get(rule.metric), state.evaluated[name]),
@@ -130,7 +132,7 @@ def _due(backend: CloudWatchBackend) -> Iterator[tuple[int, str]]:
 
 def _evaluate(backend: CloudWatchBackend, alarm: Alarm, tick: int) -> list[StateChange]:
     state = state_of(backend)
-    rule = _rule(backend, alarm)
+    rule = rule_of(backend, alarm)
     state.evaluated[alarm.name] = tick
     if state.pending.get(alarm.name, tick + 1) <= tick:
         del state.pending[alarm.name]

@@ -53,9 +53,9 @@ class State:
     metrics: MetricStore = field(default_factory=MetricStore)
     #: Oldest first.
     history: list[HistoryItem] = field(default_factory=list)
-    #: Alarm -> the last minute it was evaluated at, seconds since 1970.
+    #: Alarm -> when it was last evaluated, seconds since 1970.
     evaluated: dict[str, int] = field(default_factory=dict)
-    #: Alarm -> a minute at which it is to be evaluated whatever its metric does.
+    #: Alarm -> when it is to be evaluated whatever its metric does.
     pending: dict[str, int] = field(default_factory=dict)
     #: Alarm -> its rule, read once from moto's alarm.
     rules: dict[str, AlarmRule] = field(default_factory=dict)
