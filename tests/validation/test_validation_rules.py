@@ -13,6 +13,7 @@ from vmqlib.record.incident import Incident
 from vmqlib.record.observation import Observation
 from vmqlib.runbook.checks import CheckResult, worst
 from vmqlib.runbook.rollback import Status
+from vmqlib.runbook.stabilize.story import ACTIONS
 from vmqlib.runbook.validation import (
     QUESTION,
     answered_by_people,
@@ -167,8 +168,20 @@ def test_what_was_begun_and_never_ended_is_named(incident: Incident) -> None:
     ).mend
 
 
+def test_a_message_that_was_sent_has_an_end(incident: Incident) -> None:
+    begun = {"action": "message", "message": "update", "digest": "d", "item": "m1", "channel": "#ops"}
+    incident.applying("communicate", "Send update to #ops.", begun)
+    incident.applying("communicate", "Send update to #ops.", begun | {"item": "m2"})
+    incident.notified("Sent to #ops.", channel="#ops", data=begun)
+    assert half_applied(incident.journal.events(), Status()).ok is False
+    incident.notified("Sent to #ops.", channel="#ops", data=begun | {"item": "m2"})
+    assert half_applied(incident.journal.events(), Status()).ok is True
+
+
 def test_what_changes_no_object_makes_no_sync_old(incident: Incident) -> None:
     incident.applied("resync", "Started.", {"action": "sync"})
+    for action in ACTIONS.values():
+        incident.applied("stabilize", "The schedule is another.", {"action": action})
     assert last_change(incident.journal.events()) is None
     incident.undone("rollback", "Undone.", {"action": "rollback"})
     assert last_change(incident.journal.events()) is not None

@@ -20,7 +20,7 @@ Rings = Sequence[tuple[datetime, str]]
 """When which alarm went into ALARM, oldest first."""
 
 # Steps that tell of what was done, and do not themselves mend anything.
-_NO_MENDING = frozenset({"resync", "communicate", "validate", "triage"})
+_NO_MENDING = frozenset({"resync", "communicate", "validate", "triage", "stabilize"})
 # Triggers whose mending reaches people only through another sync.
 _BY_SYNC = frozenset({"sync-failed", "no-sync", "content"})
 

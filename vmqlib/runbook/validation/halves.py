@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["half_applied", "is_change", "last_change"]
 
 _DONE = frozenset({"none", "planned", "applied", "verified", "undone"})
-_UNCHANGED = frozenset({"sync", "sync-stop", "schedule-disable", "schedule-restore", "message"})
-"""Actions that change nothing which a sync would have to index."""
+_MESSAGE = "message"
+_UNCHANGED = frozenset({"sync", "stop sync", "disable schedule", "restore schedule", _MESSAGE})
+"""Actions that change nothing which a sync would have to index, by the names that the journal has for them."""
 
 
 def half_applied(events: Iterable[Event], rollback: Status) -> CheckResult:
@@ -41,7 +42,14 @@ def _open_ends(events: Iterable[Event]) -> list[Applying]:
     """What was about to be done, and neither applied nor failed nor undone afterwards. The rollback has its own log."""
     begun: dict[tuple[str, str, str], Applying] = {}
     for event in events:
-        if event.kind not in ("applying", "applied", "failed", "undone") or event.step == "rollback":
+        if event.step == "rollback":
+            continue
+        if (
+            event.kind == "notified"
+        ):  # how a message that was begun ends; many a one is known by its item alone
+            item = str(getattr(event.data, "item", ""))
+            begun = {key: one for key, one in begun.items() if key[0] != _MESSAGE or key[2] != item}
+        if event.kind not in ("applying", "applied", "failed", "undone"):
             continue
         key = (event.data.action, event.data.digest, event.data.item)
         if event.kind == "applying":
