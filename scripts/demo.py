@@ -1,118 +1,255 @@
-"""A SyncFailed incident from page to closed record, on the local AWS, with the commands that an engineer would type.
+"""An incident from the page to its review, on the local AWS, Slack and mail server, with the commands that one would type.
 
-Run by ``make demo``. Exits 0 only if the last sync succeeded and the index holds what the bucket held at the last
-good sync. Nothing outside the checkout is touched, and no real AWS account can be reached: every ``AWS_*`` variable
-of the caller is replaced.
+Run by ``make demo``. Exits 0 only if every command ended as it should and every message arrived. Nothing outside the
+checkout is touched, and no real AWS account, Slack or mail server can be reached: every ``AWS_*`` and ``VMQ_*`` variable
+of the caller is left out.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import subprocess
 import sys
+import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+from vmqlib.simulator.mail import LocalMail, TakenMail
 from vmqlib.simulator.process import served
+from vmqlib.simulator.slack import LocalSlack, Posted
+from vmqlib.simulator.slackblocks import shown
 
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parent
+TOP = Path(__file__).resolve().parents[1]
+INCIDENTS = TOP / "incidents"
 VMQ = [sys.executable, "-m", "vmqlib.cli"]
-
 SUSPECT = "phases-mirage.md"
+WIDTH, LINES = 150, 12  # of what a command says, so much is shown
 
 BOLD, DIM, PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
+
+
+class Wrong(Exception):
+    """Something is not as it should be; the demo ends."""
 
 
 def main() -> int:
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    say("A local AWS with a broken knowledge base", "three weeks of history are being made …")
-    with served("sync-failed") as served_env:
-        # The operations runbook of the demo's own, beside its incidents: nobody's ops repo is written to.
-        env = {**served_env, "VMQ_OPERATIONS_RUNBOOK": str(TOP / "incidents" / "OPERATIONS-RUNBOOK.md")}
-        say("The page", "SyncFailed is in ALARM. One command gathers everything and writes the record:")
-        opened = run(env, "open", "--trigger", "sync-failed", "--json", capture=True)
-        incident = json.loads(opened)
-        identity, folder = incident["id"], Path(incident["dir"])
-        print(f"  {identity}: {incident['html']}")
-
-        say(
-            "A suspect", "one of the objects that the promotion rewrote, and how it differs from what it was:"
-        )
-        run(env, "versions", "--key", SUSPECT, "--diff")
-
-        say("Step 3 of the runbook", "plan the rollback to the last good sync; nothing changes yet:")
-        run(env, "rollback", "plan", identity)
-        say("Approved", "each object is put back only if it is still what was planned for:")
-        run(env, "rollback", "apply", identity, "--yes")
-        run(env, "rollback", "verify", identity)
-
-        say("Step 4", "force a resync and wait for its end:")
-        run(env, "sync", "start", "--incident", identity, "--yes")
-        run(env, "sync", "wait", "--incident", identity)
-
-        say("Look again", "the same notebook, with what AWS says now:")
-        run(env, "render", identity, "--refresh")
-
-        say("Proof", "does the index hold what the bucket held at the last good sync?")
-        run(env, identity, script="check_index.py")
-
-        say(
-            "Step 6",
-            "close: the final record, and a manifest of every file's hash. (The alarm itself resets some",
-        )
-        print("minutes after the first good sync, as on AWS; the record says what it was at closing.)")
-        run(
-            env, "close", identity,
-            "--impact", "Questions about a third of the documents got no answer.",
-            "--root-cause", "A promotion from _staging/ overwrote documents with broken ones.",
-            "--remediation", "Object versions of the last good sync were copied back, and the index synced.",
-        )  # fmt: skip
-        run(env, "verify", identity)
-        say(
-            "Afterwards",
-            "the post-incident review: times, who saw it, what went well and badly, action items:",
-        )
-        run(env, "retro", identity)
-    say("Done", f"in {time.monotonic() - began:.0f} s. The incident record:")
-    print(f"  {folder / 'incident.html'}   opens in any browser, offline")
-    print(f"  {folder / 'incident.ipynb'}  the notebook itself: `make lab`")
-    print(f"  {folder / 'retro.html'}      the review; retro.ics invites to it")
-    print(f"  {folder / 'journal.jsonl'}   what happened, hash by hash: `vmq verify {identity}`")
+    title("A local AWS with a broken knowledge base", "Three weeks of history are being made.")
+    with ExitStack() as stack:
+        slack, mail = stack.enter_context(LocalSlack()), stack.enter_context(LocalMail())
+        aws = stack.enter_context(served("sync-failed", watch_every="10s", environ=surroundings()))
+        # Incidents and the operations runbook of the demo's own: nobody's ops repo is written to.
+        own = {
+            "VMQ_INCIDENTS": str(INCIDENTS),
+            "VMQ_OPERATIONS_RUNBOOK": str(INCIDENTS / "OPERATIONS-RUNBOOK.md"),
+        }
+        demo = Demo({**aws, **slack.env, **mail.env, **own})
+        incident = detect_and_triage(demo)
+        stabilize_and_sync(demo, incident)
+        tell_people(demo, incident)
+        close(demo, incident)
+        show_messages(incident, slack, mail)
+        review(demo, incident)
+    title("Done", f"In {time.monotonic() - began:.0f} s. What is left of it:")
+    folder = INCIDENTS / incident
+    left = {
+        folder / "incident.html": "the record: opens in any browser, offline",
+        folder / "incident.ipynb": "the same, as the notebook that it is: `make lab`",
+        folder / "retro.html": "the review",
+        folder / "retro.ics": "the invitation to it",
+        INCIDENTS / "OPERATIONS-RUNBOOK.md": "the entry for the next one on call",
+    }
+    for path, what in left.items():
+        if not path.is_file():
+            raise Wrong(f"{path} is not there")
+        print(f"  {path.relative_to(TOP)!s:<45}  {what}")
     return 0
 
 
-def say(title: str, text: str) -> None:
-    print(f"\n{BOLD}{title}{PLAIN} — {text}", flush=True)
+def detect_and_triage(demo: Demo) -> str:
+    """Runbook steps 1 and 2. Returns the incident's id."""
+    title("The page", "What fires? (Exit code 1: something does.)")
+    demo.vmq("detect", wanted=1)
+    title("Can we see?", "Settings, permissions, alarms, log delivery; the last line says it.")
+    demo.vmq("doctor", last=1)
+    title("Open", "One command looks at everything, plans the rollback and writes the record.")
+    opened = json.loads(demo.vmq("open", "--trigger", "sync-failed", "--json", show=False))
+    incident = str(opened["id"])
+    print(f"  {incident}, {opened['state']['severity']}: {Path(opened['html']).relative_to(TOP)}")
+    title("Step 1", "Confirm receipt in Slack; say how bad it is.")
+    demo.vmq("ack", incident, "--post", "--yes")
+    demo.vmq("severity", incident, "SEV1", "--reason", "Customers ask, and get no answer")
+    title("Failures recur", "No scheduled sync until the cause is gone; what the schedule was is kept.")
+    demo.vmq("schedule", "disable", incident, "--yes", last=2)
+    demo.vmq("update", incident, "--say", "Bad promotion found. Rolling back next.", "--yes")
+    title("Step 2", "The connector's log; one object that the promotion rewrote, and how it differs.")
+    demo.vmq("logs", "--data-source", demo.env["DS_ID"], "--since", "2h", first=4)
+    demo.vmq("versions", "--key", SUSPECT, "--diff", first=6)
+    return incident
 
 
-def run(env: Mapping[str, str], *arguments: str, script: str = "", capture: bool = False) -> str:
-    """One command, shown as a person would type it. The demo ends where one fails."""
-    if script:
-        command, shown = [sys.executable, str(HERE / script)], [f"scripts/{script}"]
-    else:
-        command, shown = VMQ, ["vmq"]
-    words = shlex.join([*shown, *arguments])
-    print(f"{DIM}$ {words}{PLAIN}", flush=True)
-    done = subprocess.run(
-        [*command, *arguments],
-        env=dict(env),
-        cwd=TOP,
-        text=True,
-        stdout=subprocess.PIPE if capture else None,
-        check=False,
+def stabilize_and_sync(demo: Demo, incident: str) -> None:
+    """Runbook steps 3 and 4."""
+    title("Step 3", "Plan the rollback to the last good sync. Nothing changes yet.")
+    demo.vmq("rollback", "plan", incident)
+    title(
+        "Approved",
+        "Each object is put back only if it is still what was planned for; then all are looked at again.",
     )
-    if done.returncode:
-        sys.exit(f"demo: `{words}` exited {done.returncode}")
-    return done.stdout or ""
+    demo.vmq("rollback", "apply", incident, "--yes", last=3)
+    demo.vmq("rollback", "verify", incident, first=1)
+    title("Step 4", "Sync, wait for its end, and prove it key by key.")
+    demo.vmq("sync", "start", "--incident", incident, "--yes", first=2)
+    demo.vmq("sync", "wait", "--incident", incident, last=1)
+    demo.vmq("sync", "verify", "--incident", incident)
+
+
+def tell_people(demo: Demo, incident: str) -> None:
+    """Runbook step 5."""
+    title("Step 5", "Post how it stands, and mail the stakeholders.")
+    demo.vmq("update", incident, "--say", "Restored, synced and proved. Watching the alarm.", "--yes")
+    demo.vmq("update", incident, "--email", "--yes")
+
+
+def close(demo: Demo, incident: str) -> None:
+    """Runbook step 6."""
+    title("Step 6", "Wait for the alarm, put the schedule back, and ask whether it is over.")
+    demo.vmq("alarms", "wait", "--incident", incident, last=1)
+    demo.vmq("schedule", "restore", incident, "--yes", last=1)
+    demo.vmq("validate", incident)
+    title(
+        "Close", "The final record, a manifest of every file's hash, the runbook's entry, the last messages."
+    )
+    demo.vmq(
+        "close", incident, "--post", "--yes",
+        "--impact", "Questions about a third of the documents got no answer.",
+        "--root-cause", "A promotion from _staging/ overwrote documents with broken ones.",
+        "--remediation", "Object versions of the last good sync were copied back, and the index synced.",
+        "--customers", "Those who asked meanwhile; none reported it.",
+    )  # fmt: skip
+    demo.vmq("verify", incident)
+    title("Publish", "The sealed folder goes to the bucket, each file with its checksum.")
+    target = f"s3://{demo.env['BUCKET_NAME']}/audit/incidents/"
+    demo.vmq("publish", incident, target, "--yes", last=2)
+
+
+def show_messages(incident: str, slack: LocalSlack, mail: LocalMail) -> None:
+    """What the local Slack and the local mail server got."""
+    title(f"Slack, #{slack.channel}", "What people saw: one thread.")
+    posted = slack.messages
+    for one in posted:
+        print(indented(message(one), "  ↳ " if one.thread_ts else "  "))
+    if len(posted) < 4 or any(one.thread_ts != posted[0].ts for one in posted[1:]):
+        raise Wrong("the updates are not one thread in the local Slack")
+    title("E-mail", "What the mail server took.")
+    for mailed in mail.mails:
+        print(indented(letter(mailed), "  "))
+    subjects = [one.subject for one in mail.mails]
+    names = [name for one in mail.mails for name, _ in one.attachments]
+    if not any(incident in subject for subject in subjects) or not any(
+        name.endswith(".ics") for name in names
+    ):
+        raise Wrong("the stakeholders' mail or the invitation did not arrive")
+
+
+def review(demo: Demo, incident: str) -> None:
+    """After it."""
+    title("Afterwards", "The post-incident review, from journal and evidence alone.")
+    demo.vmq("note", incident, "--retro", "lucky", "The promotion was the only change of that day.")
+    demo.vmq("note", incident, "--action", "Check documents before they are promoted", "--owner", "dana")
+    demo.vmq("retro", incident)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Runs commands.
+
+    Parameters
+    ----------
+    env:
+        Their environment.
+    """
+
+    env: Mapping[str, str]
+
+    def vmq(self, *arguments: str, wanted: int = 0, first: int = 0, last: int = 0, show: bool = True) -> str:
+        """One command, shown as a person would type it, with its first and last lines. Returns its standard output.
+
+        Raises
+        ------
+        Wrong
+            When it does not exit with ``wanted``.
+        """
+        words = shlex.join(["vmq", *arguments])
+        print(f"{DIM}$ {words}{PLAIN}", flush=True)
+        done = subprocess.run(
+            [*VMQ, *arguments],
+            env=dict(self.env),
+            cwd=TOP,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode != wanted:
+            raise Wrong(f"`{words}` exited {done.returncode}:\n{done.stdout}{done.stderr}")
+        if show:
+            both = [*done.stderr.splitlines(), *done.stdout.splitlines()]
+            print("\n".join(trimmed(both, first, last)), flush=True)
+        return done.stdout
+
+
+def surroundings() -> dict[str, str]:
+    """The caller's environment without settings of the kit: what is not the demo's own must not be reached."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("VMQ_")}
+
+
+def trimmed(lines: list[str], first: int = 0, last: int = 0) -> Iterator[str]:
+    """The lines that are shown, none longer than a screen is wide."""
+    lines = [line.rstrip() for line in lines if line.strip()]
+    most = first or last or LINES
+    kept = lines[-most:] if last else lines[:most]
+    if last and len(kept) < len(lines):
+        yield f"  {DIM}… {len(lines) - len(kept)} lines{PLAIN}"
+    for line in kept:
+        yield "  " + (line if len(line) <= WIDTH else line[: WIDTH - 1] + "…")
+    if not last and len(kept) < len(lines):
+        yield f"  {DIM}… {len(lines) - len(kept)} more lines{PLAIN}"
+
+
+def message(posted: Posted) -> list[str]:
+    """A Slack message as text."""
+    return list(shown(posted.blocks)) or posted.text.splitlines()
+
+
+def letter(mail: TakenMail) -> list[str]:
+    """A mail: to whom, about what, with what."""
+    attached = [f"Attached: {name}, {size / 1000:,.0f} kB" for name, size in mail.attachments]
+    head = [f"To: {', '.join(mail.recipients)}", f"Subject: {mail.subject}", *attached]
+    return [*head, *(line for line in mail.text.splitlines() if line.strip())]
+
+
+def indented(lines: list[str], mark: str) -> str:
+    """The first lines of a message, marked."""
+    shown_lines = [line.strip() for line in trimmed(lines, first=9)]
+    return "\n" + textwrap.indent("\n".join(shown_lines), mark)
+
+
+def title(heading: str, text: str) -> None:
+    print(f"\n{BOLD}{heading}{PLAIN} — {text}", flush=True)
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except Wrong as wrong:
+        sys.exit(f"demo: {wrong}")
     except KeyboardInterrupt:
         sys.exit(130)
