@@ -1,8 +1,8 @@
-"""An incident from the page to its review, on the local AWS, Slack and mail server, with the commands that one would type.
+"""An incident from page to review, on the local AWS, Slack and mail server, with the commands that one would type.
 
 Run by ``make demo``. Exits 0 only if every command ended as it should and every message arrived. Nothing outside the
-checkout is touched, and no real AWS account, Slack or mail server can be reached: every ``AWS_*`` and ``VMQ_*`` variable
-of the caller is left out.
+checkout is touched, and no real AWS account, Slack or mail server can be reached: every ``AWS_*`` and ``VMQ_*``
+variable of the caller is left out.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def detect_and_triage(demo: Demo) -> str:
     title("Open", "One command looks at everything, plans the rollback and writes the record.")
     opened = json.loads(demo.vmq("open", "--trigger", "sync-failed", "--json", show=False))
     incident = str(opened["id"])
-    print(f"  {incident}, {opened['state']['severity']}: {Path(opened['html']).relative_to(TOP)}")
+    print(f"  {incident}: {Path(opened['html']).relative_to(TOP)}")
     title("Step 1", "Confirm receipt in Slack; say how bad it is.")
     demo.vmq("ack", incident, "--post", "--yes")
     demo.vmq("severity", incident, "SEV1", "--reason", "Customers ask, and get no answer")

@@ -168,13 +168,13 @@ def test_what_was_begun_and_never_ended_is_named(incident: Incident) -> None:
     ).mend
 
 
-def test_a_message_that_was_sent_has_an_end(incident: Incident) -> None:
+def test_a_message_has_an_end_sent_or_not(incident: Incident) -> None:
     begun = {"action": "message", "message": "update", "digest": "d", "item": "m1", "channel": "#ops"}
     incident.applying("communicate", "Send update to #ops.", begun)
     incident.applying("communicate", "Send update to #ops.", begun | {"item": "m2"})
     incident.notified("Sent to #ops.", channel="#ops", data=begun)
     assert half_applied(incident.journal.events(), Status()).ok is False
-    incident.notified("Sent to #ops.", channel="#ops", data=begun | {"item": "m2"})
+    incident.failed("communicate", "update was not sent to #ops.", {"action": "message", "item": "m2"})
     assert half_applied(incident.journal.events(), Status()).ok is True
 
 

@@ -44,9 +44,7 @@ def _open_ends(events: Iterable[Event]) -> list[Applying]:
     for event in events:
         if event.step == "rollback":
             continue
-        if (
-            event.kind == "notified"
-        ):  # how a message that was begun ends; many a one is known by its item alone
+        if event.kind in ("notified", "failed"):  # what became of a message is known by its item alone
             item = str(getattr(event.data, "item", ""))
             begun = {key: one for key, one in begun.items() if key[0] != _MESSAGE or key[2] != item}
         if event.kind not in ("applying", "applied", "failed", "undone"):
