@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,7 +30,8 @@ TOP = Path(__file__).resolve().parents[1]
 INCIDENTS = TOP / "incidents"
 VMQ = [sys.executable, "-m", "vmqlib.cli"]
 SUSPECT = "phases-mirage.md"
-WIDTH, LINES = 150, 12  # of what a command says, so much is shown
+WIDTH = shutil.get_terminal_size((140, 24)).columns - 6  # with what stands before a line
+LINES = 10  # of what a command says, unless it is told otherwise
 
 BOLD, DIM, PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 
@@ -76,35 +78,36 @@ def main() -> int:
 def detect_and_triage(demo: Demo) -> str:
     """Runbook steps 1 and 2. Returns the incident's id."""
     title("The page", "What fires? (Exit code 1: something does.)")
-    demo.vmq("detect", wanted=1)
-    title("Can we see?", "Settings, permissions, alarms, log delivery; the last line says it.")
+    demo.vmq("detect", wanted=1, first=3)
+    title("Can we see?", "Settings, permissions, alarms, log delivery.")
     demo.vmq("doctor", last=1)
     title("Open", "One command looks at everything, plans the rollback and writes the record.")
     opened = json.loads(demo.vmq("open", "--trigger", "sync-failed", "--json", show=False))
     incident = str(opened["id"])
     print(f"  {incident}: {Path(opened['html']).relative_to(TOP)}")
-    title("Step 1", "Confirm receipt in Slack; say how bad it is.")
+    title("Step 1", "Confirm receipt in Slack. How bad it is, the rule has said already.")
     demo.vmq("ack", incident, "--post", "--yes")
     demo.vmq("severity", incident, "SEV1", "--reason", "Customers ask, and get no answer")
-    title("Failures recur", "No scheduled sync until the cause is gone; what the schedule was is kept.")
-    demo.vmq("schedule", "disable", incident, "--yes", last=2)
-    demo.vmq("update", incident, "--say", "Bad promotion found. Rolling back next.", "--yes")
-    title("Step 2", "The connector's log; one object that the promotion rewrote, and how it differs.")
-    demo.vmq("logs", "--data-source", demo.env["DS_ID"], "--since", "2h", first=4)
+    title("Step 2", "The connector's log, and one object that a promotion rewrote. Then the first update.")
+    demo.vmq("logs", "--data-source", demo.env["DS_ID"], "--since", "2h", last=4)
     demo.vmq("versions", "--key", SUSPECT, "--diff", first=6)
+    demo.vmq("update", incident, "--say", "A promotion broke documents. Rolling back next.", "--yes")
     return incident
 
 
 def stabilize_and_sync(demo: Demo, incident: str) -> None:
     """Runbook steps 3 and 4."""
-    title("Step 3", "Plan the rollback to the last good sync. Nothing changes yet.")
-    demo.vmq("rollback", "plan", incident)
     title(
-        "Approved",
-        "Each object is put back only if it is still what was planned for; then all are looked at again.",
+        "Step 3", "Failures recur: no scheduled sync until the cause is gone. What the schedule was is kept."
     )
-    demo.vmq("rollback", "apply", incident, "--yes", last=3)
-    demo.vmq("rollback", "verify", incident, first=1)
+    demo.vmq("schedule", "disable", incident, "--yes", last=2)
+    title("Plan", "The rollback to the last good sync. Nothing changes yet.")
+    demo.vmq("rollback", "plan", incident, first=5, last=3)
+    title(
+        "Apply", "Each object is put back only if it is still what was planned for; then all are looked at."
+    )
+    demo.vmq("rollback", "apply", incident, "--yes", last=4)
+    demo.vmq("rollback", "verify", incident)
     title("Step 4", "Sync, wait for its end, and prove it key by key.")
     demo.vmq("sync", "start", "--incident", incident, "--yes", first=2)
     demo.vmq("sync", "wait", "--incident", incident, last=1)
@@ -121,9 +124,9 @@ def tell_people(demo: Demo, incident: str) -> None:
 def close(demo: Demo, incident: str) -> None:
     """Runbook step 6."""
     title("Step 6", "Wait for the alarm, put the schedule back, and ask whether it is over.")
-    demo.vmq("alarms", "wait", "--incident", incident, last=1)
+    demo.vmq("alarms", "wait", "--incident", incident, last=4)
     demo.vmq("schedule", "restore", incident, "--yes", last=1)
-    demo.vmq("validate", incident)
+    demo.vmq("validate", incident, first=6, last=1)
     title(
         "Close", "The final record, a manifest of every file's hash, the runbook's entry, the last messages."
     )
@@ -137,7 +140,7 @@ def close(demo: Demo, incident: str) -> None:
     demo.vmq("verify", incident)
     title("Publish", "The sealed folder goes to the bucket, each file with its checksum.")
     target = f"s3://{demo.env['BUCKET_NAME']}/audit/incidents/"
-    demo.vmq("publish", incident, target, "--yes", last=2)
+    demo.vmq("publish", incident, target, "--include-unmasked", "--yes", last=2)
 
 
 def show_messages(incident: str, slack: LocalSlack, mail: LocalMail) -> None:
@@ -162,7 +165,7 @@ def show_messages(incident: str, slack: LocalSlack, mail: LocalMail) -> None:
 def review(demo: Demo, incident: str) -> None:
     """After it."""
     title("Afterwards", "The post-incident review, from journal and evidence alone.")
-    demo.vmq("note", incident, "--retro", "lucky", "The promotion was the only change of that day.")
+    demo.vmq("note", incident, "--retro", "well", "The rollback was planned when the record was open.")
     demo.vmq("note", incident, "--action", "Check documents before they are promoted", "--owner", "dana")
     demo.vmq("retro", incident)
 
@@ -180,7 +183,7 @@ class Demo:
     env: Mapping[str, str]
 
     def vmq(self, *arguments: str, wanted: int = 0, first: int = 0, last: int = 0, show: bool = True) -> str:
-        """One command, shown as a person would type it, with its first and last lines. Returns its standard output.
+        """One command, shown as a person would type it, with its first and last lines. Returns what it said.
 
         Raises
         ------
@@ -195,14 +198,14 @@ class Demo:
             cwd=TOP,
             text=True,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if show else subprocess.PIPE,
             check=False,
         )
         if done.returncode != wanted:
-            raise Wrong(f"`{words}` exited {done.returncode}:\n{done.stdout}{done.stderr}")
+            raise Wrong(f"`{words}` exited {done.returncode}:\n{done.stdout}{done.stderr or ''}")
         if show:
-            both = [*done.stderr.splitlines(), *done.stdout.splitlines()]
-            print("\n".join(trimmed(both, first, last)), flush=True)
+            print("\n".join(trimmed(done.stdout.splitlines(), first, last)), flush=True)
         return done.stdout
 
 
@@ -212,21 +215,22 @@ def surroundings() -> dict[str, str]:
 
 
 def trimmed(lines: list[str], first: int = 0, last: int = 0) -> Iterator[str]:
-    """The lines that are shown, none longer than a screen is wide."""
+    """The first and the last lines, none longer than a screen is wide; how many are left out between them."""
     lines = [line.rstrip() for line in lines if line.strip()]
-    most = first or last or LINES
-    kept = lines[-most:] if last else lines[:most]
-    if last and len(kept) < len(lines):
-        yield f"  {DIM}… {len(lines) - len(kept)} lines{PLAIN}"
-    for line in kept:
-        yield "  " + (line if len(line) <= WIDTH else line[: WIDTH - 1] + "…")
-    if not last and len(kept) < len(lines):
-        yield f"  {DIM}… {len(lines) - len(kept)} more lines{PLAIN}"
+    if not first and not last:
+        first = LINES
+    left_out = len(lines) - first - last
+    for place, line in enumerate(lines):
+        if left_out <= 0 or place < first or place >= len(lines) - last:
+            yield "  " + (line if len(line) <= WIDTH else line[: WIDTH - 1] + "…")
+        elif place == first:
+            yield f"  {DIM}… {left_out} more line{'s' if left_out > 1 else ''}{PLAIN}"
 
 
 def message(posted: Posted) -> list[str]:
-    """A Slack message as text."""
-    return list(shown(posted.blocks)) or posted.text.splitlines()
+    """A Slack message as text, and its files."""
+    lines = list(shown(posted.blocks)) or posted.text.splitlines()
+    return [lines[0], *(f"File: {name}" for name in posted.files), *lines[1:]]
 
 
 def letter(mail: TakenMail) -> list[str]:

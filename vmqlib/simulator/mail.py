@@ -59,9 +59,9 @@ class TakenMail:
 
     @property
     def text(self) -> str:
-        """Its text for people; empty where it has none."""
+        """Its text for people, lines ended by ``\\n``; empty where it has none."""
         body = self.message.get_body(("plain",))
-        return str(body.get_content()) if body is not None else ""
+        return "\n".join(str(body.get_content()).splitlines()) if body is not None else ""
 
     @property
     def attachments(self) -> tuple[tuple[str, int], ...]:
