@@ -15,7 +15,18 @@ import pytest
 TOP = Path(__file__).parents[2]
 SHOWN_ID = "INC-20261123-001"
 # What a command makes in the folder it is run in: not to be found there from before.
-MADE = {"incidents", "logs", "OPERATIONS-RUNBOOK.md", "sim.env", "out.ipynb", ".git", ".env", "vmq.toml"}
+MADE = {
+    "incidents",
+    "logs",
+    "OPERATIONS-RUNBOOK.md",
+    "sim.env",
+    "slack.env",
+    "mail.env",
+    "out.ipynb",
+    ".git",
+    ".env",
+    "vmq.toml",
+}
 
 
 def commands(text: str) -> list[str]:
