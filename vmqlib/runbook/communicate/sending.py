@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.communicate.channels import Channels
 
-__all__ = ["Sent", "by_hand", "one_at_a_time", "reconcile", "send"]
+__all__ = ["ACTION", "Sent", "by_hand", "one_at_a_time", "reconcile", "send"]
 
 STEP = "communicate"
-_ACTION = "message"
+ACTION = "message"
 _PATIENCE_S, _ROUND_S = 30.0, 0.2
 _MEGABYTE = 1_000_000
 
@@ -166,7 +166,7 @@ def _begun(
     }
     ref = incident.evidence.add(question, [row], incident.redactor)
     data = {
-        "action": _ACTION,
+        "action": ACTION,
         "message": message.kind,
         "digest": approval,
         "item": marker,
@@ -204,7 +204,7 @@ def _not_sent(
     path = _left_as_file(incident, delivery)
     done = [f"The text is in {path}: paste it by hand."]
     data: dict[str, Any] = {
-        "action": _ACTION,
+        "action": ACTION,
         "message": delivery.message.kind,
         "item": marker,
         "channel": delivery.where,
@@ -362,7 +362,7 @@ def _pending(incident: Incident) -> Sequence[Event]:
         item = getattr(event.data, "item", "")
         if not item:
             continue
-        if event.kind == "applying" and event.data.action == _ACTION:
+        if event.kind == "applying" and event.data.action == ACTION:
             begun[item] = event
         elif event.kind != "failed" or not getattr(event.data, "maybe", False):
             begun.pop(item, None)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.rollback.plan import Plan
 
-__all__ = ["ARCHIVED", "Estimate", "Thawing", "estimate", "thaw_archived"]
+__all__ = ["ACTION", "ARCHIVED", "Estimate", "Thawing", "estimate", "thaw_archived"]
 
+ACTION = "thaw"
 ARCHIVED = "archived"
 _PROBLEMS = 20
 _IN_JOURNAL = 5
@@ -116,7 +117,7 @@ def thaw_archived(
     how = how or Thaw()
     aws = may_change(incident)
     belongs(incident, aws, plan)
-    about: dict[str, Any] = {"action": "thaw", "digest": plan.digest, "days": how.days, "tier": how.tier}
+    about: dict[str, Any] = {"action": ACTION, "digest": plan.digest, "days": how.days, "tier": how.tier}
     held = plan.head.blocked.get(ARCHIVED, 0)
     if not held:
         return Thawing()

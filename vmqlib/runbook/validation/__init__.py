@@ -1,10 +1,16 @@
-"""Runbook step 6, *Validate*: is it over? Each thing is looked at anew; what cannot be told is said, never passed."""
+"""Runbook step 6, *Validate*: is it over? Each thing is looked at anew; what cannot be told is said, never passed.
+
+    made = validate(incident)      looks, and writes each check into the journal
+    validated(incident)            the last one again, from disk
+
+The rules are pure: :mod:`~vmqlib.runbook.validation.asking`, ``syncs``, ``halves``.
+"""
 
 from __future__ import annotations
 
 from vmqlib.runbook.validation.asking import QUESTION, answered_by_people, by_canaries
 from vmqlib.runbook.validation.halves import half_applied
-from vmqlib.runbook.validation.names import ESSENTIAL, SCHEDULE
+from vmqlib.runbook.validation.names import ESSENTIAL, SCHEDULE, essential
 from vmqlib.runbook.validation.syncs import by_alarms, by_schedules, by_syncs
 from vmqlib.runbook.validation.validating import NEEDED, Validation, validate, validated
 
@@ -19,6 +25,7 @@ __all__ = [
     "by_canaries",
     "by_schedules",
     "by_syncs",
+    "essential",
     "half_applied",
     "validate",
     "validated",

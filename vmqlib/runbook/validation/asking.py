@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vmqlib.runbook.checks import CheckResult
-from vmqlib.runbook.validation.halves import is_change
 from vmqlib.runbook.validation.names import PROMPT, QUESTION_CHECK, WEB
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.events import Event
     from vmqlib.record.observation import Observation
+    from vmqlib.runbook.validation.moves import Move
     from vmqlib.settings import Settings
     from vmqlib.sources.canaries import Answer
 
@@ -50,13 +50,17 @@ class Witness:
     at: datetime
 
 
-def answered_by_people(events: Iterable[Event]) -> Mapping[str, Witness]:
-    """The newest word of a person on each question, since the last change: what was seen before says nothing."""
+def answered_by_people(events: Iterable[Event], moved: Move | None = None) -> Mapping[str, Witness]:
+    """The newest word of a person on each question.
+
+    Parameters
+    ----------
+    moved:
+        When something changed, or a sync ran, last: what was seen before says nothing.
+    """
     found: dict[str, Witness] = {}
     for event in events:
-        if is_change(event):
-            found.clear()
-        if event.kind != "noted":
+        if event.kind != "noted" or (moved is not None and event.seq < moved.seq):
             continue
         data = event.data.model_dump()
         if isinstance(data.get(QUESTION), str) and isinstance(data.get("ok"), bool):
@@ -67,20 +71,34 @@ def answered_by_people(events: Iterable[Event]) -> Mapping[str, Witness]:
 
 
 def by_canaries(
-    seen: Observation, settings: Settings, incident_id: str, people: Mapping[str, Witness]
+    seen: Observation,
+    settings: Settings,
+    incident_id: str,
+    people: Mapping[str, Witness],
+    moved: Move | None = None,
 ) -> list[CheckResult]:
-    """One check for each question and prompt. What the kit could not ask counts as a person saw it."""
+    """One check for each question and prompt. What the kit could not ask counts as a person saw it.
+
+    Parameters
+    ----------
+    seen:
+        The ``canaries`` observation.
+    people:
+        What people saw: :func:`answered_by_people`.
+    moved:
+        When something changed, or a sync ran, last: what was answered before says nothing.
+    """
     from vmqlib.sources.canaries import answers
 
-    asked = {one.text: one for one in answers(seen.frame)} if seen.available else {}
+    why = seen.problem
+    if not why and moved is not None and seen.at is not None and seen.at < moved.at:
+        why = f"It was asked at {show_time(seen.at)}; since then something was changed, or a sync ran."
+    asked = {} if why or not seen.available else {one.text: one for one in answers(seen.frame)}
     todo: Sequence[tuple[str, str]] = [
         *((QUESTION_CHECK, one.question) for one in settings.canaries),
         *((PROMPT, one.text) for one in settings.guardrail_prompts),
     ]
-    return [
-        _check(name, text, asked.get(text), people.get(text), seen.problem, incident_id)
-        for name, text in todo
-    ]
+    return [_check(name, text, asked.get(text), people.get(text), why, incident_id) for name, text in todo]
 
 
 def _check(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from vmqlib.runbook.checks import CheckResult, worst
+from vmqlib.errors import BadInput, VmqError
+from vmqlib.runbook.checks import CheckResult, outcome, worst
 from vmqlib.runbook.dashboard import SOURCES as DASHBOARD
 from vmqlib.runbook.validation.asking import answered_by_people, by_canaries, by_web_experience
-from vmqlib.runbook.validation.halves import half_applied, last_change
-from vmqlib.runbook.validation.syncs import by_alarms, by_schedules, by_syncs
+from vmqlib.runbook.validation.halves import half_applied
+from vmqlib.runbook.validation.moves import changes, last_move, started
+from vmqlib.runbook.validation.syncs import by_alarms, by_schedules, by_syncs, sought
 
 if TYPE_CHECKING:
+    from vmqlib.aws import Aws
     from vmqlib.record.incident import Incident
 
 __all__ = ["NEEDED", "Validation", "validate", "validated"]
@@ -24,8 +28,6 @@ _WIRING = ("alarm-config", "metric-names")
 NEEDED = ("alarms", *_WIRING, "resources", "sync-jobs", *DASHBOARD, "canaries")
 """What is looked at anew, beside what the proof looks at. ``canaries`` asks: that is a conversation, which stands in
 the application's logs."""
-
-_VERDICT = {True: "pass", False: "fail", None: "cannot tell"}
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,13 @@ class Validation:
         When that was looked at.
     checks:
         Each check, in the runbook's order.
+    seq:
+        The journal's event that says so.
     """
 
     at: datetime
     checks: tuple[CheckResult, ...]
+    seq: int = 0
 
     @property
     def ok(self) -> bool | None:
@@ -61,18 +66,26 @@ class Validation:
     @property
     def sentence(self) -> str:
         """One sentence for people."""
-        told = [f"{check.name}{f' ({check.subject})' if check.subject else ''}" for check in self.failing]
-        if told:
-            return f"It is not over: {len(told)} of {len(self.checks)} checks failed: {'; '.join(told)}."
-        if unknown := len(self.unknown):
-            return f"Nothing failed; {unknown} of {len(self.checks)} checks cannot be told."
-        return f"All {len(self.checks)} checks passed."
+        total = len(self.checks)
+        if self.failing:
+            told = "; ".join(map(_named, self.failing))
+            return f"It is not over: {len(self.failing)} of {total} checks failed: {told}."
+        if self.unknown:
+            told = "; ".join(map(_named, self.unknown))
+            return f"Nothing failed; {len(self.unknown)} of {total} checks cannot be told: {told}."
+        return f"All {total} checks passed."
+
+
+def _named(check: CheckResult) -> str:
+    return f"{check.name}{f' ({check.subject})' if check.subject else ''}"
 
 
 def validate(
     incident: Incident, *, ask: bool = True, progress: Callable[[str], None] = lambda _: None
 ) -> Validation:
-    """Looks at everything again, and notes each check and what they come to.
+    """Looks at everything again, and notes each check and what they come to. Changes nothing in AWS.
+
+    Of a change whose process died the world is asked first what became of it.
 
     Parameters
     ----------
@@ -80,15 +93,30 @@ def validate(
         Whether to ask the canary questions and guardrail prompts.
     progress:
         Told the name of each source when it was looked at.
+
+    Raises
+    ------
+    BadInput
+        The incident is closed, or was loaded offline: nothing is looked at, and nothing written.
+    VmqError
+        What was seen cannot be written down. What could not be seen never raises: the check says so.
     """
-    index = _index(incident, progress)
+    from vmqlib.runbook.rollback.ground import connected
+
+    aws = connected(incident)
+    if incident.state.closed_at:
+        raise BadInput(
+            f"{incident.id} is closed: its record is complete, and nothing is added to it.",
+            hint="`vmq detect --canaries` looks and writes nothing; `vmq reopen` lets the incident go on.",
+        )
+    _settle(incident, aws)
+    index = _index(incident, aws, progress)
     names = [name for name in NEEDED if ask or name != "canaries"]
     incident.observe(names, refresh=True, progress=progress)
-    checks = tuple(_checks(incident, index))
-    made = Validation(incident.clock.now(), checks)
-    data = {"verdict": _VERDICT[made.ok], "checks": [dict(check.as_dict()) for check in checks]}
+    made = Validation(incident.clock.now(), tuple(_checks(incident, index)))
+    data = {"verdict": outcome(made.ok), "checks": [dict(check.as_dict()) for check in made.checks]}
     event = incident.conclude("validate", made.sentence, data)
-    return Validation(event.at, checks)
+    return replace(made, at=event.at, seq=event.seq)
 
 
 def validated(incident: Incident) -> Validation | None:
@@ -98,48 +126,75 @@ def validated(incident: Incident) -> Validation | None:
         if event.kind == "concluded" and event.step == "validate":
             checks = event.data.model_dump().get("checks")
             if checks is not None:
-                found = Validation(event.at, tuple(CheckResult.from_dict(one) for one in checks))
+                found = Validation(event.at, tuple(map(CheckResult.from_dict, checks)), event.seq)
     return found
 
 
-def _index(incident: Incident, progress: Callable[[str], None]) -> Sequence[CheckResult]:
-    """Whether the index holds what the bucket holds: the checks of a proof. How the sync went is told apart."""
-    from vmqlib.runbook.proof import AGREE, SYNCED, prove
+def _settle(incident: Incident, aws: Aws) -> None:
+    """Finds out what became of changes whose process died; where that cannot be had, they stay open, and are told."""
+    from vmqlib.runbook import resync, stabilize
 
-    if not (incident.identity.data_source_id or incident.settings.ds_id):
+    with contextlib.suppress(VmqError):
+        stabilize.settle(incident, aws, incident.settings)
+    for source, start in resync.begun(incident).items():
+        if not start.ended:
+            with contextlib.suppress(VmqError):
+                resync.settle(incident, aws, incident.settings, source)
+    with contextlib.suppress(VmqError):
+        resync.unsettled_stops(incident, aws, incident.settings)
+
+
+def _index(incident: Incident, aws: Aws, progress: Callable[[str], None]) -> Sequence[CheckResult]:
+    """Whether the index holds what the bucket holds, for each connector: the checks of a proof. How the sync went is
+    told apart. Only the incident's own proof is kept as such."""
+    from vmqlib.runbook.proof import AGREE, SYNCED, look, prove
+
+    settings = incident.settings
+    mine = incident.identity.data_source_id or settings.ds_id
+    if not mine:
         why = "The incident is about no data source, and DS_ID is not set."
         return [CheckResult(AGREE, None, why, mend="Set DS_ID in .env.")]
-    return [check for check in prove(incident, progress=progress).checks if check.name != SYNCED]
+    found = [check for check in prove(incident, progress=progress).checks if check.name != SYNCED]
+    others = [one for one in settings.data_sources if one.data_source_id and one.data_source_id != mine]
+    if others:
+        name = settings.connector(mine).name or mine
+        found = [replace(check, subject=check.subject or name) for check in found]
+    for one in others:
+        seen = look(aws, settings, one.data_source_id, progress=progress)
+        found += [
+            replace(check, subject=check.subject or one.name or one.data_source_id, evidence=())
+            for check in seen.checks
+            if check.name != SYNCED
+        ]
+    return found
 
 
 def _checks(incident: Incident, index: Sequence[CheckResult]) -> Sequence[CheckResult]:
     from vmqlib.runbook.dashboardchecks import dashboard_checks
-    from vmqlib.runbook.rollback import status
-    from vmqlib.runbook.stabilize.story import schedules_off
+    from vmqlib.runbook.rollback.ground import bucket_of
+    from vmqlib.runbook.stabilize.story import schedules_off, story
     from vmqlib.runbook.wiring import blind_alarms
     from vmqlib.sources.alarms import missing
 
+    settings = incident.settings
     events = list(incident.journal.events())
-    changed = last_change(events)
     seen = {name: incident.observed(name) for name in NEEDED}
-    people = answered_by_people(events)
+    moved = last_move(events)
     alarms = seen["alarms"]
     blind = {one.name: one.text for one in blind_alarms({name: seen[name] for name in _WIRING})}
-    absent = missing(alarms.frame, incident.settings) if alarms.available else []
+    absent = missing(alarms.frame, settings) if alarms.available else []
+    syncs = sought(
+        settings.data_sources, incident.identity.data_source_id, changes(events, bucket_of(incident)),
+        started(events), settings.bucket_name,
+    )  # fmt: skip
+    first = incident.first_seen(["resources"])["resources"]
     return [
         *by_web_experience(seen["resources"]),
-        *by_canaries(seen["canaries"], incident.settings, incident.id, people),
-        *by_alarms(alarms, blind, absent),
-        *by_syncs(seen["sync-jobs"], changed, _connectors(incident)),
+        *by_canaries(seen["canaries"], settings, incident.id, answered_by_people(events, moved), moved),
+        *by_alarms(alarms, blind, absent, incident.id),
+        *by_syncs(seen["sync-jobs"], syncs, incident.id),
         *index,
-        *by_schedules(schedules_off(incident), incident.id),
+        *by_schedules(story(incident), schedules_off(incident), first, seen["resources"], incident.id),
         *dashboard_checks(seen, incident.clock.now()),
-        half_applied(events, status(incident)),
+        half_applied(incident),
     ]
-
-
-def _connectors(incident: Incident) -> dict[str, str]:
-    """The data sources of the settings, and the one in question, by id."""
-    known = {one.data_source_id: one.name for one in incident.settings.data_sources if one.data_source_id}
-    mine = incident.identity.data_source_id
-    return known | ({mine: known.get(mine, mine)} if mine else {})
