@@ -10,13 +10,13 @@ import click
 
 from vmqlib.cli.alarms import watch
 from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, yes_option
-from vmqlib.errors import BadInput
+from vmqlib.errors import BadInput, Interrupted, VmqError
 from vmqlib.settings import Settings
 from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
-    from vmqlib.runbook.close import Afterwards
+    from vmqlib.runbook.close import Afterwards, Ready
 
 __all__ = ["close_command", "reopen_command"]
 
@@ -52,9 +52,12 @@ def close_command(
 
     Refuses while `vmq validate` finds that it is not over, or a schedule that it disabled is still off. Then it enters
     the incident into the operations runbook, leaves the invitation to the post-incident review in its folder, and
-    with --post tells people (on a terminal it asks). What of that fails is said; it is closed all the same.
+    with --post tells people (on a terminal it asks). What of that fails is said; it is closed all the same, and the
+    same command again does what is missing. Nothing of AWS is changed.
 
-    Exit code 1: it is not over. 3: AWS could not be asked, or a message did not go where it should.
+    \b
+    Exit codes: 0 closed, 1 it is not over, 3 AWS could not be asked, or a message did not go where it should, 4
+    something was changed while it was being closed, 5 with --wait the alarms were not OK after half an hour.
 
     \b
     Examples:
@@ -64,14 +67,28 @@ def close_command(
     """
     from vmqlib.aws import Aws
     from vmqlib.record.incident import Incident
-    from vmqlib.runbook.close import Words, afterwards, close, ready
+    from vmqlib.runbook.close import Words, close, ready
 
-    if force and not reason:
+    if force and not reason.strip():
         raise BadInput("--force needs --reason.", hint="Say why it is closed although it is not over.")
+    if post and not yes and not sys.stdin.isatty():
+        raise BadInput(
+            "Not asked: --post tells people.", hint="There is no terminal to ask on. Add --yes to say yes."
+        )
     settings = Settings.load()
-    incident = Incident.load(incident_id, settings=settings, aws=Aws(settings))
-    if wait and not incident.state.closed_at:
-        watch(incident.aws or Aws(settings), settings, _PATIENCE, incident)
+    aws = Aws(settings)
+    incident = Incident.load(incident_id, settings=settings, aws=aws)
+    names = ("Impact", "Root cause", "Remediation", "Customers")
+    given = (impact, root_cause, remediation, customers)
+    if incident.state.closed_at:
+        _complete(incident, any(given), entry=not no_entry, post=post, yes=yes, as_json=as_json)
+        return
+    if not force:
+        aws.caller()  # nothing that follows says anything where nobody can be asked
+    if wait:
+        _, late = watch(aws, settings, _PATIENCE, incident)
+        if late is not None:
+            raise late
     with progress_bar(transient=True) as bar:
         task = bar.add_task("Validating", total=None)
         made = ready(
@@ -82,34 +99,77 @@ def close_command(
             ask=not no_ask,
             progress=lambda name: bar.update(task, description=f"Validating: looked at {name}"),
         )
-    names = ("Impact", "Root cause", "Remediation", "Customers")
-    given = (impact, root_cause, remediation, customers)
-    words = Words(*(_asked(name, text) for name, text in zip(names, given, strict=True)))
-    with progress_bar(transient=True) as bar:
-        bar.add_task("Writing the record", total=None)
-        close(incident, made, words, reason=reason)
-        after = afterwards(incident, entry=not no_entry)
-    sent = _tell_people(incident, post, yes=yes, quiet=as_json)
+    if made.refusal is not None:
+        if as_json:
+            print_json(_document(incident, made) | {"problem": made.refusal.message})
+        raise made.refusal
+    close(incident, made, Words(*(_asked(name, text) for name, text in zip(names, given, strict=True))))
+    _end(incident, made, entry=not no_entry, post=post, yes=yes, as_json=as_json)
+
+
+def _complete(
+    incident: Incident, words: bool, *, entry: bool, post: bool | None, yes: bool, as_json: bool
+) -> None:
+    """What is missing of a closing: whoever did it was killed, or was refused."""
+    from vmqlib.runbook.close import missing
+
+    if words:
+        raise BadInput(
+            f"{incident.id} is closed already: its closing words stand.",
+            hint=f"`vmq note` adds to them; `vmq reopen {incident.id} --reason …` and close it again.",
+        )
+    if not (todo := missing(incident, entry=entry)) and post is not True:
+        raise BadInput(
+            f"{incident.id} is closed already, and nothing is missing of it.",
+            hint=f"`vmq update {incident.id} --resolved` tells people; `vmq note` adds to it.",
+        )
+    if todo:
+        notice(f"{incident.id} was closed, and its {', '.join(todo)} is missing: written now.")
+    _end(incident, None, entry=entry, post=post, yes=yes, as_json=as_json, todo=bool(todo))
+
+
+def _end(
+    incident: Incident,
+    made: Ready | None,
+    *,
+    entry: bool,
+    post: bool | None,
+    yes: bool,
+    as_json: bool,
+    todo: bool = True,
+) -> None:
+    """What comes of a closing, and what is said of it."""
+    from vmqlib.runbook.close import Afterwards, afterwards
+
+    try:
+        after = Afterwards(None, None, None, ())
+        if todo:
+            with progress_bar(transient=True) as bar:
+                bar.add_task("Writing the record", total=None)
+                after = afterwards(incident, entry=entry)
+        sent, unsent = _tell_people(incident, post, yes=yes, quiet=as_json)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"{incident.id} is closed; what comes after that was interrupted.",
+            hint=f"`vmq close {incident.id}` does what is missing.",
+        ) from None
+    problems = [*after.problems, *([unsent] if unsent else [])]
     if as_json:
         print_json(
-            {
-                "id": incident.id,
-                "dir": incident.dir.resolve(),
-                "html": after.record.html.resolve(),
-                "state": "closed",
-                "outcome": incident.state.closing.outcome if incident.state.closing else "",
-                "checks": [check.as_dict() for check in made.checks],
+            _document(incident, made)
+            | {
                 "entered": after.entered.path if after.entered else None,
                 "retro": after.invitation,
                 "sent": sent,
+                "problems": [f"{one}" for one in problems],
             }
         )
     else:
         _show(incident, after)
-    if after.problems:
-        first, *rest = after.problems
+    if problems:
+        first, *rest = problems
         for problem in rest:
-            notice(f"{problem}")
+            notice(printable(problem))
         raise first
     if any(not one["ok"] for one in sent):
         from vmqlib.cli.messages import NOT_SENT
@@ -117,27 +177,55 @@ def close_command(
         click.get_current_context().exit(NOT_SENT)
 
 
+def _document(incident: Incident, made: Ready | None) -> dict[str, Any]:
+    """Where an incident stands, and what was checked, for programs."""
+    page = incident.dir.resolve() / "incident.html"
+    closing = incident.state.closing
+    checks = {"checks": [check.as_dict() for check in made.validation.checks]} if made else {}
+    held = {"in_the_way": [check.as_dict() for check in made.held]} if made else {}
+    return {
+        "id": incident.id,
+        "dir": incident.dir.resolve(),
+        "html": page if page.is_file() else None,
+        "state": incident.state.phase,
+        "outcome": closing.outcome if closing else "",
+        **checks,
+        **held,
+    }
+
+
 def _show(incident: Incident, after: Afterwards) -> None:
     click.echo(f"{incident.id}: closed after {duration(incident.summary().open_for)}.")
     if incident.state.closing and incident.state.closing.outcome:
         click.echo(f"  {printable(incident.state.closing.outcome)}")
-    click.echo(f"  {after.record.html}")
+    if after.record:
+        click.echo(f"  {after.record.html}")
     if after.entered:
         click.echo(f"  entered into {after.entered.path}")
     if after.invitation:
         click.echo(f"  review: {after.invitation}; `vmq retro {incident.id}` prepares it")
 
 
-def _tell_people(incident: Incident, post: bool | None, *, yes: bool, quiet: bool) -> list[dict[str, Any]]:
-    """That it is resolved, in the channel, and the invitation to the review: sent where that was asked for."""
+def _tell_people(
+    incident: Incident, post: bool | None, *, yes: bool, quiet: bool
+) -> tuple[list[dict[str, Any]], VmqError | None]:
+    """That it is resolved, in the channel, and the invitation to the review: sent where that was asked for. And why
+    nothing was sent, where that went wrong: it is closed all the same."""
     from vmqlib.cli.messages import send_ending, sent_json
 
+    later = f"Nobody was told. `vmq update {incident.id} --resolved` tells them."
     if post is False:
-        return []
+        return [], None
     if post is None and not sys.stdin.isatty():
-        notice(f"Nobody was told. `vmq update {incident.id} --resolved` tells them.")
-        return []
-    return [sent_json(one) for one in send_ending(incident, yes=yes and post is True, quiet=quiet)]
+        notice(later)
+        return [], None
+    try:
+        return [sent_json(one) for one in send_ending(incident, yes=yes and post is True, quiet=quiet)], None
+    except click.Abort:
+        notice(later)
+        return [], None
+    except VmqError as error:
+        return [], error
 
 
 @click.command("reopen")

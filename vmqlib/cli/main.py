@@ -11,6 +11,7 @@ from importlib import import_module
 import click
 
 import vmqlib
+from vmqlib.cli.output import printable
 from vmqlib.errors import BadInput, VmqError
 from vmqlib.record._quick import calm_collector
 
@@ -154,8 +155,13 @@ def _call(command: click.Command, arguments: list[str]) -> object:
         return ended.exit_code
 
 
+def _plain(text: str) -> str:
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
 def _fail(message: str, hint: str, code: int) -> int:
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
+    # What AWS or a bucket says stands in a message, too: nothing in it steers the terminal.
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {_plain(message)}", err=True)
     if hint:
-        click.echo(f"       {hint}", err=True)
+        click.echo(f"       {_plain(hint)}", err=True)
     return code

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vmqlib.cli.output import confirm, notice, printable, progress_bar
-from vmqlib.errors import Interrupted, WorldChanged
+from vmqlib.errors import BadInput, Interrupted, WorldChanged
 from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.communicate.channels import Channels
-    from vmqlib.runbook.communicate.plan import MessagePlan
+    from vmqlib.runbook.communicate.plan import Delivery, MessagePlan
     from vmqlib.runbook.communicate.receipts import Image
     from vmqlib.runbook.communicate.sending import Sent
 
@@ -31,6 +31,8 @@ __all__ = [
     "sent_json",
     "tell",
 ]
+
+_MAILS = ("ses", "smtp")
 
 NOT_SENT = 3
 """The exit code where a message did not go where it should."""
@@ -144,7 +146,38 @@ def send_approved(
 
 
 def ending(incident: Incident) -> MessagePlan:
-    """That a closed incident is resolved, and the invitation to its review with the file for calendars."""
+    """That a closed incident is resolved, and the invitation to its review with the file for calendars: to whom it did
+    not go since the closing.
+
+    Raises
+    ------
+    BadInput
+        When everybody was told.
+    """
+    made = _ending(incident)
+    left = tuple(one for one in made.deliveries if not _told(incident, one))
+    if not left:
+        raise BadInput(
+            f"Everybody was told that {incident.id} is resolved.",
+            hint=f"`vmq show {incident.id}` shows when.",
+        )
+    return replace(made, deliveries=left)
+
+
+def _told(incident: Incident, one: Delivery) -> bool:
+    """Whether that message arrived there since the incident was closed."""
+    closed_at = incident.state.closed_at
+    return any(
+        told.message == one.message.kind
+        and not told.fallback
+        and closed_at is not None
+        and told.at >= closed_at
+        and (told.via in _MAILS) == (one.place == "mail")
+        for told in incident.state.updates
+    )
+
+
+def _ending(incident: Incident) -> MessagePlan:
     from vmqlib.runbook.communicate.plan import plan
     from vmqlib.runbook.communicate.receipts import Attachment
     from vmqlib.runbook.retro.invitation import INVITATION, meeting
@@ -165,7 +198,9 @@ def send_ending(incident: Incident, *, yes: bool, pinned: str = "", quiet: bool 
     for told in reconcile(incident, channels):
         notice(printable(told))
     sent = send_approved(incident, ending(incident), channels, yes=yes, pinned=pinned, quiet=quiet)
-    write_record(incident)
+    with progress_bar(transient=True) as bar:
+        bar.add_task("Writing the record again: it says who was told", total=None)
+        write_record(incident)
     return sent
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -47,6 +48,11 @@ def ack_command(incident_id: str, name: str, post: bool, yes: bool, as_json: boo
     """
     from vmqlib.runbook.triage import acknowledge
 
+    if post and not yes and not sys.stdin.isatty():  # before anything is written
+        raise BadInput(
+            "Not asked: --post confirms receipt in the channel.",
+            hint="There is no terminal to ask on. Add --yes to say yes.",
+        )
     incident = _open(incident_id)
     done = acknowledge(incident, name)
     if as_json:

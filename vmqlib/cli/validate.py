@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, progress_bar, table
+from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, table
 from vmqlib.settings import Settings
 
 __all__ = ["validate_command"]
@@ -18,9 +18,10 @@ def validate_command(incident_id: str, no_ask: bool, as_json: bool) -> None:
     """Look again whether an incident is over: questions, alarms, syncs, index, schedules, dashboard, open changes.
 
     Nothing is changed. The canary questions and guardrail prompts of the settings are asked, as a user would: that
-    stands in the application's logs. What the kit cannot ask is asked by a person, and noted.
+    stands in the application's logs. What the kit cannot ask is asked by a person, and noted. docs/closing.md.
 
-    Exit code 0: every check passed. 1: one failed, or cannot be told. 3: AWS cannot be reached at all.
+    \b
+    Exit codes: 0 every check passed, 1 one failed or cannot be told, 2 it is closed, 3 AWS cannot be reached at all.
 
     \b
     Examples:
@@ -35,7 +36,8 @@ def validate_command(incident_id: str, no_ask: bool, as_json: bool) -> None:
     settings = Settings.load()
     aws = Aws(settings)
     incident = Incident.load(incident_id, settings=settings, aws=aws)
-    aws.caller()  # nothing that follows says anything where nobody can be asked
+    if not incident.state.closed_at:  # that is said first, and needs nobody
+        aws.caller()  # nothing that follows says anything where nobody can be asked
     with progress_bar(transient=True) as progress:
         task = progress.add_task("Looking", total=None)
         made = validate(
@@ -48,6 +50,7 @@ def validate_command(incident_id: str, no_ask: bool, as_json: bool) -> None:
             {
                 "id": incident.id,
                 "ok": made.ok,
+                "at": made.at,
                 "sentence": made.sentence,
                 "checks": [check.as_dict() for check in made.checks],
             }
@@ -60,6 +63,8 @@ def validate_command(incident_id: str, no_ask: bool, as_json: bool) -> None:
         for check in (*made.failing, *made.unknown):
             if check.mend:
                 about = f" ({check.subject})" if check.subject else ""
-                click.echo(f"{check.outcome}: {check.name}{about}\n    {check.mend}")
-        notice(made.sentence)
+                click.echo(printable(f"{check.outcome}: {check.name}{about}"))
+                for line in check.mend.splitlines():
+                    click.echo(f"    {printable(line)}")
+        notice(printable(made.sentence))
     click.get_current_context().exit(0 if made.ok else 1)

@@ -25,6 +25,7 @@ __all__ = [
     "FileEntry",
     "Manifest",
     "compare",
+    "holds",
     "read",
     "remove",
     "renew",
@@ -171,6 +172,20 @@ def read(folder: Path, name: str = FILE) -> Manifest | None:
         raise CorruptRecord(
             f"{path} is not a manifest.", hint="Restore it from a copy of the folder."
         ) from error
+
+
+def holds(folder: Path, path: Path) -> bool:
+    """Whether the manifest of ``folder`` names that file, as it is.
+
+    Raises
+    ------
+    CorruptRecord
+        When there is a manifest that is none.
+    """
+    manifest = read(folder)
+    if manifest is None or not path.is_file():
+        return False
+    return _entry(folder, path) in manifest.files
 
 
 def compare(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:

@@ -1,9 +1,12 @@
 """Runbook step 6, *Validate & Close*: it is over when every check says so. Then the last event, the entry in the
 operations runbook, the invitation to the review, and the final record with its manifest.
 
-    made = ready(incident)             validates, or refuses
-    close(incident, made, Words(…))    the last event
+    made = ready(incident)             validates, and says what is in the way
+    close(incident, made, Words(…))    the last event, or refuses
     afterwards(incident)               entry, invitation, record; can be called again
+    missing(incident)                  what of that is not there: whoever closed it was killed
+
+Nothing of AWS is changed by any of it.
 """
 
 from __future__ import annotations
@@ -11,19 +14,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from vmqlib.errors import AwsError, BadInput, CheckFailed, VmqError
+from vmqlib.errors import AwsError, BadInput, CheckFailed, VmqError, WorldChanged
+from vmqlib.record import manifest
 from vmqlib.record.incident import Incident
 from vmqlib.runbook.checks import CheckResult
+from vmqlib.runbook.exclusive import exclusive
 from vmqlib.runbook.opening import Record, write_record
-from vmqlib.runbook.operationsrunbook import Entered, enter
-from vmqlib.runbook.retro import invitation
+from vmqlib.runbook.operationsrunbook import Entered, enter, entered
+from vmqlib.runbook.retro import INVITATION, invitation
 from vmqlib.runbook.stabilize.closing import no_schedule_left_off
-from vmqlib.runbook.validation import SCHEDULE, Validation, validate
-from vmqlib.runbook.validation.names import ESSENTIAL
+from vmqlib.runbook.validation import SCHEDULE, Validation, essential, validate
 
-__all__ = ["Afterwards", "Words", "afterwards", "close", "in_the_way", "ready"]
+__all__ = ["Afterwards", "Part", "Ready", "Words", "afterwards", "close", "in_the_way", "missing", "ready"]
+
+Part = Literal["entry", "invitation", "record"]
+"""What a closing leaves behind, beside the journal's last event."""
 
 _T = TypeVar("_T")
 
@@ -51,13 +58,38 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """Whether an incident can be closed.
+
+    Parameters
+    ----------
+    validation:
+        The checks, as they were made just now.
+    held:
+        Those in the way; where it was forced, it is closed all the same.
+    refusal:
+        Why it cannot be closed; ``None`` where it can.
+    reason:
+        Why it is closed although a check is in the way.
+    note:
+        What the journal is to say of a schedule that stays off; ``""`` for nothing.
+    """
+
+    validation: Validation
+    held: tuple[CheckResult, ...] = ()
+    refusal: VmqError | None = None
+    reason: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Afterwards:
     """What was done once an incident was closed.
 
     Parameters
     ----------
     record:
-        The final record.
+        The final record; None where its run was stopped: it says by what.
     entered:
         Its entry in the operations runbook; None where it was not wanted, or refused.
     invitation:
@@ -66,16 +98,17 @@ class Afterwards:
         Why something was refused. The incident is closed all the same.
     """
 
-    record: Record
+    record: Record | None
     entered: Entered | None
     invitation: Path | None
     problems: tuple[VmqError, ...]
 
 
-def in_the_way(made: Validation) -> tuple[CheckResult, ...]:
+def in_the_way(made: Validation, trigger: str) -> tuple[CheckResult, ...]:
     """The checks that keep an incident open: those that failed, and of those that cannot be told the ones without which
-    nobody knows whether it is over (:data:`~vmqlib.runbook.validation.names.ESSENTIAL`)."""
-    return (*made.failing, *(check for check in made.unknown if check.name in ESSENTIAL))
+    nobody knows whether it is over (:func:`~vmqlib.runbook.validation.names.essential`)."""
+    needed = essential(trigger)
+    return (*made.failing, *(check for check in made.unknown if check.name in needed))
 
 
 def ready(
@@ -86,15 +119,15 @@ def ready(
     schedule_off_reason: str = "",
     ask: bool = True,
     progress: Callable[[str], None] = lambda _: None,
-) -> Validation:
-    """Validates: gives what :func:`close` takes, or refuses. Nothing is closed yet.
+) -> Ready:
+    """Validates: gives what :func:`close` takes, with its refusal where something is in the way. Nothing is closed yet.
 
     Parameters
     ----------
     force, reason:
         Close although a check is in the way, and why.
     schedule_off_reason:
-        Why a schedule stays off that this incident switched off.
+        Why a schedule stays off: that is not forced along with the rest.
     ask:
         Whether to ask the canary questions.
     progress:
@@ -103,26 +136,28 @@ def ready(
     Raises
     ------
     CheckFailed
-        When a check is in the way and it was not forced; when a schedule is still off without a reason.
-    AwsError
-        When it cannot be told because AWS could not be asked, likewise.
+        When a schedule is still off that this incident switched off, without a reason. Nothing was looked at then.
     BadInput
-        When it is closed already, or forced without a reason.
+        When it is closed already, was loaded offline, or is forced without a reason.
     """
     if incident.state.closed_at:
         raise BadInput(f"{incident.id} is closed already.", hint="Add what is missing with `vmq note`.")
     if force and not reason.strip():
         raise BadInput("--force needs --reason.", hint="Say why it is closed although it is not over.")
-    no_schedule_left_off(incident, schedule_off_reason)
+    note = no_schedule_left_off(incident, schedule_off_reason)
     made = validate(incident, ask=ask, progress=progress)
-    # A schedule that may stay off was spoken of above.
-    held = [check for check in in_the_way(made) if check.name != SCHEDULE]
-    if held and not force:
-        raise _refusal(incident, held)
-    return made
+    held = in_the_way(made, incident.identity.trigger)
+    if schedule_off_reason.strip():
+        off = [check for check in held if check.name == SCHEDULE]
+        held = tuple(check for check in held if check.name != SCHEDULE)
+        if off and not note:
+            note = f"Closed with a schedule off: {_names(off)}. Reason: {schedule_off_reason.strip()}"
+    refusing = [check for check in held if check.name == SCHEDULE] if force else held
+    refusal = _refusal(incident, refusing) if refusing else None
+    return Ready(made, held, refusal, reason.strip() if force else "", note)
 
 
-def close(incident: Incident, made: Validation, words: Words | None = None, *, reason: str = "") -> None:
+def close(incident: Incident, made: Ready, words: Words | None = None) -> None:
     """Closes the incident. :func:`afterwards` writes what comes of that.
 
     Parameters
@@ -131,20 +166,31 @@ def close(incident: Incident, made: Validation, words: Words | None = None, *, r
         What :func:`ready` gave.
     words:
         What the record says of it.
-    reason:
-        Why it is closed all the same, where a check was in the way.
 
     Raises
     ------
+    CheckFailed, AwsError
+        When a check is in the way, and it was not forced.
+    WorldChanged
+        When something was begun, changed or found wanting after it was validated.
     BadInput
         When it is closed already.
+    LockHeld
+        When another process changes something in this incident.
     """
-    held = [check for check in in_the_way(made) if check.name != SCHEDULE]
-    incident.close(_outcome(made, held, reason), **asdict(words or Words()))
+    if made.refusal is not None:
+        raise made.refusal
+    with exclusive(incident):
+        _nothing_since(incident, made.validation)
+        if made.note and not incident.state.closed_at:
+            incident.note(made.note, step="stabilize")
+        incident.close(_outcome(made), **asdict(words or Words()))
 
 
 def afterwards(incident: Incident, *, entry: bool = True) -> Afterwards:
     """Enters a closed incident into the operations runbook, writes the invitation to its review, and the final record.
+
+    Each is written once, however often this is called; what is refused does not stop the rest.
 
     Parameters
     ----------
@@ -160,25 +206,83 @@ def afterwards(incident: Incident, *, entry: bool = True) -> Afterwards:
             problems.append(error)
             return None
 
-    entered = tried(enter) if entry else None
+    into = tried(enter) if entry else None
     invited = tried(invitation)
-    return Afterwards(write_record(incident), entered, invited, tuple(problems))
+    record = tried(write_record)
+    return Afterwards(record, into, invited, tuple(problems))
 
 
-def _outcome(made: Validation, held: list[CheckResult], reason: str) -> str:
+def missing(incident: Incident, *, entry: bool = True) -> tuple[Part, ...]:
+    """What a closing should have left behind, and did not: whoever closed the incident was killed, or was refused.
+
+    Parameters
+    ----------
+    entry:
+        False does not look for the entry in the operations runbook.
+
+    Raises
+    ------
+    BadInput
+        When it is not closed.
+    """
+    if incident.state.closed_at is None:
+        raise BadInput(f"{incident.id} is not closed.", hint=f"`vmq close {incident.id}` closes it.")
+    found: list[Part] = []
+    if entry and not entered(incident):
+        found.append("entry")
+    if not manifest.holds(incident.dir, incident.dir / INVITATION):
+        found.append("invitation")
+    if not _recorded(incident):
+        found.append("record")
+    return tuple(found)
+
+
+def _recorded(incident: Incident) -> bool:
+    """Whether notebook and page are sealed, and tell of the closing and of every message since."""
+    from vmqlib.record.notebook import read_record
+
+    notebook, page = incident.dir / "incident.ipynb", incident.dir / "incident.html"
+    if not all(manifest.holds(incident.dir, path) for path in (notebook, page)):
+        return False
+    try:
+        told = int(read_record(notebook)["events"])
+    except (VmqError, KeyError, ValueError):
+        return False
+    return all(
+        event.seq <= told for event in incident.journal.events() if event.kind in ("closed", "notified")
+    )
+
+
+def _nothing_since(incident: Incident, made: Validation) -> None:
+    """What was validated is what is closed: a person may have taken their time over the words."""
+    since = [
+        event
+        for event in incident.journal.events()
+        if event.seq > made.seq
+        and event.kind in ("applying", "applied", "undone")
+        and event.step != "communicate"
+    ]
+    if since:
+        raise WorldChanged(
+            f"Not closed: after it was validated, {since[-1].summary.rstrip('.')}.",
+            hint=f"`vmq close {incident.id}` looks again.",
+        )
+
+
+def _outcome(made: Ready) -> str:
     """How it ended, in a sentence or two: what was in the way and why it was closed all the same; what nobody could
     tell."""
-    forced = f"Forced: {reason.strip()}. In the way: {_names(held)}" if held else ""
-    open_ends = [check for check in made.unknown if check not in held]
+    forced = f"Forced: {made.reason.rstrip('.')}. In the way: {_names(made.held)}" if made.held else ""
+    open_ends = [check for check in made.validation.unknown if check not in made.held]
     untold = f"Not known: {_names(open_ends)}" if open_ends else ""
     return ". ".join(part for part in (forced, untold) if part)
 
 
-def _names(checks: list[CheckResult]) -> str:
+def _names(checks: tuple[CheckResult, ...] | list[CheckResult]) -> str:
     return "; ".join(f"{one.name}{f' ({one.subject})' if one.subject else ''}" for one in checks)
 
 
-def _refusal(incident: Incident, held: list[CheckResult]) -> VmqError:
+def _refusal(incident: Incident, held: tuple[CheckResult, ...] | list[CheckResult]) -> VmqError:
     said = [
         f"{one.name}{f' ({one.subject})' if one.subject else ''}: {one.finding}"
         if one.ok is False
@@ -187,7 +291,11 @@ def _refusal(incident: Incident, held: list[CheckResult]) -> VmqError:
     ]
     mends = list(dict.fromkeys(one.mend for one in held if one.mend))
     way = f"{mends[0]}  " if len(mends) == 1 and "\n" not in mends[0] else ""
-    hint = f"{way}`vmq validate {incident.id}` shows each; or close all the same with --force --reason."
+    only = all(one.name == SCHEDULE for one in held)
+    despite = (
+        "say why it stays: --schedule-off-reason" if only else "close all the same with --force --reason"
+    )
+    hint = f"{way}`vmq validate {incident.id}` shows each; or {despite}."
     message = f"Not closed: {' '.join(one.rstrip('.') + '.' for one in said)}"
     if all(one.ok is None for one in held) and incident.observed("sync-jobs").problem:
         return AwsError(message, hint=hint)

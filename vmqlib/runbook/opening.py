@@ -292,16 +292,14 @@ def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> R
     page = incident.dir / "incident.html"
     parameters = {"incident_id": incident.id, "incidents": str(incident.dir.parent)}
     template = notebook.template("incident")
-    run = notebook.render(
-        template,
-        incident.dir / "incident.ipynb",
-        parameters,
-        kernel=kernel,
-        html=page,
-        clean=incident.redactor.text,
-    )
-    if incident.state.closed_at:
-        incident.reseal([run.path, page])
+    path = incident.dir / "incident.ipynb"
+    try:
+        run = notebook.render(
+            template, path, parameters, kernel=kernel, html=page, clean=incident.redactor.text
+        )
+    finally:  # also what says where its run was stopped
+        if incident.state.closed_at:
+            incident.reseal([path, page])
     return Record(incident, run, page)
 
 

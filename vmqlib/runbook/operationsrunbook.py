@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import BadInput, LockHeld, StorageError, VmqError, WorldChanged
+from vmqlib.record import manifest
 from vmqlib.record.storage import storage_errors, sync_file, sync_folder, temporary, write_atomically
 from vmqlib.runbook.keyevents import ENTERED, key_events
 from vmqlib.runbook.runbookentry import EntryFacts, entry_lines
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.settings import Settings
 
-__all__ = ["ENTRY", "Change", "Entered", "enter", "preview", "runbook_path"]
+__all__ = ["ENTRY", "Change", "Entered", "enter", "entered", "preview", "runbook_path"]
 
 ENTRY = "runbook-entry.md"
 """The entry's file in the incident's folder."""
@@ -136,9 +137,20 @@ def enter(incident: Incident) -> Entered:
     except VmqError as error:
         error.hint = f"{error.hint} The entry is in {kept}; `vmq entry {incident.id}` tries again.".strip()
         raise
-    if changed:
+    if changed or not entered(incident):
         incident.note(f"Entered into {path}.", {ENTERED: str(path)}, step="validate")
     return Entered(path, changed, kept)
+
+
+def entered(incident: Incident) -> bool:
+    """Whether the journal says so, since the closing: whoever wrote it may have been killed before."""
+    found = False
+    for event in incident.journal.events():
+        if event.kind == "closed":
+            found = False
+        elif event.kind == "noted" and event.data.model_dump().get(ENTERED):
+            found = True
+    return found
 
 
 def _keep(incident: Incident, entry: bytes) -> Path:
@@ -146,6 +158,8 @@ def _keep(incident: Incident, entry: bytes) -> Path:
     kept = incident.dir / ENTRY
     if not kept.exists() or kept.read_bytes() != entry:
         write_atomically(kept, entry)
+    # Also where it was written before: whoever did that may have been killed before it was sealed.
+    if not manifest.holds(incident.dir, kept):
         incident.reseal([kept])
     return kept
 

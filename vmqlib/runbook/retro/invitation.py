@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vmqlib.errors import BadInput
+from vmqlib.record import manifest
 from vmqlib.record.storage import storage_errors, write_atomically
 from vmqlib.runbook.retro.slot import retro_slot, slot_rule
 from vmqlib.runbook.wording import one_line
@@ -170,8 +171,11 @@ def invitation(incident: Incident) -> Path:
     if before is not None:
         old_number, old_made_at = before
         with storage_errors(path, "read"):
-            if path.read_bytes() == calendar_file(what, old_made_at, old_number):
-                return path
+            same = path.read_bytes() == calendar_file(what, old_made_at, old_number)
+        if same:
+            if not manifest.holds(incident.dir, path):  # killed before it was sealed
+                incident.reseal([path])
+            return path
         number = old_number + 1
     write_atomically(path, calendar_file(what, made_at, number))
     incident.reseal([path])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmqlib.errors import CheckFailed, VmqError
 from vmqlib.runbook.stabilize.changing import settle
-from vmqlib.runbook.stabilize.story import STEP, schedules_off
+from vmqlib.runbook.stabilize.story import schedules_off
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["no_schedule_left_off"]
 
 
-def no_schedule_left_off(incident: Incident, reason: str = "") -> None:
-    """Refuses to go on while a schedule is off that this incident switched off; with a reason, the journal gets it.
+def no_schedule_left_off(incident: Incident, reason: str = "") -> str:
+    """Refuses to go on while a schedule is off that this incident switched off; with a reason, gives the sentence that
+    the journal gets when the incident is closed. ``""``: none is off.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ def no_schedule_left_off(incident: Incident, reason: str = "") -> None:
             settle(incident, incident.aws, incident.settings)
         left = schedules_off(incident)
     if not left:
-        return
+        return ""
     names = ", ".join(
         f"{one.name or one.data_source_id} ({one.before}, {'off' if one.certain else 'perhaps off'} since "
         f"{show_time(one.at)})"
@@ -47,5 +48,4 @@ def no_schedule_left_off(incident: Incident, reason: str = "") -> None:
             hint=f"`vmq schedule restore {incident.id}` puts it back; or say why it stays off: "
             "--schedule-off-reason 'why'.",
         )
-    data = {"schedules_off": [one.data_source_id for one in left], "reason": reason.strip()}
-    incident.note(f"Closed with a schedule off: {names}. Reason: {reason.strip()}", data, step=STEP)
+    return f"Closed with a schedule off: {names}. Reason: {reason.strip()}"
