@@ -17,7 +17,8 @@ from vmqlib.record import notebook
 SECTIONS = [
     "title", "parameters", "begin", "glance", "verdicts", "affected", "changes", "changes-table", "ranking", "trigger",
     "syncs", "users", "dashboard", "failing", "logs", "versions", "suspects", "index", "plan", "rollback",
-    "verification", "targeted", "proof", "actions", "communication", "next", "timeline", "provenance", "record",
+    "verification", "targeted", "proof", "actions", "communication", "validation", "next", "timeline", "provenance",
+    "record",
 ]  # fmt: skip
 
 

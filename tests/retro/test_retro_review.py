@@ -213,7 +213,7 @@ class TestUpdatesAndRemarks:
         history.to("12:00").reopen("Again.")
         history.to("12:20").close()
         made = review(history.incident)
-        assert [(one.kept, one.late) for one in made.cadence.owed] == [
+        assert [(one.kept, one.late) for one in made.cadence.updates] == [
             (True, timedelta(0)), (False, timedelta(minutes=18)),
         ]  # fmt: skip
         assert any("the worst by 18 min" in one.text for one in made.proposed("badly"))
@@ -222,7 +222,7 @@ class TestUpdatesAndRemarks:
         history = day()
         history.to("09:29").notified("Mailed.", channel="a@b.io", data={"message": "stakeholders"})
         history.to("09:40").close()
-        (owed,) = review(history.incident).cadence.owed
+        (owed,) = review(history.incident).cadence.updates
         assert (owed.sent, owed.late) == (None, timedelta(minutes=10))
 
     def test_what_people_said_is_there_and_changes_no_fact(self, day: Day) -> None:

@@ -146,8 +146,8 @@ def resyncs(story: Any, text: str) -> ResyncStory:
     return ResyncStory((run,), (upload,))
 
 
-# Those of a rollback, a proof and a review are not made from observations: test_view_rollback.py, test_view_proof.py
-# and test_view_retro.py give them hostile texts of their own.
+# Those of a rollback, a proof, checks and the review are not made from observations: test_view_rollback.py, _proof,
+# _validation and _retro give them hostile text of their own.
 ELSEWHERE = {
     *(name for name in view.__all__ if name.startswith("retro_")),
     "desk",
@@ -155,10 +155,21 @@ ELSEWHERE = {
     "checks",
     "proof",
     "record",
+    "retro_actions",
+    "retro_events",
+    "retro_gantt",
+    "retro_record",
+    "retro_remarks",
+    "retro_summary",
+    "retro_times",
+    "retro_updates",
+    "retro_witnesses",
+    "retro_words",
     "rollback_plan",
     "rollback_result",
     "rollback_verification",
     "sync_facts",
+    "validation",
 }
 NAMES = [name for name in view.__all__ if inspect.isfunction(getattr(view, name)) and name not in ELSEWHERE]
 

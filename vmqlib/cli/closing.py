@@ -159,7 +159,7 @@ def _end(
             _document(incident, made)
             | {
                 "entered": after.entered.path if after.entered else None,
-                "retro": after.invitation,
+                "retro": after.invitation.resolve() if after.invitation else None,
                 "sent": sent,
                 "problems": [f"{one}" for one in problems],
             }

@@ -99,7 +99,10 @@ def retro_command(incident_id: str, as_json: bool) -> None:
         ),
     )
     kept = told.cadence
-    click.echo(f"updates: {len(kept.kept)} in time, {len(kept.late)} late, {len(kept.missing)} never sent")
+    counts = (
+        f"{kept.count('in time')} in time, {kept.count('late')} late, {kept.count('never sent')} never sent"
+    )
+    click.echo(f"updates: {counts}")
     if told.meeting:
         click.echo(f"the review is at {show_time(told.meeting)}")
     click.echo(f"  {made.html}")

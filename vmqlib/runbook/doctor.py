@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from vmqlib.runbook.checks import CheckResult
+from vmqlib.runbook.dashboard import SOURCES as DASHBOARD
+from vmqlib.runbook.dashboardchecks import dashboard_checks
 from vmqlib.runbook.triggers.detection import live
 from vmqlib.runbook.wiring.alarmsthere import alarms_there
 from vmqlib.runbook.wiring.alive import alive
@@ -84,6 +86,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("Logs", ("log-deliveries",), log_delivery),
     Check("Bucket", ("bucket-health", "sync-jobs"), bucket),
     Check("Connector's role", ("role-access",), role),
+    Check("Dashboard", DASHBOARD, lambda seen, _settings, at: dashboard_checks(seen, at)),
 )
 """Every check of ``vmq doctor``, in the order in which a person would go through them."""
 

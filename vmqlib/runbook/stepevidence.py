@@ -67,6 +67,7 @@ def facts(incident: Incident, detection: Detection | None = None, found: Affecte
         schedules_off=tuple(
             f"{one.name or one.data_source_id} ({one.before})" for one in schedules_off(incident)
         ),
+        told_resolved=_told(incident),
         **_proof(incident),
     )
     if known.closed:
@@ -76,6 +77,15 @@ def facts(incident: Incident, detection: Detection | None = None, found: Affecte
         firing = alarms.frame.loc[alarms.frame["state"] == "ALARM", "name"]
         known = replace(known, alarms=tuple(firing))
     return _triage(incident, _syncs(incident, known), detection, found)
+
+
+def _told(incident: Incident) -> bool:
+    """Whether anybody was told that it is resolved, since it was closed last."""
+    closed_at = incident.state.closed_at
+    return any(
+        one.message == "resolved" and closed_at is not None and one.at >= closed_at
+        for one in incident.state.updates
+    )
 
 
 def _proof(incident: Incident) -> dict[str, Any]:

@@ -97,6 +97,7 @@ class Facts:
     proof_state: str = "none"
     proof_failed: int = 0
     proof_stuck: int = 0
+    told_resolved: bool = False
 
 
 VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
@@ -157,6 +158,7 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "proof_state": Fact("text", "none (nothing since the last change), proved, failed, unknown", always=True),
         "proof_failed": Fact("count", "documents that failed, as the newest proof found", always=True),
         "proof_stuck": Fact("count", "those of them that were not read again, since they did not change", always=True),
+        "told_resolved": Fact("flag", "whether people were told since the closing that it is resolved", always=True),
     }
 )  # fmt: skip
 """Every name that a rule may use."""

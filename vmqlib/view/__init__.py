@@ -48,6 +48,7 @@ from vmqlib.view.tables import (
     timeline,
 )
 from vmqlib.view.targeted import targeted_resync
+from vmqlib.view.validation import validation
 from vmqlib.view.verdicts import verdicts
 from vmqlib.view.version_diff import version_diff
 from vmqlib.view.version_history import suspect_versions, version_history
@@ -101,6 +102,7 @@ __all__ = [
     "targeted_resync",
     "timeline",
     "unavailable",
+    "validation",
     "verdicts",
     "version_diff",
     "version_history",

@@ -12,7 +12,7 @@ from vmqlib.view.layout import Column, chip, code, facts, line, many, panel, sho
 from vmqlib.view.panels import Record
 
 if TYPE_CHECKING:
-    from vmqlib.runbook.retro import Owed, Proposal, Review, Witness
+    from vmqlib.runbook.retro import Proposal, Review, Witness
 
 __all__ = [
     "retro_actions",
@@ -50,8 +50,8 @@ def retro_summary(review: Review) -> View:
     ]
     kept = review.cadence
     updates = (
-        f"{len(kept.kept)} in time, {len(kept.late)} late, {len(kept.missing)} never sent"
-        if kept.owed
+        f"{kept.count('in time')} in time, {kept.count('late')} late, {kept.count('never sent')} never sent"
+        if kept.updates
         else "none was due"
     )
     end = (
@@ -123,12 +123,13 @@ def retro_updates(review: Review) -> View:
     """Whether people were told at the cadence that the runbook asks for (step 5)."""
     kept = review.cadence
     every = duration(kept.every)
-    if not kept.owed:
+    if not kept.updates:
         lead = f"No update was due: it was open for {duration(kept.longest)}, and one is due every {every}."
         return panel(lead, text=())
     lead = (
-        f"{many(len(kept.owed), 'update')} due every {every}: {len(kept.kept)} in time, {len(kept.late)} late, "
-        f"{len(kept.missing)} never sent. The longest silence was {duration(kept.longest)}."
+        f"{many(len(kept.updates), 'update')} due every {every}: {kept.count('in time')} in time, "
+        f"{kept.count('late')} late, {kept.count('never sent')} never sent. "
+        f"The longest silence was {duration(kept.longest)}."
     )
     columns = [
         Column("due (UTC)", short),
@@ -137,14 +138,11 @@ def retro_updates(review: Review) -> View:
         Column("late by"),
     ]
     rows = [
-        [one.due, one.sent, _outcome(one), duration(one.late) if not one.kept else ""] for one in kept.owed
+        [one.due_at, one.sent, one.outcome, duration(one.late) if not one.kept else ""]
+        for one in kept.updates
     ]
-    words = [line([when(one.due), when(one.sent), _outcome(one)]) for one in kept.owed]
+    words = [line([when(one.due_at), when(one.sent), one.outcome]) for one in kept.updates]
     return panel(lead, table(columns, rows), text=words)
-
-
-def _outcome(one: Owed) -> str:
-    return "in time" if one.kept else "late" if one.sent else "never sent"
 
 
 @guarded

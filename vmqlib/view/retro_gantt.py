@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    from vmqlib.runbook.retro import Owed, Review, Span
+    from vmqlib.runbook.communicate.clock import Slot
+    from vmqlib.runbook.retro import Review, Span
 
 __all__ = ["KINDS", "UPDATES", "retro_gantt"]
 
@@ -42,9 +43,9 @@ KINDS: dict[str, tuple[str, str, float, str]] = {
 """Colour, hatch, height and meaning of each kind of span."""
 
 UPDATES: dict[str, tuple[str, str, str]] = {
-    "kept": ("o", "#009E73", "update in time"),
+    "in time": ("o", "#009E73", "update in time"),
     "late": ("^", "#E69F00", "update, late"),
-    "missing": ("X", "#D55E00", "update due, never sent"),
+    "never sent": ("X", "#D55E00", "update due, never sent"),
 }
 """Marker, colour and meaning of each outcome of an update."""
 
@@ -81,7 +82,7 @@ def retro_gantt(review: Review) -> View:
     time_axis(ax, start, end)
     for span in review.spans:
         _bar(ax, lanes.index(span.lane), span, start, end)
-    for one in review.cadence.owed:
+    for one in review.cadence.updates:
         _update(ax, lanes.index("communicate"), one)
     _legend(drawn, handles)
     flags(
@@ -148,13 +149,12 @@ def _bar(ax: Axes, row: int, span: Span, start: datetime, end: datetime) -> None
         ax.annotate(words, (left, row), fontsize=7.5, color=INK, zorder=5, **place)
 
 
-def _update(ax: Axes, row: int, one: Owed) -> None:
-    outcome = "kept" if one.kept else "late" if one.sent else "missing"
-    marker, colour, _ = UPDATES[outcome]
-    at = number(one.sent or one.due)
-    if outcome == "late":
+def _update(ax: Axes, row: int, one: Slot) -> None:
+    marker, colour, _ = UPDATES[one.outcome]
+    at = number(one.sent or one.due_at)
+    if one.outcome == "late":
         ax.plot(
-            [number(one.due), at], [row, row], color=colour, linewidth=1.4, linestyle=(0, (2, 1)), zorder=5
+            [number(one.due_at), at], [row, row], color=colour, linewidth=1.4, linestyle=(0, (2, 1)), zorder=5
         )
     ax.plot(
         [at],
@@ -180,9 +180,9 @@ def _handles(review: Review) -> list[Patch | Line2D]:
         if kind in there
     ]
     kept = review.cadence
-    outcomes = {"kept": kept.kept, "late": kept.late, "missing": kept.missing}
+    outcomes = {one.outcome for one in kept.updates}
     for outcome, (marker, colour, words) in UPDATES.items():
-        if outcomes[outcome]:
+        if outcome in outcomes:
             edge: dict[str, Any] = {"markeredgecolor": INK, "markeredgewidth": 0.6}
             handles.append(Line2D([], [], marker=marker, color=colour, linestyle="", label=words, **edge))
     return handles
@@ -207,9 +207,10 @@ def _alt(review: Review) -> str:
             f"{plain(lane, 40)}: {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}, {duration(last - first)}{count}"
         )
     kept = review.cadence
-    if kept.owed:
+    if kept.updates:
         parts.append(
-            f"updates: {len(kept.kept)} in time, {len(kept.late)} late, {len(kept.missing)} never sent"
+            f"updates: {kept.count('in time')} in time, {kept.count('late')} late, "
+            f"{kept.count('never sent')} never sent"
         )
     return "; ".join(parts) + "."
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import Final, Literal
 
 from vmqlib.record.state import STAKEHOLDERS, State, Update
 
-__all__ = ["TOLERANCE", "Cadence", "Slot", "clock"]
+__all__ = ["TOLERANCE", "Cadence", "Outcome", "Slot", "clock"]
 
 TOLERANCE: Final = timedelta(minutes=1)
 """An update is on time up to so long after it was due."""
 
 Why = Literal["cadence", "severity", "stakeholders"]
+Outcome = Literal["in time", "late", "never sent"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,16 @@ class Slot:
         """Whether it was told in time."""
         return self.told is not None and not self.late
 
+    @property
+    def sent(self) -> datetime | None:
+        """When that message was sent; ``None`` where none was."""
+        return self.told.at if self.told is not None else None
+
+    @property
+    def outcome(self) -> Outcome:
+        """In words."""
+        return "in time" if self.kept else "late" if self.told is not None else "never sent"
+
 
 @dataclass(frozen=True)
 class Cadence:
@@ -64,6 +75,10 @@ class Cadence:
         The e-mail to stakeholders that is to come; ``None`` once it was sent, or the incident is closed.
     told:
         Every message that went out, oldest first.
+    every:
+        How often an update is due.
+    longest:
+        The longest time in which nothing was said in the channel, while the incident was open.
     """
 
     now: datetime
@@ -71,6 +86,18 @@ class Cadence:
     update: Slot | None
     stakeholders: Slot | None
     told: tuple[Update, ...] = ()
+    every: timedelta = timedelta()
+    longest: timedelta = timedelta()
+
+    @property
+    def updates(self) -> tuple[Slot, ...]:
+        """The updates in the channel that were due or sent by now, oldest first: for whoever looks back."""
+        waiting = (self.update,) if self.update is not None and self.update.late else ()
+        return (*(one for one in self.past if one.why != "stakeholders"), *waiting)
+
+    def count(self, outcome: Outcome) -> int:
+        """How many of :attr:`updates` went so."""
+        return sum(one.outcome == outcome for one in self.updates)
 
     @property
     def update_due(self) -> bool:
@@ -124,7 +151,8 @@ def clock(state: State, now: datetime, *, stakeholders_after: timedelta) -> Cade
         if first is None:
             stakeholders = Slot(due, "stakeholders", None, _late(due, now))
     ordered = tuple(sorted(past, key=lambda one: one.told.at if one.told else one.due_at))
-    return Cadence(now, ordered, update, stakeholders, state.updates)
+    longest = max(_silences(state, now))
+    return Cadence(now, ordered, update, stakeholders, state.updates, state.update_every, longest)
 
 
 def _updates(state: State) -> Iterator[Slot]:
@@ -139,6 +167,14 @@ def _updates(state: State) -> Iterator[Slot]:
             last = _slot(state, before, closed, None)
             if last.late:
                 yield last
+
+
+def _silences(state: State, now: datetime) -> Iterator[timedelta]:
+    """How long nothing was said, each time."""
+    for begun, closed in _stretches(state):
+        end = closed or max(now, begun)
+        said = [one.at for one in state.updates if one.counts and begun <= one.at <= end]
+        yield from (after - before for before, after in pairwise([begun, *said, end]))
 
 
 def _stretches(state: State) -> Iterator[tuple[datetime, datetime | None]]:

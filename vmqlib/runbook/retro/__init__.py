@@ -7,7 +7,6 @@ retro(incident)             the same as retro.ipynb and retro.html
 
 from __future__ import annotations
 
-from vmqlib.runbook.retro.cadence import Cadence, Owed, cadence
 from vmqlib.runbook.retro.invitation import INVITATION, invitation
 from vmqlib.runbook.retro.measures import Measure, Moment, Moments, measures
 from vmqlib.runbook.retro.notebook import Written, retro
@@ -20,12 +19,10 @@ from vmqlib.runbook.retro.witnesses import Witness
 __all__ = [
     "INVITATION",
     "LANES",
-    "Cadence",
     "Entry",
     "Measure",
     "Moment",
     "Moments",
-    "Owed",
     "Proposal",
     "Remark",
     "Review",
@@ -33,7 +30,6 @@ __all__ = [
     "Span",
     "Witness",
     "Written",
-    "cadence",
     "invitation",
     "load_review",
     "measures",

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from vmqlib.record.events import Closed, Event, Noted, Opened, Phase
+from vmqlib.record.events import Closed, Event, Noted, Phase
 from vmqlib.runbook.retro.measures import Moments
 
-__all__ = ["LANES", "Span", "open_spans", "spans"]
+__all__ = ["LANES", "Span", "spans"]
 
 LANES = ("detect", "triage", "stabilize", "rollback", "resync", "communicate", "validate")
 """What the response is at: detection, and then the runbook's steps."""
@@ -44,21 +44,6 @@ class Span:
     end: datetime
     open: bool = False
     entries: int = 0
-
-
-def open_spans(events: Sequence[Event], until: datetime) -> list[tuple[datetime, datetime]]:
-    """From when to when the incident was open; the last one until ``until`` where it is not closed."""
-    found: list[tuple[datetime, datetime]] = []
-    start: datetime | None = None
-    for event in events:
-        if isinstance(event, Opened) or (
-            start is None and isinstance(event, Phase) and event.data.phase != "closed"
-        ):
-            start = event.at if start is None else start
-        elif isinstance(event, Closed) and start is not None:
-            found.append((start, event.at))
-            start = None
-    return [*found, (start, max(start, until))] if start is not None else found
 
 
 def spans(events: Sequence[Event], moments: Moments, until: datetime) -> tuple[Span, ...]:

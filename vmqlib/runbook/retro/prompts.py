@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from vmqlib.errors import SettingsError
 from vmqlib.record.events import Event, Failed, Severity, Verified
-from vmqlib.runbook.retro.cadence import Cadence
+from vmqlib.runbook.communicate.clock import Cadence
 from vmqlib.runbook.retro.measures import Measure
 from vmqlib.runbook.retro.witnesses import Witness
 from vmqlib.runbook.steprules import Fact, Rule, Value, apply_rules, read_rules
@@ -139,6 +139,7 @@ def facts(
     closing = state.closings[-1] if state.closings else None
     severities = [one for one in events if isinstance(one, Severity)]
     verifications = [one.data.ok is not False for one in events if isinstance(one, Verified)]
+    late = [one.late for one in kept.updates if one.outcome == "late"]
     values: dict[str, Value] = {
         "incident_id": incident_id,
         "trigger": trigger,
@@ -148,11 +149,11 @@ def facts(
         "acknowledged": state.acknowledged_at is not None,
         "channel": channel,
         "every": duration(kept.every),
-        "updates": sum(one.sent is not None for one in kept.owed),
-        "updates_kept": len(kept.kept),
-        "updates_late": len(kept.late),
-        "updates_missing": len(kept.missing),
-        "updates_worst": duration(max(one.late for one in kept.late)) if kept.late else None,
+        "updates": sum(one.sent is not None for one in kept.updates),
+        "updates_kept": kept.count("in time"),
+        "updates_late": kept.count("late"),
+        "updates_missing": kept.count("never sent"),
+        "updates_worst": duration(max(late)) if late else None,
         "silence": duration(kept.longest),
         "blind": tuple(one.name for one in witnesses if one.kind == "alarm" and one.blind),
         "untold": tuple(

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.record.events import Event, Noted
-from vmqlib.runbook.communicate.clock import TOLERANCE
+from vmqlib.runbook.communicate.clock import Cadence, clock
 from vmqlib.runbook.keyevents import key_events
-from vmqlib.runbook.retro.cadence import Cadence, cadence
 from vmqlib.runbook.retro.invitation import appointment
 from vmqlib.runbook.retro.measures import Measure, Moments, measures
 from vmqlib.runbook.retro.moments import moments, syncs_that_succeeded
-from vmqlib.runbook.retro.phases import Span, open_spans, spans
+from vmqlib.runbook.retro.phases import Span, spans
 from vmqlib.runbook.retro.prompts import Proposal, facts, proposals
 from vmqlib.runbook.retro.witnesses import (
     Witness,
@@ -136,15 +135,18 @@ class Review:
         """For programs, in JSON types: what the review says, and what it rests on. Spans of time are seconds."""
         told = self.summary
         shown = ("id", "title", "trigger", "severity", "phase", "opened_at", "acknowledged_at", "closed_at")
-        owed = [asdict(one) for one in self.cadence.owed]
+        kept = self.cadence
+        owed = [
+            {"due": one.due_at, "sent": one.sent, "late": one.late, "why": one.why} for one in kept.updates
+        ]
         document = {
             **{name: getattr(told, name) for name in shown},
             "reopened": len(told.reopenings),
             "closing": asdict(told.closing) if told.closing else None,
             "measures": [asdict(one) for one in self.measures],
             "updates": {
-                "every": self.cadence.every, "kept": len(self.cadence.kept), "late": len(self.cadence.late),
-                "missing": len(self.cadence.missing), "longest_silence": self.cadence.longest, "owed": owed,
+                "every": kept.every, "kept": kept.count("in time"), "late": kept.count("late"),
+                "missing": kept.count("never sent"), "longest_silence": kept.longest, "owed": owed,
             },
             "phases": [asdict(one) for one in self.spans],
             "witnesses": [asdict(one) | {"blind": one.blind} for one in self.witnesses],
@@ -218,12 +220,7 @@ def review(incident: Incident) -> Review:
         syncs_that_succeeded(events, last.get("sync-jobs"), incident.identity.data_source_id),
     )  # fmt: skip
     measured = measures(found)
-    kept = cadence(
-        open_spans(events, until),
-        [one.at for one in state.updates if one.counts],
-        state.update_every,
-        tolerance=TOLERANCE,
-    )
+    kept = clock(state, until, stakeholders_after=timedelta(hours=settings.stakeholder_hours))
     since = found.first_bad.at or opened_at
     witnesses = (
         *alarm_witnesses(trigger, settings, first, last, since, until),

@@ -52,12 +52,13 @@ class Move:
 
     Parameters
     ----------
-    seq, at:
-        The journal's event.
+    seq, at, what:
+        The journal's event, and its summary.
     """
 
     seq: int
     at: datetime
+    what: str = ""
 
 
 def changes(events: Iterable[Event], bucket: str = "") -> tuple[Change, ...]:
@@ -77,7 +78,7 @@ def last_move(events: Iterable[Event]) -> Move | None:
     for event in events:
         synced = event.kind in ("applied", "verified", "failed") and event.data.action == SYNC
         if synced or _change(event, "") is not None:
-            found = Move(event.seq, event.at)
+            found = Move(event.seq, event.at, event.summary)
     return found
 
 

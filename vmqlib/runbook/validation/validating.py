@@ -15,6 +15,7 @@ from vmqlib.runbook.validation.asking import answered_by_people, by_canaries, by
 from vmqlib.runbook.validation.halves import half_applied
 from vmqlib.runbook.validation.moves import changes, last_move, started
 from vmqlib.runbook.validation.syncs import by_alarms, by_schedules, by_syncs, sought
+from vmqlib.times import show_time
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
@@ -42,11 +43,14 @@ class Validation:
         Each check, in the runbook's order.
     seq:
         The journal's event that says so.
+    stale:
+        What was changed, or synced, since: then it says nothing of now. Empty where nothing was.
     """
 
     at: datetime
     checks: tuple[CheckResult, ...]
     seq: int = 0
+    stale: str = ""
 
     @property
     def ok(self) -> bool | None:
@@ -122,12 +126,16 @@ def validate(
 def validated(incident: Incident) -> Validation | None:
     """The last validation, as the journal has it; None where there was none. Works offline."""
     found = None
-    for event in incident.journal.events():
+    events = list(incident.journal.events())
+    for event in events:
         if event.kind == "concluded" and event.step == "validate":
             checks = event.data.model_dump().get("checks")
             if checks is not None:
                 found = Validation(event.at, tuple(map(CheckResult.from_dict, checks)), event.seq)
-    return found
+    moved = last_move(events)
+    if found is None or moved is None or moved.seq < found.seq:
+        return found
+    return replace(found, stale=f"After it, at {show_time(moved.at)}: {moved.what}")
 
 
 def _settle(incident: Incident, aws: Aws) -> None:
