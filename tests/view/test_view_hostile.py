@@ -149,7 +149,6 @@ def resyncs(story: Any, text: str) -> ResyncStory:
 # Those of a rollback, a proof, checks and the review are not made from observations: test_view_rollback.py, _proof,
 # _validation and _retro give them hostile text of their own.
 ELSEWHERE = {
-    *(name for name in view.__all__ if name.startswith("retro_")),
     "desk",
     "last_good",
     "checks",
