@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,11 @@ class TestAws:
     def test_denied(self, command: Any, local_aws: Any, point_at: Any) -> None:
         point_at(local_aws)
         with failing(local_aws, "StartDataSourceSyncJob", 403, "AccessDeniedException"):
-            problem(command("sync", "start", "--yes"), 3, "qbusiness:StartDataSourceSyncJob")
+            done = command("sync", "start", "--yes")
+        # What is about to be started is shown before it is tried.
+        shown, error, rest = done.err.partition("Error: ")
+        assert shown.splitlines()[0].startswith("s3 (")
+        problem(replace(done, err=error + rest), 3, "qbusiness:StartDataSourceSyncJob")
 
     def test_unreachable(self, command: Any, healthy_aws: Any, point_at: Any, monkeypatch: Any) -> None:
         point_at(healthy_aws)

@@ -23,8 +23,8 @@ def minute(n: int) -> datetime:
 def looked_back(
     spans: list[tuple[int, int]], updates: list[int], every: timedelta = EVERY, *, open_: bool = False
 ) -> Cadence:
-    """The clock of an incident that was open in these spans, at the end of the last one; with ``open_`` it still is,
-    and nothing was sent since."""
+    """The clock of an incident that was open in these spans, at the end of the last one; with ``open_`` it is open
+    still, and nothing was sent since."""
     updates = [n for n in updates if not open_ or n <= spans[-1][1]]
     ends = spans[:-1] if open_ else spans
     state = State(

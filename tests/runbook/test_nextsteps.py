@@ -91,8 +91,10 @@ def test_after_recovery_comes_the_close() -> None:
         KNOWN, last_status="SUCCEEDED", recovered=True, rollback=Rollback("verified"), failing=0
     )
     found = plan_next(replace(recovered, proof_state="proved"))
-    assert [step.step[0] for step in found] == ["5", "6", "6"]
+    assert [step.step[0] for step in found] == ["5", "6", "6", "6"]
     assert "QBusinessSyncFailed" in found[1].why
+    assert found[1].command == "vmq alarms wait --incident INC-20261123-001"
+    assert found[2].command == "vmq validate INC-20261123-001"
     assert found[-1].command.startswith("vmq close INC-20261123-001")
 
 
@@ -111,8 +113,12 @@ def test_what_the_connector_does_not_read_again_is_to_be_touched() -> None:
     assert "2 documents" in touch.why
 
 
-def test_a_closed_incident_asks_for_the_retro_only() -> None:
-    assert set(steps(replace(KNOWN, closed=True))) == {"Post-incident review"}
+def test_a_closed_incident_asks_for_the_retro_and_for_telling_people() -> None:
+    told = replace(KNOWN, closed=True, told_resolved=True)
+    assert set(steps(told)) == {"Post-incident review"}
+    assert "vmq retro INC-20261123-001" in commands(told)
+    untold = commands(replace(told, told_resolved=False))
+    assert set(untold) - set(commands(told)) == {"vmq update INC-20261123-001 --resolved"}
 
 
 def test_what_is_missing_is_named_first() -> None:

@@ -22,7 +22,7 @@ from vmqlib.errors import (
     WorldChanged,
 )
 from vmqlib.record.redaction import Redactor
-from vmqlib.runbook import close, opening, stabilize
+from vmqlib.runbook import close, stabilize
 from vmqlib.runbook.exclusive import exclusive
 from vmqlib.runbook.nextsteps import facts, plan_next
 from vmqlib.runbook.resync import choose_all
@@ -232,20 +232,33 @@ class TestFaults:
 
 
 class TestClosing:
-    def test_not_with_a_schedule_off(self, rig: SyncRig, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(close, "write_record", lambda incident: opening.Record(incident, None, None))  # type: ignore[arg-type]
+    def test_not_with_a_schedule_off(self, rig: SyncRig) -> None:
         switch(rig)
         with pytest.raises(CheckFailed, match="still switched off") as told:
-            close.close(rig.incident)
+            close.ready(rig.incident)
         assert "vmq schedule restore" in told.value.hint
         with pytest.raises(CheckFailed, match="still switched off"):
-            close.close(rig.incident, force=True, reason="x")
+            close.ready(rig.incident, force=True, reason="x")
         assert rig.incident.state.closed_at is None
-        close.close(
+        made = close.ready(
             rig.incident, schedule_off_reason="the connector is retired", force=True, reason="retired"
         )
+        said = [event.summary for event in rig.incident.journal.events()]
+        assert not any("Closed with a schedule off" in one for one in said), "nothing is closed yet"
+        close.close(rig.incident, made)
         assert rig.incident.state.closed_at is not None
         assert any("the connector is retired" in event.summary for event in rig.incident.journal.events())
+
+    def test_one_that_somebody_else_switched_off_is_seen(self, rig: SyncRig) -> None:
+        rig.incident.observe(["resources"])
+        rig.schedule = ""
+        made = close.ready(rig.incident, force=True, reason="x")
+        assert isinstance(made.refusal, CheckFailed), "a schedule is not forced along with the rest"
+        assert f"It was {CRON}, and is off now" in made.refusal.message
+        assert "--schedule-off-reason" in made.refusal.hint
+        again = close.ready(rig.incident, force=True, reason="x", schedule_off_reason="the docs moved")
+        assert again.refusal is None
+        assert "the docs moved" in again.note
 
     def test_what_is_not_certain_is_looked_at(self, rig: SyncRig) -> None:
         data = {"action": "disable schedule", "item": rig.source, "before": CRON, "after": "", "digest": "d"}

@@ -149,7 +149,7 @@ def plan(
     meeting_at:
         When the review is, for its invitation.
     attachments:
-        Files that go with mails, beside the record: the invitation's .ics.
+        Files that go with the invitation's mail, beside the record: its .ics.
 
     Raises
     ------
@@ -181,12 +181,12 @@ def plan(
         if kind in _SLACK:
             deliveries.append(Delivery(message, "slack", (settings.slack_channel,)))
         if to := _recipients(incident, kind):
-            deliveries.append(Delivery(message, "mail", to, files))
+            deliveries.append(Delivery(message, "mail", to, files if kind == "retro" else ()))
         elif kind == STAKEHOLDERS:
             warnings.append(
                 "No stakeholders are named under [email] in vmq.toml: the knowledge ops lead is told."
             )
-            deliveries.append(Delivery(message, "mail", (settings.contacts.knowledge_ops,), files))
+            deliveries.append(Delivery(message, "mail", (settings.contacts.knowledge_ops,)))
     if known.waiting:
         warnings.append(f"Its end is not known: {known.waiting[0]}")
     return MessagePlan(incident.id, tuple(deliveries), tuple(warnings), told)
