@@ -12,7 +12,7 @@ export MPLCONFIGDIR ?= $(CURDIR)/.venv/cache/matplotlib
 .NOTPARALLEL:
 .PHONY: bench browser clean demo help lab lint logs setup sync test test-quick wait-sync
 
-demo: setup ## a SyncFailed incident from page to closed record, on a local AWS
+demo: setup ## a SyncFailed incident from page to review, on a local AWS, Slack and mail server
 	@$(run)/python scripts/demo.py
 
 test: setup browser ## all tests: linters, notebooks and browser included

@@ -15,14 +15,8 @@ from vmqlib.errors import BadInput
 
 __all__ = ["sim_command"]
 
-_WATCH_EVERY = {
-    "10s": 10,
-    "20s": 20,
-    "30s": 30,
-    "1m": 60,
-    "2m": 120,
-    "5m": 300,
-}  # periods that an alarm can have
+# Periods that an alarm can have, in seconds.
+_WATCH_EVERY = {"10s": 10, "20s": 20, "30s": 30, "1m": 60, "2m": 120, "5m": 300}
 
 
 @click.group("sim")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 import threading
 from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime, timedelta
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TextIO
 
 from vmqlib.simulator.clock import SimClock, moto_time
@@ -21,6 +20,7 @@ from vmqlib.simulator.protocols import Answer, Environ, identify
 from vmqlib.simulator.scenarios import SCENARIOS, Scenario, Truth
 from vmqlib.simulator.scenarios.stage import WATCH_EVERY, Progress, Stage
 from vmqlib.simulator.startup import no_collections, prepare_moto
+from vmqlib.simulator.stopping import stoppable
 from vmqlib.simulator.world import World
 
 __all__ = ["LocalAws", "serve"]
@@ -183,10 +183,6 @@ def _find(scenario: str | None) -> Scenario | None:
     return SCENARIOS[scenario]
 
 
-class _Stop(BaseException):  # no library may take it for one of its own errors
-    """SIGTERM or SIGINT came."""
-
-
 def serve(
     scenario: str | None = None,
     seed: int = 0,
@@ -209,19 +205,12 @@ def serve(
     out = out or sys.stdout
     if progress is None and sys.stderr.isatty():
         progress = _show
-    before = {number: signal.signal(number, _raise_stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        with LocalAws(scenario, seed, port, progress=progress, watch_every=watch_every) as aws:
-            for name, value in aws.env.items():
-                out.write(f"export {name}={shlex.quote(value)}\n")
-            out.write("# ready\n")
-            out.flush()
-            threading.Event().wait()
-    except _Stop:
-        pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with stoppable(), LocalAws(scenario, seed, port, progress=progress, watch_every=watch_every) as aws:
+        for name, value in aws.env.items():
+            out.write(f"export {name}={shlex.quote(value)}\n")
+        out.write("# ready\n")
+        out.flush()
+        threading.Event().wait()
     return 0
 
 
@@ -230,9 +219,3 @@ def _show(text: str, share: float) -> None:
     line = f"\r{text}: {share:4.0%}" if share < 1 else "\r"
     sys.stderr.write(f"{line}\x1b[K")
     sys.stderr.flush()
-
-
-def _raise_stop(_number: int, _frame: FrameType | None) -> None:
-    for other in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(other, signal.SIG_IGN)
-    raise _Stop
