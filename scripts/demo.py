@@ -67,9 +67,10 @@ def main() -> int:
         folder / "retro.html": "the review",
         folder / "retro.ics": "the invitation to it",
         INCIDENTS / "OPERATIONS-RUNBOOK.md": "the entry for the next one on call",
+        TOP / "logs": "the connector's logs, masked",
     }
     for path, what in left.items():
-        if not path.is_file():
+        if not path.exists():
             raise Wrong(f"{path} is not there")
         print(f"  {path.relative_to(TOP)!s:<45}  {what}")
     return 0
