@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ SECTIONS = (
     "Rollback",
     "Rollback verified",
     "Actions taken",
+    "Communication",
+    "Validation",
     "Next steps",
     "Timeline",
     "Provenance",
@@ -198,7 +201,8 @@ def test_no_secret_and_no_address_reaches_the_record(opened: dict[str, Any]) -> 
 def test_from_page_to_closed(
     start_local_aws: Callable[..., Any], point_at: Callable[[Any], None], project: Path
 ) -> None:
-    point_at(start_local_aws("sync-failed"))
+    aws = start_local_aws("sync-failed")
+    point_at(aws)
     record = json.loads(vmq("open", "--trigger", "sync-failed", "--json").stdout)
     refused = vmq("close", record["id"])
     assert refused.returncode == 1
@@ -211,6 +215,10 @@ def test_from_page_to_closed(
     waited = vmq("sync", "wait", "--incident", record["id"], "--json")
     assert waited.returncode == 0, waited.stderr
     assert json.loads(waited.stdout)["succeeded"] is True
+    # What publishes the alarm's metric looks every five minutes; then the alarm resets.
+    aws.clock.advance(timedelta(minutes=15))
+    validated = vmq("validate", record["id"], "--json")
+    assert validated.returncode == 0, validated.stdout
     assert vmq("render", record["id"], "--refresh").returncode == 0
     check = [sys.executable, str(project / "scripts" / "check_index.py"), record["id"]]
     assert "no other" in subprocess.run(check, check=True, capture_output=True, text=True).stdout

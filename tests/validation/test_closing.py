@@ -13,7 +13,7 @@ from support.records import FakeAws, MovingClock
 
 from vmqlib.errors import BadInput, CheckFailed, RunFailed, StorageError, VmqError, WorldChanged
 from vmqlib.record.incident import Incident
-from vmqlib.record.kernel import RECORD_MIME
+from vmqlib.record.notebook import RECORD_MIME
 from vmqlib.runbook import close, operationsrunbook
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.opening import Record
@@ -32,7 +32,7 @@ class Killed(BaseException):
 def incident(tmp_path: Path) -> Incident:
     clock = MovingClock()
     settings = Settings.load(incidents=tmp_path / "incidents")
-    made = Incident.open(settings, FakeAws(clock), trigger="sync-failed", clock=clock, sources={})  # type: ignore[arg-type]
+    made = Incident.open(settings, FakeAws(clock), trigger="sync-failed", clock=clock)  # type: ignore[arg-type]
     clock.forward(minutes=40)
     return made
 
@@ -208,6 +208,11 @@ class TestAfterwards:
         assert Path("OPERATIONS-RUNBOOK.md").read_text().count(f"### {incident.id}") == 1
 
 
+def _to_the_end(incident: Incident, made: close.Ready) -> None:
+    close.close(incident, made, close.Words("i"))
+    close.afterwards(incident)
+
+
 def _seal(patch: pytest.MonkeyPatch) -> None:
     _kill(patch, Incident, "seal")
 
@@ -247,9 +252,8 @@ def test_killed_anywhere_it_says_what_is_so_and_is_completed(
     with monkeypatch.context() as patch:
         POINTS[point](patch)
         with pytest.raises(Killed):
-            close.close(incident, made, close.Words("i"))
-            close.afterwards(incident)
-    again = Incident.load(incident.id, settings=incident.settings, clock=incident.clock, sources={})
+            _to_the_end(incident, made)
+    again = Incident.load(incident.id, settings=incident.settings, clock=incident.clock)
     assert again.state.closed_at is not None
     sealed = (again.dir / "MANIFEST.json").is_file()
     if not sealed:
@@ -280,7 +284,7 @@ def test_a_damaged_journal_is_never_sealed(incident: Incident, found: Validating
     closed(incident)
     path = incident.journal.path
     path.write_text(path.read_text().replace('"Looked."', '"Looked!"'))
-    again = Incident.load(incident.id, settings=incident.settings, clock=incident.clock, sources={})
+    again = Incident.load(incident.id, settings=incident.settings, clock=incident.clock)
     (again.dir / "retro.ics").unlink()
     problems: tuple[VmqError, ...] = ()
     try:

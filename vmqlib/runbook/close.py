@@ -24,6 +24,7 @@ from vmqlib.runbook.exclusive import exclusive
 from vmqlib.runbook.opening import Record, write_record
 from vmqlib.runbook.operationsrunbook import Entered, enter, entered
 from vmqlib.runbook.retro import INVITATION, invitation
+from vmqlib.runbook.retro.invitation import appointment, meeting
 from vmqlib.runbook.stabilize.closing import no_schedule_left_off
 from vmqlib.runbook.validation import SCHEDULE, Validation, essential, validate
 
@@ -230,11 +231,21 @@ def missing(incident: Incident, *, entry: bool = True) -> tuple[Part, ...]:
     found: list[Part] = []
     if entry and not entered(incident):
         found.append("entry")
-    if not manifest.holds(incident.dir, incident.dir / INVITATION):
+    if not _invited(incident):
         found.append("invitation")
     if not _recorded(incident):
         found.append("record")
     return tuple(found)
+
+
+def _invited(incident: Incident) -> bool:
+    """Whether the invitation is sealed, and for the time that follows from this closing."""
+    if not manifest.holds(incident.dir, incident.dir / INVITATION):
+        return False
+    try:
+        return appointment(incident) == meeting(incident).start
+    except VmqError:
+        return False
 
 
 def _recorded(incident: Incident) -> bool:
