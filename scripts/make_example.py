@@ -24,7 +24,7 @@ FOLDER = TOP / "notebooks" / "examples"
 VOLATILE = {"provenance"}
 """Cells whose output names versions of packages."""
 
-MOST_BYTES = 400_000
+MOST_BYTES = 600_000
 
 
 def main() -> int:
@@ -38,14 +38,19 @@ def main() -> int:
 
 
 def observe() -> None:
-    """Opens an incident on the local AWS, has the objects rolled back, and notes what an engineer notes first."""
+    """An incident on the local AWS as far as its proof: opened, taken, rolled back, synced, and people told."""
     from vmqlib.simulator.process import served
 
     with tempfile.TemporaryDirectory() as scratch, served("sync-failed") as environment:
         environment |= {"VMQ_INCIDENTS": scratch, "LOGNAME": "on-call"}
         vmq(environment, "open", "--trigger", "sync-failed", "--approve", "rollback")
         made = next(Path(scratch).glob("INC-*"))
+        vmq(environment, "ack", made.name)
         vmq(environment, "note", made.name, "Paged by #ops-escalations; users ask why answers are missing.")
+        vmq(environment, "sync", "start", "--incident", made.name, "--yes")
+        vmq(environment, "sync", "wait", "--incident", made.name)
+        vmq(environment, "sync", "verify", "--incident", made.name)
+        vmq(environment, "update", made.name, "--posted")
         for old in FOLDER.glob("INC-*"):
             shutil.rmtree(old) if old.is_dir() else old.unlink()
         FOLDER.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,3 +22,10 @@ def bucket(empty: Any, point_at: Any, request: pytest.FixtureRequest) -> Iterato
     empty.faults.clear()
     yield VersionedBucket.made(empty, f"kb-{zlib.crc32(request.node.name.encode()):x}")
     empty.faults.clear()
+
+
+@pytest.fixture
+def example_id(project: Path) -> str:
+    """The id of the incident whose record is the example."""
+    (folder,) = (one for one in (project / "notebooks" / "examples").glob("INC-*") if one.is_dir())
+    return folder.name

@@ -223,23 +223,22 @@ def test_a_closed_incident_is_left_alone(incident) -> None:
     assert raise_if_hit(incident, hit()) is None
 
 
-def test_the_quick_way_says_what_the_whole_one_says(project) -> None:
-    incident = Incident.load(
-        "INC-20261123-001", settings=Settings.load(incidents=project / "notebooks" / "examples")
-    )
+def test_the_quick_way_says_what_the_whole_one_says(project, example_id) -> None:
+    settings = Settings.load(incidents=project / "notebooks" / "examples")
+    incident = Incident.load(example_id, settings=settings)
     assert advice_from_evidence(incident) == affected_by(incident).severity
 
 
 @pytest.fixture
-def copied(project, tmp_path) -> Incident:
+def copied(project, tmp_path, example_id) -> Incident:
     """The example's incident as it was before anybody judged how severe it is, where it may be written to."""
-    folder = tmp_path / "i" / "INC-20261123-001"
-    shutil.copytree(project / "notebooks" / "examples" / "INC-20261123-001", folder)
+    folder = tmp_path / "i" / example_id
+    shutil.copytree(project / "notebooks" / "examples" / example_id, folder)
     journal = folder / "journal.jsonl"
     before, judged, _ = journal.read_bytes().partition(b'"kind":"severity"')
     if judged:
         journal.write_bytes(before[: before.rindex(b"\n") + 1])
-    return Incident.load("INC-20261123-001", settings=Settings.load(incidents=tmp_path / "i"))
+    return Incident.load(example_id, settings=Settings.load(incidents=tmp_path / "i"))
 
 
 def test_after_the_first_look_the_rule_judges_and_names_its_evidence(copied) -> None:
