@@ -31,7 +31,7 @@ def checks(
     counts = ", ".join(f"{said.count(word):,} {word}" for word in _ORDER if word in said)
     columns = [
         Column("outcome", chip),
-        Column("check", lambda one: join([one.name, *([tag("div", tag("code", one.subject))] if one.subject else [])])),
+        Column("check", lambda one: join([one.name, *([tag("div", tag("code", plain(one.subject, 300)))] if one.subject else [])])),
         Column("finding and what to do", _finding),
     ]  # fmt: skip
     rows = [[one.outcome, one, one] for one in made]
