@@ -1,4 +1,4 @@
-"""The section *Validation*: what passed, what did not, that it is older than the last change, and that nobody looked."""
+"""The section *Validation*: what passed, what did not, that it is older than the last change, or was never made."""
 
 from __future__ import annotations
 

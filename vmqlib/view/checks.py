@@ -31,7 +31,7 @@ def checks(
     counts = ", ".join(f"{said.count(word):,} {word}" for word in _ORDER if word in said)
     columns = [
         Column("outcome", chip),
-        Column("check", lambda one: join([one.name, *([tag("div", tag("code", plain(one.subject, 300)))] if one.subject else [])])),
+        Column("check", _about),
         Column("finding and what to do", _finding),
     ]  # fmt: skip
     rows = [[one.outcome, one, one] for one in made]
@@ -39,6 +39,11 @@ def checks(
     return panel(
         f"{title}: {many(len(made), 'check')}; {counts or 'none'}.", table(columns, rows), text=words
     )
+
+
+def _about(one: CheckResult) -> Html:
+    subject = [tag("div", tag("code", plain(one.subject, 300)))] if one.subject else []
+    return join([plain(one.name, 300), *subject])
 
 
 def _finding(one: CheckResult) -> Html:
