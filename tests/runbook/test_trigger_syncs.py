@@ -172,6 +172,29 @@ def test_a_metric_that_goes_on_where_neither_alarm_nor_history_see_it() -> None:
     assert of("sync-failed", seen([GOOD], CALM, over))[0].verdict == "quiet"
 
 
+@pytest.mark.parametrize(("minutes", "says"), [(14, "quiet"), (16, "firing")])
+@pytest.mark.parametrize("period", [300, 3600])
+def test_a_period_proves_only_that_the_metric_was_above_0_by_its_end(
+    minutes: int, says: str, period: int
+) -> None:
+    whole = timedelta(seconds=period)
+    first = ago(minutes=minutes) - whole
+    going = published({first + n * whole: 1.0 for n in range(5) if first + n * whole < NOW}, period)
+    verdict, findings = of("sync-failed", seen([GOOD], CALM, going))
+    assert verdict.verdict == says
+    (told,) = [one for one in verdict.reasons if one.source == "metrics"]
+    assert told.since == ago(minutes=minutes)
+    # The alarm and the history do not know of it: who reads the verdict has to know that.
+    assert kinds(findings) == ({("metric-disagrees", "warning")} if says == "firing" else set())
+
+
+def test_zeros_between_end_what_an_hour_seems_to_say() -> None:
+    hours = published({ago(hours=h): 3.0 for h in range(30, 2, -1)}, 3600)
+    fine = published({ago(minutes=m): float(m % 20 < 10) for m in range(120, 0, -5)})
+    verdict, _ = of("sync-failed", seen([GOOD], CALM, [*hours, *fine]))
+    assert verdict.verdict == "quiet"
+
+
 def test_of_several_connectors_the_one_that_is_hit_longest_is_named() -> None:
     both = Settings(
         connectors=(Connector(name="docs", data_source_id=DS), Connector(name="wiki", data_source_id=OTHER))

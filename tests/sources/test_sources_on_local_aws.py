@@ -106,6 +106,16 @@ def test_metrics_have_no_row_where_there_was_no_data(aws: Aws, look: Look, weeks
     assert json.loads(chats["dimensions"].iloc[0]) == {"ApplicationId": aws.settings.app_id}
 
 
+def test_the_last_day_of_sync_failed_is_there_in_five_minutes_and_only_once(
+    look: Look, weeks: Window
+) -> None:
+    mine = look("metrics").query("metric == 'SyncFailed'").sort_values("at")
+    fine = mine[mine["period_s"] == 300]
+    assert weeks.until - fine["at"].min() <= timedelta(hours=25)
+    assert (mine[mine["period_s"] > 300]["at"] + timedelta(hours=1)).max() <= fine["at"].min()
+    assert mine["at"].is_unique
+
+
 def test_more_metrics_than_one_call_takes(aws: Aws, weeks: Window) -> None:
     real = metrics.wanted(aws.settings)
     many = [Metric("AWS/QBusiness", f"Nothing{n}", {}) for n in range(700)] + real

@@ -74,7 +74,7 @@ def sync_failed(seen: Seen, settings: Settings, now: datetime) -> tuple[Verdict,
     # An alarm that has nothing to say was looked at, too; the metric is published only while something is wrong.
     needed = [*by_history, *([] if known.exists is not None else [told])]
     verdict = overall(reasons, needed=needed)
-    findings = _disagreements(known, histories, told, seen)
+    findings = _disagreements(known, histories, told, measured, seen)
     if verdict != "firing":
         return Verdict("sync-failed", verdict, None, _calm(verdict, told), tuple(reasons)), findings
     worst = min(
@@ -210,7 +210,9 @@ def _metric_reason(seen: Seen, now: datetime, limit: timedelta, recovered: datet
     if mine.empty or cut:
         why = f"is incomplete: {cut}" if cut else "has no datapoint in the time that was looked at"
         return Reason("unknown", f"The metric SyncFailed {why}.", "metrics", evidence=kept)
-    period = timedelta(seconds=float(mine["period_s"].max()))
+    # The finest there is: of a long period only that it was above 0 at some moment, and not whether it went on.
+    mine = mine[mine["period_s"].eq(mine[mine["at"].eq(mine["at"].max())]["period_s"].min())]
+    period = timedelta(seconds=float(mine["period_s"].iloc[-1]))
     bad = mine["value"].gt(0)
     newest = as_time(mine["at"].iloc[-1])
     assert newest is not None
@@ -221,10 +223,14 @@ def _metric_reason(seen: Seen, now: datetime, limit: timedelta, recovered: datet
         return Reason(
             "quiet", f"{text}, {'no' if stale else 'with 0: no'} failure since.", "metrics", evidence=kept
         )
-    streak = mine[_tail(bad, mine["at"], period)]
-    since = as_time(streak["at"].iloc[0])
-    assert since is not None
-    text = f"The metric SyncFailed is above 0 since {ago(since, now)} (in periods of {duration(period)})"
+    first = as_time(mine[_tail(bad, mine["at"], period)]["at"].iloc[0])
+    assert first is not None
+    # It rose at some moment of the first period: at its end it certainly had.
+    since = min(first + period, now)
+    text = (
+        f"The metric SyncFailed has been above 0 since {ago(since, now)} at the latest "
+        f"(in periods of {duration(period)})"
+    )
     if recovered is not None and recovered > newest - _SETTLES:
         return Reason("quiet", f"{text}; a sync SUCCEEDED at {ago(recovered, now)}.", "metrics", since, kept)
     if min(now, newest + period) - since <= limit:
@@ -239,7 +245,9 @@ def _tail(bad: pd.Series[bool], at: pd.Series[Any], period: timedelta) -> pd.Ser
     return bad & stretch.eq(stretch.iloc[-1])
 
 
-def _disagreements(known: Alarm, histories: list[_History], told: Reason, seen: Seen) -> list[Finding]:
+def _disagreements(
+    known: Alarm, histories: list[_History], told: Reason, measured: Reason, seen: Seen
+) -> list[Finding]:
     firing = [one for one in histories if one.reason.says == "firing"]
     quiet = [one for one in histories if one.reason.says == "quiet"]
     found: list[Finding] = []
@@ -266,4 +274,8 @@ def _disagreements(known: Alarm, histories: list[_History], told: Reason, seen: 
             else "Wait some minutes: it follows its metric with a delay."
         )
         found.append(Finding("alarm-disagrees", level, text, remedy, "alarms"))
+    if measured.says == "firing" and told.says != "firing" and quiet and len(quiet) == len(histories):
+        text = f"{measured.text} Neither the alarm nor the sync history say so: {quiet[0].reason.text}"
+        remedy = "It counts what the settings do not name, or it is published wrongly: see who publishes SyncFailed."
+        found.append(Finding("metric-disagrees", "warning", text, remedy, "metrics"))
     return [*found, *blindness(seen, known.name)]
