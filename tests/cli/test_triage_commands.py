@@ -87,10 +87,24 @@ def test_a_change_of_severity_needs_a_reason_and_keeps_it(command, incident) -> 
 
 
 def test_the_same_severity_again_writes_nothing(command, incident) -> None:
-    done = command("severity", incident.id, "SEV2", "--reason", "as it was")
+    done = command("severity", incident.id, "SEV2")
     assert done.code == 0
     assert "is SEV2 already" in done.out
     assert len(journal(incident)) == 1
+
+
+def test_a_confirmed_severity_is_a_persons_word_and_no_news(command, incident) -> None:
+    due = incident.state.next_update_due
+    for written in (True, False):  # the same words a second time say nothing new
+        done = command("severity", incident.id, "SEV2", "--reason", "Checked: no customers", "--json")
+        assert (done.code, done.json["written"]) == (0, written)
+    told = journal(incident)[-1]
+    assert (told["kind"], told["data"]["severity"], told["data"]["previous"]) == ("severity", "SEV2", "SEV2")
+    assert "confirmed: Checked: no customers" in told["summary"]
+    assert not told["data"].get("by_rule")
+    assert len(journal(incident)) == 2
+    assert incident.state.next_update_due == due
+    assert "(set by a person)" in command("show", incident.id).out
 
 
 @pytest.mark.parametrize("arguments", [("ack",), ("severity", "SEV1", "--reason", "x")])

@@ -19,6 +19,7 @@ from vmqlib.runbook.severity import (
     WebExperience,
     advice_from_evidence,
     advise,
+    given_by_person,
     judge,
     note_given,
     raise_if_hit,
@@ -216,6 +217,19 @@ def test_a_person_overrides_the_rule_for_good(incident) -> None:
     assert raise_if_hit(incident, hit()) is None
     assert incident.state.severity == "SEV2"
     assert incident.state.severity_reason == "Only the test application"
+
+
+def test_what_a_person_confirms_the_rule_does_not_change(incident) -> None:
+    assert set_severity(incident, "SEV2", "Checked, no customers") is not None
+    assert raise_if_hit(incident, hit()) is None
+    assert (incident.state.severity, incident.state.severity_reason) == ("SEV2", "Checked, no customers")
+
+
+def test_what_the_rule_said_can_be_said_by_a_person(incident) -> None:
+    raise_if_hit(incident, hit())
+    assert not given_by_person(incident)
+    set_severity(incident, "SEV1", incident.state.severity_reason)
+    assert given_by_person(incident)
 
 
 def test_a_closed_incident_is_left_alone(incident) -> None:

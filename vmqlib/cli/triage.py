@@ -116,10 +116,11 @@ def _end(sent: tuple[Sent, ...]) -> None:
 @click.command("severity")
 @_id
 @click.argument("severity", type=click.Choice(_SEVERITIES))
-@click.option("--reason", default="", help="Why, in a sentence; needed for a change.")
+@click.option("--reason", default="", help="Why, in a sentence; needed for a change, and to confirm.")
 @json_option
 def severity_command(incident_id: str, severity: str, reason: str, as_json: bool) -> None:
-    """Set how severe an incident is. A person's word counts: the rule does not change it any more.
+    """Set how severe an incident is, or confirm it with a reason. A person's word counts: the rule does not change it
+    any more.
 
     \b
     Examples:
@@ -136,7 +137,8 @@ def severity_command(incident_id: str, severity: str, reason: str, as_json: bool
         print_json({**document, **({"seq": event.seq, "at": event.at} if event else {})})
     elif event:
         click.echo(f"{incident.id}: {printable(event.summary)}")
-        notice(f"  Tell people: vmq update {incident.id}")
+        if severity != before:
+            notice(f"  Tell people: vmq update {incident.id}")
     else:
         click.echo(f"{incident.id} is {severity} already.")
         notice("  Nothing was written.")

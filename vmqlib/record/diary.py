@@ -115,11 +115,13 @@ class Diary:
         return self.journal.append_many(entries)
 
     def set_severity(self, severity: str, reason: str = "") -> Event:
-        """A new severity, and why."""
+        """A new severity, and why; or, with a reason, that it is rightly what it is: a person's word either way."""
         level, before = one_of(severity, SeverityName, "severity"), self.state.severity
-        if level == before:
+        if level == before and not reason:
             raise BadInput(f"{self.id} is {before} already.", hint="Nothing was written.")
         data = {"severity": level, "previous": before, "reason": reason}
+        if level == before:
+            return self._append("severity", "triage", f"Severity {level} confirmed{_because(reason)}.", data)
         return self._append("severity", "triage", f"Severity {before} to {level}{_because(reason)}.", data)
 
     def set_phase(self, phase: str, reason: str = "") -> Event:

@@ -186,7 +186,8 @@ class NotedData(_Data):
 
 
 class SeverityData(_Data):
-    """The severity from now on, the ``previous`` one, and the ``reason``; ``by_rule`` where no person set it."""
+    """The severity from now on, the ``previous`` one, and the ``reason``; ``by_rule`` where no person set it.
+    Where both are the same, a person confirmed it."""
 
     severity: SeverityName
     previous: SeverityName | None = None

@@ -290,7 +290,8 @@ class _Draft:
                 self._set |= {"opened_at": event.at, "severity": event.data.severity}
             case Severity():
                 self._set |= {"severity": event.data.severity, "severity_reason": event.data.reason}
-                if not event.data.by_rule:
+                # One that a person confirmed is no news to anybody.
+                if not event.data.by_rule and event.data.severity != event.data.previous:
                     self._severity_set.append(event.at)
             case Phase():
                 self._phase(event)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import BadInput
+from vmqlib.runbook.severity import given_by_person
 
 if TYPE_CHECKING:
     from vmqlib.record.events import Event
@@ -80,23 +81,26 @@ def _again(incident: Incident, who: str) -> bool:
 
 
 def set_severity(incident: Incident, severity: str, reason: str) -> Event | None:
-    """A person says how severe it is; from then on the rule does not change it.
+    """A person says how severe it is, or confirms it with a reason; from then on the rule does not change it.
 
     Returns
     -------
     Event or None
-        What was written; ``None`` where it is that severe already.
+        What was written; ``None`` where it is that severe already, and nothing new is said of it.
 
     Raises
     ------
     BadInput
         When it would change without a reason, or there is no such severity.
     """
-    if severity == incident.state.severity:
+    words, state = " ".join(reason.split()), incident.state
+    if severity == state.severity and (
+        not words or (given_by_person(incident) and incident.redactor.text(words) == state.severity_reason)
+    ):
         return None
-    if not reason.strip():
+    if not words:
         raise BadInput(
             f"Why {severity}? A change of severity needs a reason.",
             hint=f"`vmq severity {incident.id} {severity} --reason '…'`",
         )
-    return incident.set_severity(severity, " ".join(reason.split()))
+    return incident.set_severity(severity, words)

@@ -140,7 +140,9 @@ def brief(
     state, identity, settings = still.state, still.identity, still.settings
     opened = state.opened_at or identity.opened_at
     told = next((one.at for one in reversed(state.updates) if one.counts), None)
-    severities = [event for event in events if event.kind == "severity"]
+    severities = [
+        event for event in events if event.kind == "severity" and event.data.previous != event.data.severity
+    ]
     closing = state.closing
     known = Brief(
         id=identity.id,
