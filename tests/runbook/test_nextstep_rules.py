@@ -298,6 +298,9 @@ def test_the_first_step_is_to_acknowledge() -> None:
     first = plan_next(replace(BARE, acknowledged=False, opened_at=AT, missing=("Alarms",)))[0]
     assert (first.step, first.command) == ("1 Triage", "vmq ack INC-20261123-001 --post")
     assert "acknowledge" not in names(replace(BARE, acknowledged=True, opened_at=AT))
+    recovered = replace(BARE, acknowledged=False, opened_at=AT, recovered=True)
+    assert names(recovered)[0] == "acknowledge", "nobody has it, though a sync succeeded"
+    assert "acknowledge" not in names(replace(recovered, closed=True))
 
 
 FAILING = replace(

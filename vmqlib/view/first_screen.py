@@ -20,7 +20,7 @@ __all__ = ["first_screen"]
 
 _ROW = "text-align:left;padding:0.12em 1em 0.12em 0;vertical-align:top;white-space:nowrap;font-weight:bold"
 _CELL = "text-align:left;padding:0.12em 0;vertical-align:top;width:100%"
-_COMMAND = "display:inline-block;margin:0.1em 0 0.15em 0"
+_COMMAND = "display:block;margin:0.1em 0 0.15em 0"
 _ABOUT = "color:#555;font-size:88%;margin:0.35em 0"
 
 
