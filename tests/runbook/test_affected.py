@@ -93,17 +93,29 @@ def test_everything_that_was_seen_is_told() -> None:
     assert found.since == BAD
     assert (found.index.name, found.index.documents, found.index.failing) == ("the-index", 4, 2)
     assert found.share_of_index == 0.5
-    assert (found.documents.failing, found.documents.changed, found.documents.failing_changed) == (2, 2, 2)
+    assert (found.documents.failing, found.documents.changed, found.documents.failing_changed) == (2, 3, 2)
     assert found.documents.examples == ("a/1.md", "top.md")
     assert (found.questions.after.asked, found.questions.after.no_answer) == (18, 16)
     assert found.severity.severity == "SEV1"
     assert found.not_seen == ()
 
 
+def test_a_document_whose_metadata_changed_is_changed_and_one_that_is_gone_is_not() -> None:
+    frame = versions().frame
+    gone = frame.assign(is_delete_marker=frame["key"].eq("top.md"))
+    listing = look("versions", [])
+    object.__setattr__(listing, "frame", gone)
+    assert told().prefixes.set_index("prefix").loc["", "changed"] == 1
+    assert told(versions=listing).documents.changed == 2
+    # Never more failing ones among the changed of a prefix than there are changed ones in it.
+    table = told().prefixes
+    assert (table["failing"] <= table["changed"]).all()
+
+
 def test_prefixes_are_counted_and_the_worst_comes_first() -> None:
     table = told().prefixes
     assert table.to_dict("list") == {
-        "prefix": ["a/", "", "b/"], "documents": [2, 1, 1], "failing": [1, 1, 0], "changed": [1, 0, 1],
+        "prefix": ["a/", "", "b/"], "documents": [2, 1, 1], "failing": [1, 1, 0], "changed": [1, 1, 1],
     }  # fmt: skip
     assert {str(table[name].dtype) for name in ("documents", "failing", "changed")} == {"Int64"}
 
@@ -228,7 +240,7 @@ def test_after_a_rollback_the_changes_of_the_incident_are_still_told() -> None:
     object.__setattr__(restored, "frame", pd.concat([back, moved], ignore_index=True))
     whole = seen(sync_jobs=jobs(job("SUCCEEDED", later)), versions=restored)
     found = affected(whole, Settings.load(), NOW, opened=opened)
-    assert (found.since, found.documents.changed) == (BAD, 2)
+    assert (found.since, found.documents.changed) == (BAD, 3)
     assert found.connectors[0].hit
     assert "the newest did" in found.connectors[0].why
     assert not affected(whole, Settings.load(), NOW).connectors[0].hit

@@ -36,8 +36,8 @@ class AffectedDocuments:
     failing:
         How many failed; ``None`` where that is not known.
     changed:
-        How many documents in the bucket differed, when the incident was opened, from those of the last good sync;
-        ``None`` where that is not known.
+        How many documents in the bucket differed, themselves or by their metadata files, when the incident was opened,
+        from those of the last good sync; ``None`` where that is not known.
     failing_changed:
         How many of the failing ones, or their metadata files, are among the changed ones.
     examples:
@@ -138,7 +138,10 @@ def _by_prefix(keys: pd.Series[str] | None) -> pd.Series[int] | None:
 def _changed(
     there: Mapping[str, Observation], connectors: Sequence[AffectedConnector], until: datetime | None
 ) -> pd.DataFrame | None:
-    """Keys whose content differs from that of the last good sync, and which of them are documents."""
+    """Keys whose content differs from that of the last good sync, and which of them are documents; and documents of
+    which only the metadata file does."""
+    import pandas as pd
+
     versions = there.get("versions")
     goods = [one for one in connectors if one.last_good_at is not None]
     # Of several connectors the listing is of one bucket: that of the one which is hit.
@@ -153,6 +156,9 @@ def _changed(
         frame = frame.assign(order=frame["order"] - frame.groupby("key")["order"].transform("min"))
     found = changed_since(frame, first.last_good_at)
     found = found.loc[~found["same_content"], ["key"]]
+    now = frame.loc[frame["order"].eq(0) & ~frame["is_delete_marker"], "key"]
+    described = now[now.isin(_described(found["key"])) & ~now.isin(found["key"])]
+    found = pd.concat([found, described.to_frame()], ignore_index=True)
     if "resources" in there:
         scope = crawl_scope(there["resources"].frame, first.data_source_id)
         return found.assign(document=scope.documents(found["key"]) if len(found) else False)
@@ -160,8 +166,11 @@ def _changed(
 
 
 def _both(failing: pd.Series[str], changed: pd.Series[str]) -> int:
-    """How many failing documents, or their metadata files (``<prefix>/<key>.metadata.json``), are among the changed."""
-    keys = set(changed)
+    """How many failing documents, or their metadata files, are among the changed."""
+    return int(failing.isin(set(changed) | _described(changed)).sum())
+
+
+def _described(keys: pd.Series[str]) -> set[str]:
+    """What the metadata files among the keys (``<prefix>/<key>.metadata.json``) may describe."""
     described = {key.removesuffix(METADATA_SUFFIX) for key in keys if key.endswith(METADATA_SUFFIX)}
-    ends = {"/".join(key.split("/")[place:]) for key in described for place in range(key.count("/") + 1)}
-    return int(failing.isin(keys | ends).sum())
+    return {"/".join(key.split("/")[place:]) for key in described for place in range(key.count("/") + 1)}
