@@ -83,11 +83,54 @@ def test_never_switched_off(command: Any, rig: SyncRig) -> None:
     assert rig.schedule == OTHER
 
 
-def test_no_cron_expression(command: Any, rig: SyncRig) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "every now and then", "cron(…)", "cron(MINUTE HOUR * * ? *)", "cron(0 3 * * *)", "cron(0 3 * * * *)",
+        "cron(60 3 * * ? *)", "cron(0 3 ? * FUN *)", "rate(0 days)", "rate(1 fortnight)",
+    ],
+)  # fmt: skip
+def test_no_schedule_expression(command: Any, rig: SyncRig, text: str) -> None:
     rig.schedule = ""
-    done = command("schedule", "restore", rig.incident.id, "--to", "every now and then", "--yes")
+    done = command("schedule", "restore", rig.incident.id, "--to", text, "--yes")
     assert (done.code, rig.schedule) == (2, "")
-    assert list(rig.again().journal.events())[-1].kind == "failed"
+    assert "is no schedule expression" in done.err
+    assert "'cron(0 3 * * ? *)' is daily at 03:00" in done.err
+    assert rig.events("stabilize") == [], "AWS was not asked"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["rate(1 day)", "rate(12 hours)", "cron(0/15 9-17 ? * MON-FRI *)", "cron(30 2 L 1,7 ? 2026-2030)"],
+)
+def test_schedule_expressions_that_aws_takes(command: Any, rig: SyncRig, text: str) -> None:
+    rig.schedule = ""
+    assert command("schedule", "restore", rig.incident.id, "--to", text, "--yes").code == 0
+    assert rig.schedule == text
+
+
+def test_a_slip_is_corrected(command: Any, rig: SyncRig) -> None:
+    """What this incident itself set is nobody else's change."""
+    rig.schedule = ""
+    identity = rig.incident.id
+    assert command("schedule", "restore", identity, "--to", "rate(1 day)", "--yes").code == 0
+    shown = command("schedule", "show", identity)
+    assert "set to rate(1 day)" in shown.out
+    done = command("schedule", "restore", identity, "--to", OTHER, "--yes")
+    assert (done.code, rig.schedule) == (0, OTHER)
+    assert f"{identity} itself set it" in done.out
+    assert command("schedule", "show", identity, "--json").json[0]["restored"]["after"] == OTHER
+    rig.schedule = CRON
+    theirs = command("schedule", "restore", identity, "--to", OTHER, "--yes")
+    assert (theirs.code, rig.schedule) == (4, CRON)
+    assert "set by somebody else" in theirs.err
+
+
+def test_what_was_set_before_the_incident_is_not_laid_on_anybody(command: Any, rig: SyncRig) -> None:
+    done = command("schedule", "restore", rig.incident.id, "--to", OTHER, "--yes")
+    assert (done.code, rig.schedule) == (4, CRON)
+    assert f"{rig.incident.id} did not set it" in done.err
+    assert "somebody else" not in done.err
 
 
 def test_a_change_that_was_cut_short_is_settled_first(command: Any, rig: SyncRig) -> None:

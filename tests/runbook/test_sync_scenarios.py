@@ -115,7 +115,7 @@ def test_no_sync(day: Callable[..., Day]) -> None:
     today = day("no-sync", "no-sync")
     assert today.schedule == ""
     steps = today.commands()
-    assert f"vmq schedule restore {today.incident.id} --to 'cron(…)'" in steps
+    assert f"vmq schedule restore {today.incident.id} --to 'cron(MINUTE HOUR * * ? *)'" in steps
     assert today.switch("disable") == ()
     (done,) = today.switch("restore", to=CRON)
     assert (done.after, today.schedule) == (CRON, CRON)

@@ -98,7 +98,7 @@ def disable_command(
     "--to",
     default="",
     metavar="CRON",
-    help="What to set a schedule to that this incident has not switched off, such as 'cron(0 3 * * ? *)'.",
+    help="What to set a schedule to that is empty, or that this incident set: 'cron(0 3 * * ? *)', 'rate(12 hours)'.",
 )
 @_digest
 @_plan_only
@@ -117,7 +117,7 @@ def restore_command(
 ) -> None:
     """Put back exactly what the schedule was before this incident switched it off. Once is enough: again does nothing.
 
-    Exit code 4: somebody else has changed it meanwhile, and it was left alone.
+    Exit code 2: --to is no schedule expression. 4: somebody else has changed it meanwhile, and it was left alone.
 
     \b
     Examples:
@@ -161,6 +161,7 @@ def show_command(
     """
     settings, aws, incident = _opened(incident_id)
     off = {one.data_source_id: one for one in stabilize.schedules_off(incident)}
+    restored = stabilize.schedules_restored(incident)
     chosen = list(
         resync.choose_all(
             settings, data_source_ids, connectors, every=every, default=incident.identity.data_source_id
@@ -181,6 +182,7 @@ def show_command(
                         name: getattr(seen, name) for name in ("data_source_id", "kind", "status", "schedule")
                     },
                     "switched_off": asdict(ours) if ours else None,
+                    "restored": asdict(back) if (back := restored.get(seen.data_source_id)) else None,
                 }
                 for connector, seen, ours in rows
             ]
@@ -195,7 +197,7 @@ def show_command(
                 seen.kind,
                 seen.status,
                 seen.schedule or "none",
-                _ours(ours),
+                _ours(ours, restored.get(seen.data_source_id)),
             )
             for connector, seen, ours in rows
         ),
@@ -206,7 +208,10 @@ def show_command(
         )
 
 
-def _ours(off: stabilize.Off | None) -> str:
+def _ours(off: stabilize.Off | None, restored: stabilize.Restored | None) -> str:
+    if off is None and restored is not None:
+        by = f" by {restored.by}" if restored.by else ""
+        return f"set to {restored.after or 'on demand'} {show_time(restored.at)}{by}"
     if off is None:
         return ""
     when = f"{show_time(off.at)}{f' by {off.by}' if off.by else ''}; it was {off.before}"

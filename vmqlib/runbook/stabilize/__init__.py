@@ -13,11 +13,12 @@ from vmqlib.runbook.stabilize.changing import Switched, apply, approve, settle
 from vmqlib.runbook.stabilize.closing import no_schedule_left_off
 from vmqlib.runbook.stabilize.plan import ScheduleItem, SchedulePlan, plan_disable, plan_restore
 from vmqlib.runbook.stabilize.recurrence import Recurring, recurring
-from vmqlib.runbook.stabilize.story import Off, schedules_off
+from vmqlib.runbook.stabilize.story import Off, Restored, schedules_off, schedules_restored
 
 __all__ = [
     "Off",
     "Recurring",
+    "Restored",
     "ScheduleItem",
     "SchedulePlan",
     "Switched",
@@ -28,5 +29,6 @@ __all__ = [
     "plan_restore",
     "recurring",
     "schedules_off",
+    "schedules_restored",
     "settle",
 ]

@@ -11,6 +11,7 @@ from vmqlib.errors import BadInput, VmqError, WorldChanged
 from vmqlib.record.canonical import canonical, digest
 from vmqlib.runbook.patience import Patience
 from vmqlib.runbook.resync.readiness import DataSource, data_source
+from vmqlib.runbook.stabilize.expression import check_expression
 from vmqlib.runbook.stabilize.story import Verb, story
 from vmqlib.settings import Connector
 from vmqlib.sources.base import gather
@@ -197,15 +198,18 @@ def plan_restore(
     Parameters
     ----------
     to:
-        A cron expression, where that is known by other means: for a schedule that somebody else had emptied.
+        A schedule expression, where that is known by other means: for a schedule that somebody else had emptied, or
+        that this incident itself set to something else.
 
     Raises
     ------
     BadInput
-        This incident has not switched one of them off, and no ``to`` is given.
+        This incident has not switched one of them off, and no ``to`` is given; ``to`` is no schedule expression.
     AwsError
         When a data source cannot be looked at.
     """
+    if to:
+        check_expression(to)
     told = story(incident)
     for connector in connectors:
         source = connector.data_source_id
@@ -219,15 +223,19 @@ def plan_restore(
         source = connector.data_source_id
         ours, pending = told.off.get(source), told.pending.get(source)
         before = ours.before if ours else pending.before if pending and pending.verb == "disable" else ""
-        wanted = to or before or told.restored.get(source, "")
+        restored = told.restored.get(source)
+        wanted = to or before or (restored.after if restored else "")
         if seen.kind == _NO_SCHEDULES:
             return _item(connector, seen, wanted, "none", "A data source of type CUSTOM has none.", "custom")
         if seen.schedule == wanted:
             if ours:
                 return _item(connector, seen, wanted, "note", "It is back already.")
             return _item(connector, seen, wanted, "none", "It is as it was.")
+        if restored is not None and to and seen.schedule == restored.after:
+            return _item(connector, seen, wanted, "restore", f"{incident.id} itself set it.")
         if seen.schedule:
-            why = f"it is {seen.schedule} now, set by somebody else; it was to be {wanted or 'on demand'}."
+            who = "set by somebody else" if ours or restored else f"and {incident.id} did not set it"
+            why = f"it is {seen.schedule} now, {who}; it was to be {wanted or 'on demand'}."
             return _item(connector, seen, wanted, "none", why, "changed")
         if not ours and not pending and not to:
             why = f"it was put back to {wanted or 'on demand'}, and somebody has emptied it since."

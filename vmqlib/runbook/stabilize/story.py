@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
 
-__all__ = ["ACTIONS", "STEP", "Change", "Off", "ScheduleStory", "Verb", "schedules_off", "story"]
+__all__ = [
+    "ACTIONS",
+    "STEP",
+    "Change",
+    "Off",
+    "Restored",
+    "ScheduleStory",
+    "Verb",
+    "schedules_off",
+    "schedules_restored",
+    "story",
+]
 
 STEP = "stabilize"
 Verb = Literal["disable", "restore"]
@@ -73,6 +84,23 @@ class Off:
     certain: bool = True
 
 
+@dataclass(frozen=True)
+class Restored:
+    """A schedule that this incident put back, or set.
+
+    Parameters
+    ----------
+    after:
+        What it has been since.
+    at, by:
+        When, and who.
+    """
+
+    after: str
+    at: datetime
+    by: str
+
+
 @dataclass
 class ScheduleStory:
     """All of it.
@@ -84,14 +112,14 @@ class ScheduleStory:
     pending:
         Changes whose outcome is not known, by data source.
     restored:
-        What was put back in this incident, by data source: the schedule that it has since.
+        What was put back or set in this incident, by data source.
     ever:
         Data sources whose schedule this incident has switched off at some time.
     """
 
     off: dict[str, Off] = field(default_factory=dict)
     pending: dict[str, Change] = field(default_factory=dict)
-    restored: dict[str, str] = field(default_factory=dict)
+    restored: dict[str, Restored] = field(default_factory=dict)
     ever: set[str] = field(default_factory=set)
 
 
@@ -126,7 +154,7 @@ def story(incident: Incident) -> ScheduleStory:
             told.restored.pop(source, None)
         else:
             told.off.pop(source, None)
-            told.restored[source] = data["after"]
+            told.restored[source] = Restored(data["after"], event.at, event.actor.user)
     return told
 
 
@@ -143,3 +171,8 @@ def schedules_off(incident: Incident) -> tuple[Off, ...]:
         elif change.verb == "disable":
             found[source] = Off(source, "", change.before, change.at, "", change.digest, certain=False)
     return tuple(sorted(found.values(), key=lambda one: one.at))
+
+
+def schedules_restored(incident: Incident) -> Mapping[str, Restored]:
+    """What this incident put back or set, and has not switched off again, by data source. From the journal alone."""
+    return story(incident).restored

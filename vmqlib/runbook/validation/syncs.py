@@ -196,7 +196,8 @@ def by_schedules(
     for source, (name, schedule) in today.items():
         if source in left:
             continue
-        was = told.restored.get(source, before.get(source, ("", schedule))[1])
+        ours = told.restored.get(source)
+        was = ours.after if ours else before.get(source, ("", schedule))[1]
         if schedule != was:
             found.append(_other(name or source, was, schedule))
     if now.problem or not now.available:
