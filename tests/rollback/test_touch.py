@@ -11,6 +11,7 @@ from support.rollback_rig import Rig
 
 from vmqlib.errors import BadInput, Interrupted, WorldChanged
 from vmqlib.runbook import rollback, touch
+from vmqlib.runbook.nextsteps import facts, plan_next
 from vmqlib.runbook.rollback.objects import Objects
 from vmqlib.runbook.rollback.properties import TOUCHED
 from vmqlib.s3 import S3
@@ -147,6 +148,51 @@ def test_what_somebody_changed_meanwhile_is_left_alone(rig: Rig) -> None:
         rollback.apply(rig.incident, plan, digest=plan.digest)
     assert rig.holds() == {"a": "theirs", "b": "two"}
     assert "vmq-touched" not in look(rig, "a")["Metadata"]
+
+
+def test_what_this_incident_itself_changed_meanwhile_is_said_to_be_its_own(rig: Rig) -> None:
+    """A touch and its undo lie between a rollback's plan and its apply; somebody else changed another object."""
+    rig.spoiled()
+    plan = rig.plan()
+    rig.tick()
+    touched(rig, "doc-000.md", "doc-001.md")
+    back = rollback.undo(rig.incident, purpose="touch")
+    rollback.apply(rig.incident, back, digest=back.digest)
+    rig.tick()
+    rig.write({"doc-001.md": "theirs"})
+    with pytest.raises(WorldChanged) as told:
+        rollback.apply(rig.incident, plan, digest=plan.digest)
+    assert (
+        "1 object was changed by somebody else and 1 object was changed by this incident itself"
+        in told.value.message
+    )
+    made = rollback.status(rig.again()).applied
+    assert made is not None
+    assert (made.changed, made.own, made.others) == (2, 1, 1)
+    assert "1 changed since by this incident itself" in made.sentence
+    problems = {each.key: each.problem for each in made.problems}
+    assert "by this incident itself (undo of " in problems["doc-000.md"]
+    assert "overwritten by somebody else" in problems["doc-001.md"]
+    assert "6 bytes" in problems["doc-001.md"]
+    seen = rollback.verify(rig.incident)
+    assert {each.key: each.problem for each in seen.first} == {
+        "doc-000.md": "not applied",
+        "doc-001.md": "changed by somebody else",
+    }
+
+
+def test_where_nobody_else_changed_anything_nobody_is_to_be_asked(rig: Rig) -> None:
+    rig.spoiled()
+    plan = rig.plan()
+    rig.tick()
+    touched(rig, "doc-000.md")
+    with pytest.raises(WorldChanged) as told:
+        rollback.apply(rig.incident, plan, digest=plan.digest)
+    assert "somebody else" not in told.value.message
+    assert told.value.hint.startswith("`vmq rollback plan ")
+    whys = " ".join(step.why for step in plan_next(facts(rig.incident)))
+    assert "1 object changed by this incident itself after that plan was made" in whys
+    assert "agree with them" not in whys
 
 
 def test_the_same_content_written_again_is_a_change(rig: Rig) -> None:

@@ -110,7 +110,7 @@ def _meter(bar: Bar, stop: threading.Event) -> Callable[[Progress], None]:
     def show(now: Progress) -> None:
         left = f", {duration(timedelta(seconds=now.eta))} left" if now.eta else ""
         failed = f", {now.failed:,} failed" if now.failed else ""
-        changed = f", {now.changed:,} changed by others" if now.changed else ""
+        changed = f", {now.changed:,} changed meanwhile" if now.changed else ""
         done = f"{now.done + now.found:,} done{failed}{changed}, {now.rate:,.0f}/s{left}"
         doing = "Stopping: what is in flight is finished" if stop.is_set() else "Applying"
         bar.update(task, description=doing, completed=now.decided, total=now.total or None, counts=done)

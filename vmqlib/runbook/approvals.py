@@ -229,7 +229,7 @@ def _words(now: Progress) -> str:
     if now.eta:
         parts.append(f"{now.eta:.0f} s left")
     if now.failed or now.changed:
-        parts.append(f"{now.failed:,} failed, {now.changed:,} changed by somebody else")
+        parts.append(f"{now.failed:,} failed, {now.changed:,} changed meanwhile")
     return f"rolling back: {', '.join(parts)}"
 
 

@@ -107,7 +107,8 @@ def _how_far(incident: Incident) -> Rollback:
         changes=plan.changes if plan else 0,
         left=last.left if last else 0,
         failed=last.failed if last else 0,
-        others=last.changed if last else 0,
+        others=last.others if last else 0,
+        own=last.own if last else 0,
         # Half a rollback is nothing to index: it is gone on with, or taken back, first.
         restored=now.restored and now.state not in {"unfinished", "interrupted"},
     )

@@ -25,8 +25,9 @@ class Rollback:
         What the newest plan does, in a sentence; empty where there is none.
     changes:
         Objects that it changes.
-    left, failed, others:
-        Of the newest apply: objects not come to, refused by AWS, left alone since somebody else had changed them.
+    left, failed, others, own:
+        Of the newest apply: objects not come to, refused by AWS, left alone since somebody else, or this incident
+        itself, had changed them.
     restored:
         Whether objects are restored now.
     synced:
@@ -40,6 +41,7 @@ class Rollback:
     left: int = 0
     failed: int = 0
     others: int = 0
+    own: int = 0
     restored: bool = False
     synced: bool = False
 
@@ -153,6 +155,7 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "rollback_left": Fact("count", "objects that the newest apply has not come to", always=True),
         "rollback_failed": Fact("count", "objects that AWS refused to it", always=True),
         "rollback_others": Fact("count", "objects left alone, since somebody else had changed them", always=True),
+        "rollback_own": Fact("count", "objects left alone, since this incident itself had changed them", always=True),
         "rollback_restored": Fact("flag", "whether objects are restored now", always=True),
         "rollback_synced": Fact("flag", "whether a sync began since, and ended", always=True),
         "proof_state": Fact("text", "none (nothing since the last change), proved, failed, unknown", always=True),

@@ -104,7 +104,8 @@ def _tally(last: Applied) -> tuple[Html, list[str]]:
     told = [
         ("done", last.done, "as planned now"),
         ("found", last.found, "had been done by a run that was stopped before it could say so"),
-        ("changed", last.changed, "somebody else changed them after the plan was made; left alone"),
+        ("changed", last.others, "somebody else changed them after the plan was made; left alone"),
+        ("changed", last.own, "this incident itself changed them after the plan was made; left alone"),
         ("failed", last.failed, "AWS refused"),
         ("left", last.left, "not come to"),
     ]

@@ -14,9 +14,11 @@ from vmqlib.errors import AwsError, BadInput, Interrupted, StorageError, VmqErro
 from vmqlib.runbook.approval import check_digest
 from vmqlib.runbook.rollback.ground import belongs, may_change, nobody_applies, versioning
 from vmqlib.runbook.rollback.items import CHANGES
+from vmqlib.runbook.rollback.outcome import OWN
 from vmqlib.runbook.rollback.planning import journal_plan, private
 from vmqlib.runbook.rollback.purposes import PURPOSES, PurposeName, Verb, command
 from vmqlib.runbook.rollback.results import Applied, Ending
+from vmqlib.runbook.rollback.sidebyside import log_of
 from vmqlib.runbook.rollback.standing import read_plan
 from vmqlib.runbook.rollback.story import Story, folder, log_name, story
 from vmqlib.times import show_time
@@ -199,6 +201,7 @@ def _carry_out(
     before: Applied | None = None,
 ) -> Applied:
     from vmqlib.runbook.rollback.applylog import ApplyLog, Head
+    from vmqlib.runbook.rollback.copied import makers
     from vmqlib.runbook.rollback.engine import run
     from vmqlib.runbook.rollback.objects import Objects
     from vmqlib.s3 import S3
@@ -219,8 +222,9 @@ def _carry_out(
             about = _about(plan) | {"log": path.name, "items": total}
             _begin(incident, plan, about, resumed=before is not None)
             # Every item is read, so that the plan's digest is checked before the first request: see iter_items.
+            objects = Objects(s3, thaw=thaw, own=makers(incident))
             tally = run(
-                plan.iter_items(), Objects(s3, thaw=thaw), log,
+                plan.iter_items(), objects, log, changed=objects.changed,
                 workers=workers, rate=rate, total=total, progress=progress, stop=stop,
             )  # fmt: skip
             sha256, unwritten = _sha256(log)
@@ -302,11 +306,14 @@ def _end(
     purpose = PURPOSES[plan.head.purpose]
     made = Applied(
         digest=plan.digest, kind=plan.target.kind, ending=ending, done=tally.done, found=tally.found,
-        changed=tally.changed, failed=tally.failed, left=tally.left, seconds=round(tally.seconds, 3),
+        changed=tally.changed, own=_own(incident, plan) if tally.changed else 0, failed=tally.failed,
+        left=tally.left, seconds=round(tally.seconds, 3),
         at=incident.clock.now(), by=incident.actor().user, log=str(about["log"]), log_sha256=sha256,
         problems=tally.problems, of=plan.head.of,
     )  # fmt: skip
-    counts = {name: getattr(made, name) for name in ("done", "found", "changed", "failed", "left", "seconds")}
+    counts = {
+        name: getattr(made, name) for name in ("done", "found", "changed", "own", "failed", "left", "seconds")
+    }
     data = {**about, **counts, "ending": ending, "log_sha256": sha256}
     data["problems"] = [asdict(each) for each in made.problems[:_IN_JOURNAL]]
     if ending in {"applied", "changed"}:
@@ -324,6 +331,15 @@ def _end(
         said |= {"operation": told.operation, "code": told.code, "error": type(told).__name__}
     incident.failed(purpose.step, made.sentence, {**data, **said})
     return made
+
+
+def _own(incident: Incident, plan: Plan) -> int:
+    """How many of the changed items this incident itself had changed: earlier runs of the plan included."""
+    try:
+        log = log_of(incident, plan)
+        return sum(one.result == "changed" and one.code == OWN for _, one in log.outcomes()) if log else 0
+    except VmqError:  # the log's own trouble is told elsewhere
+        return 0
 
 
 def _refusal(incident: Incident, plan: Plan, made: Applied) -> AwsError | None:
@@ -357,9 +373,12 @@ def _raise(incident: Incident, plan: Plan, made: Applied, error: VmqError | None
     if (refusal := _refusal(incident, plan, made)) is not None:
         raise refusal
     if made.ending == "changed":
+        plans = f"`{_type(incident, plan, 'plan')}` plans with what is there now."
+        who = [f"{_many(made.others)} changed by somebody else"] if made.others else []
+        who += [f"{_many(made.own)} changed by this incident itself"] if made.own else []
         names = ", ".join(repr(each.key) for each in made.problems if each.result == "changed")
         raise WorldChanged(
-            f"{_many(made.changed)} changed by somebody else, or by another plan, after this plan was made, and left "
-            f"alone: {names}. {made.restored} are as planned.",
-            hint=f"Agree with them, then `{_type(incident, plan, 'plan')}` plans with what is there now.",
+            f"{' and '.join(who)} after this plan was made, and left alone: {names}. "
+            f"{made.restored} are as planned.",
+            hint=f"Agree with them, then {plans}" if made.others else plans,
         )

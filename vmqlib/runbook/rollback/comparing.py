@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vmqlib.runbook.rollback.items import Entry, Item
-from vmqlib.runbook.rollback.outcome import Outcome
+from vmqlib.runbook.rollback.outcome import OWN, Outcome
 from vmqlib.runbook.rollback.results import Difference
 
 __all__ = ["compare", "found", "outside", "planned"]
@@ -47,6 +47,8 @@ def compare(item: Item, entries: Sequence[Entry], outcome: Outcome | None) -> Di
         return _difference(item, "not applied", now, said)
     if _fits(now, item):
         return None
+    if outcome is not None and outcome.code == OWN and now.version_id == outcome.version_id:
+        return _difference(item, "not applied", now, outcome.problem)
     if not now.version_id and item.target.there:
         return _difference(item, "missing", now, "No version of it is left.")
     return _difference(item, SOMEBODY, now, "It was changed after the plan was made, and left alone.")

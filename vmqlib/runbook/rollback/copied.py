@@ -3,22 +3,24 @@ encrypts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import VmqError
-from vmqlib.runbook.rollback.items import Entry
-from vmqlib.runbook.rollback.purposes import PURPOSES
+from vmqlib.runbook.rollback.items import Entry, Item
+from vmqlib.runbook.rollback.outcome import Outcome
+from vmqlib.runbook.rollback.purposes import PURPOSES, PurposeName
+from vmqlib.runbook.rollback.results import Applied
 from vmqlib.runbook.rollback.sidebyside import log_of
 from vmqlib.runbook.rollback.standing import read_plan
 from vmqlib.runbook.rollback.story import story
-from vmqlib.times import iso
+from vmqlib.times import iso, show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
 
-__all__ = ["copies", "only_ours_above"]
+__all__ = ["copies", "makers", "only_ours_above"]
 
 
 def copies(incident: Incident) -> dict[str, str]:
@@ -26,6 +28,26 @@ def copies(incident: Incident) -> dict[str, str]:
     (the first one, where copies were copied). What cannot be read is left out.
     """
     made: dict[str, str] = {}
+    for _, item, outcome in _made(incident):
+        if item.target.there:
+            made[outcome.version_id] = made.get(item.target.version_id, item.target.version_id)
+    return made
+
+
+def makers(incident: Incident) -> dict[str, str]:
+    """From plans and apply logs alone: each version or delete marker that this incident's plans made, and what the plan
+    was, such as ``touch of 10:03:11``. What cannot be read is left out.
+    """
+    return {
+        outcome.version_id: f"{'undo' if applied.kind == 'undo' else name} of {show_time(applied.at)}"
+        if applied.at
+        else name
+        for (name, applied), _, outcome in _made(incident)
+    }
+
+
+def _made(incident: Incident) -> Iterator[tuple[tuple[PurposeName, Applied], Item, Outcome]]:
+    """Every item that a plan carried out and whose version is known, by the order of applies."""
     told = [
         (each, one) for one in (story(incident, name) for name in PURPOSES) for each in one.applies.values()
     ]
@@ -35,13 +57,11 @@ def copies(incident: Incident) -> dict[str, str]:
             log = log_of(incident, plan)
             outcomes = dict(log.outcomes()) if log is not None else {}
             for number, item in enumerate(plan.iter_items()):
-                outcome, original = outcomes.get(number), item.target.version_id
-                done = outcome is not None and outcome.result in {"done", "found"}
-                if outcome is not None and done and outcome.version_id and item.target.there:
-                    made[outcome.version_id] = made.get(original, original)
+                outcome = outcomes.get(number)
+                if outcome is not None and outcome.result in {"done", "found"} and outcome.version_id:
+                    yield (one.purpose.name, applied), item, outcome
         except (VmqError, KeyError):
             continue
-    return made
 
 
 def only_ours_above(entries: Sequence[Entry], version_id: str, made: Mapping[str, str]) -> bool:

@@ -45,6 +45,8 @@ class Dispatcher:
         See :func:`vmqlib.runbook.rollback.engine.run`.
     stop:
         Set by whoever wants it to end.
+    changed:
+        What to say of an item that is not what was planned for any more.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Dispatcher:
         log: ApplyLog,
         pace: Pace,
         stop: threading.Event,
+        changed: Callable[[Item], Outcome] = lambda _: CHANGED,
     ) -> None:
         self.counts = {"done": 0, "found": 0, "changed": 0, "failed": 0}
         self.given_up = self.retries = self.throttled = 0
@@ -61,6 +64,7 @@ class Dispatcher:
         self.error: VmqError | None = None
         self.crash: BaseException | None = None
         self._items, self._objects, self._log, self._pace, self._stop = items, objects, log, pace, stop
+        self._changed = changed
         self._window = 3 * pace.handful + (0 if pace.rate else pace.pool.most)
         self._queue: SimpleQueue[Any] = SimpleQueue()  # jobs, nudges, and None for the end
         self._looks: deque[Look] = deque()
@@ -304,7 +308,7 @@ class Dispatcher:
                 elif job.in_doubt:
                     self._ready.append(job)
                 else:
-                    self._settle(job, CHANGED)
+                    self._settle(job, self._changed(job.item))
         elif result is UNSENT:
             self._give_up(look)
         elif not (isinstance(result, Throttled | Unreachable) and self._again(look, result)):

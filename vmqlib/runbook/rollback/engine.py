@@ -16,9 +16,11 @@ from vmqlib.runbook.rollback.applylog import ApplyLog
 from vmqlib.runbook.rollback.dispatch import Dispatcher
 from vmqlib.runbook.rollback.items import Item
 from vmqlib.runbook.rollback.jobs import Applier, Pace
+from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.pacing import Rate, Workers, backoff
 from vmqlib.runbook.rollback.progress import Meter, Progress
 from vmqlib.runbook.rollback.results import Problem
+from vmqlib.runbook.rollback.verdicts import CHANGED
 
 __all__ = ["Applier", "Progress", "Tally", "run"]
 
@@ -35,7 +37,7 @@ class Tally:
     done, found:
         Items that were carried out, and that had been already, by a run that could not say so any more.
     changed:
-        Items that somebody else had changed; left alone.
+        Items that are not what was planned for any more; left alone.
     failed:
         Items that S3 refused in this run; a resume tries them again.
     left:
@@ -86,6 +88,7 @@ def run(
     sleep: Callable[[float], object] | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     pause: Callable[[int, float], float] = backoff,
+    changed: Callable[[Item], Outcome] = lambda _: CHANGED,
 ) -> Tally:
     """Carries out what the log does not know to be decided; given a log with entries, it resumes.
 
@@ -117,6 +120,8 @@ def run(
         Waiting for the rate, and a clock that never goes back, in seconds.
     pause:
         Seconds before the next try, by tries so far and what S3 asked for.
+    changed:
+        What to say of an item that is not what was planned for any more.
 
     Raises
     ------
@@ -142,7 +147,7 @@ def run(
     decided = log.counts
     earlier = {name: decided.get(name, 0) for name in ("done", "found", "changed")}
     meter = Meter(total, earlier, monotonic)
-    dispatcher = Dispatcher(enumerate(items), objects, log, pace, stop)
+    dispatcher = Dispatcher(enumerate(items), objects, log, pace, stop, changed)
     told = _supervised(
         dispatcher, stop, lambda: progress and progress(meter.look(dispatcher.counts, pool.limit))
     )

@@ -49,11 +49,16 @@ def newest(s3: S3, key: str) -> tuple[Entry, ...]:
     return tuple(entry for _, _, entry in rows)
 
 
-def still_planned(s3: S3, items: Sequence[Item]) -> set[str]:
+def still_planned(s3: S3, items: Sequence[Item], others: dict[str, Entry] | None = None) -> set[str]:
     """The keys of ``items`` whose current entry is the planned one.
 
     Pages of a listing where the items lie close together, a look at each where they do not. Reads only, one after the
     other: to be called from several threads at once with some of the items each.
+
+    Parameters
+    ----------
+    others:
+        Is given the current entry of every other key.
 
     Raises
     ------
@@ -64,11 +69,17 @@ def still_planned(s3: S3, items: Sequence[Item]) -> set[str]:
     keys = sorted(planned, key=lambda key: key.encode("utf-8", "surrogateescape"))
     prefix = _common(keys[0], keys[-1]) if keys else ""
     fine: set[str] = set()
+
+    def judge(key: str, entry: Entry) -> None:
+        if is_same(entry, planned[key]):
+            fine.add(key)
+        elif others is not None:
+            others[key] = entry
+
     at, pause, single = 0, 0, 0
     while at < len(keys):
         # One by one, since a listing begins behind a key, never at one.
-        if is_same(_current(s3, keys[at]), planned[keys[at]]):
-            fine.add(keys[at])
+        judge(keys[at], _current(s3, keys[at]))
         at += 1
         single += 1
         if len(keys) - at < _WORTH or single <= pause:
@@ -78,9 +89,7 @@ def still_planned(s3: S3, items: Sequence[Item]) -> set[str]:
             current, last = _currents(s3, prefix, keys[at - 1], _page_for(len(keys) - at))
             begun = at
             while at < len(keys) and (keys[at] in current or last is None or keys[at] < last):
-                entry = current.get(keys[at]) or _current(s3, keys[at])
-                if is_same(entry, planned[keys[at]]):
-                    fine.add(keys[at])
+                judge(keys[at], current.get(keys[at]) or _current(s3, keys[at]))
                 at += 1
             settled = at - begun
         # Too few on that page: the keys lie far apart here, and pages are tried less and less often.
@@ -116,6 +125,7 @@ def _current(s3: S3, key: str) -> Entry:
             return Entry(
                 version_id=version_id,
                 at=_at(answer.headers.get("last-modified", "")),
+                size=int(answer.headers.get("content-length") or 0),
                 etag=answer.headers.get("etag", "").strip('"'),
             )
         if (

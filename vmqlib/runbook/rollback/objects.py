@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import (
@@ -20,8 +21,8 @@ from vmqlib.errors import (
     Unreachable,
 )
 from vmqlib.runbook.rollback import looking, multipart, properties, thawing
-from vmqlib.runbook.rollback.items import CHANGES, Entry, Item
-from vmqlib.runbook.rollback.outcome import Outcome, Result, became
+from vmqlib.runbook.rollback.items import CHANGES, NOTHING, Entry, Item
+from vmqlib.runbook.rollback.outcome import Outcome, Result, became, overtaken
 
 if TYPE_CHECKING:
     from vmqlib.runbook.rollback.thawing import Thaw
@@ -53,6 +54,8 @@ class Objects:
         How a version that turns out to be archived is restored at once; ``None``: it is not.
     mark:
         When planning to touch: what the touched versions are to be known by.
+    own:
+        Versions that this incident's plans made, and what each plan was: they are nobody else's doing.
     """
 
     def __init__(
@@ -63,12 +66,15 @@ class Objects:
         part_size: int = multipart.PART,
         thaw: Thaw | None = None,
         mark: str = "",
+        own: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.s3 = s3
         self._multipart_above = multipart_above
         self._part_size = part_size
         self._thaw = thaw
         self._mark = mark
+        self._own = own
+        self._others: dict[str, Entry] = {}  # what is current instead of what was planned for
 
     # --- when planning
 
@@ -182,7 +188,7 @@ class Objects:
         """
         if item.action not in CHANGES:
             raise ValueError(f"{item.action} is nothing to apply")
-        if in_doubt and (outcome := became(self.s3, item)):
+        if in_doubt and (outcome := became(self.s3, item, self._own)):
             return outcome
         if item.action != "DELETE" and item.properties is None:
             item = self.inspect(item)
@@ -290,7 +296,11 @@ class Objects:
 
         See :func:`vmqlib.runbook.rollback.looking.still_planned`.
         """
-        return looking.still_planned(self.s3, items)
+        return looking.still_planned(self.s3, items, self._others)
+
+    def changed(self, item: Item) -> Outcome:
+        """What is to be said of an item that :meth:`still_planned` did not name."""
+        return overtaken(self._others.pop(item.key, NOTHING), self._own)
 
     def _arn(self, key: str) -> str:
         return f"arn:aws:s3:::{self.s3.bucket}/{key}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from vmqlib.awserrors import InvalidRequest
@@ -15,7 +17,10 @@ from vmqlib.times import parse_iso, show_time
 if TYPE_CHECKING:
     from vmqlib.s3 import S3
 
-__all__ = ["Outcome", "Result", "became", "by_somebody_else"]
+__all__ = ["OWN", "Outcome", "Result", "became", "by_somebody_else", "overtaken"]
+
+OWN = "own"
+"""The code of a ``changed`` item that this incident itself changed since: by a touch, an undo, another plan."""
 
 Result = Literal["done", "found", "changed", "failed"]
 
@@ -28,12 +33,13 @@ class Outcome:
     ----------
     result:
         ``done``: our request was answered. ``found``: it had been carried out already (a lost answer, a killed run).
-        ``changed``: the key is not what was planned for; somebody else's change was left alone. ``failed``: refused for
-        good.
+        ``changed``: the key is not what was planned for; what was done to it since was left alone. ``failed``: refused
+        for good.
     version_id, etag:
         Of the version or marker that is now on top; empty where that is not known.
     code:
-        For ``failed``, for programs: ``archived``, ``sse-c``, ``no-permission``, ``missing``, else S3's own code.
+        For ``changed``, :data:`OWN` where it was this incident's own doing. For ``failed``, for programs:
+        ``archived``, ``sse-c``, ``no-permission``, ``missing``, else S3's own code.
     problem, hint:
         For people: what happened, what to do.
     """
@@ -46,13 +52,18 @@ class Outcome:
     hint: str = ""
 
 
-def became(s3: S3, item: Item) -> Outcome | None:
-    """What the bucket says of an item: carried out already, changed by somebody else, or (``None``) as planned.
+def became(s3: S3, item: Item, own: Mapping[str, str] = MappingProxyType({})) -> Outcome | None:
+    """What the bucket says of an item: carried out already, changed meanwhile, or (``None``) as planned.
 
     Its own change is known by where it stands, directly on the planned current entry, and by the target's content:
     ETag and size. Where ETags are no MD5 of the content (KMS, uploads in parts), metadata and checksum stand in. A
     touch is known by its mark. A delete marker of somebody else's in that place counts as ours: what was planned is
     there.
+
+    Parameters
+    ----------
+    own:
+        See :func:`overtaken`.
 
     Raises
     ------
@@ -66,7 +77,7 @@ def became(s3: S3, item: Item) -> Outcome | None:
     below = entries[1] if len(entries) > 1 else NOTHING
     if looking.is_same(below, item.current) and _is_ours(s3, item, top):
         return Outcome("found", top.version_id, top.etag)
-    return by_somebody_else(top)
+    return overtaken(top, own)
 
 
 def _is_ours(s3: S3, item: Item, top: Entry) -> bool:
@@ -93,6 +104,30 @@ def _is_ours(s3: S3, item: Item, top: Entry) -> bool:
         and not properties.under_key(theirs)
     )
     return not by_content and properties.same_properties(ours, theirs)
+
+
+def overtaken(top: Entry, own: Mapping[str, str]) -> Outcome:
+    """``changed``: by this incident itself, or by somebody else.
+
+    Parameters
+    ----------
+    top:
+        What is on top now, and was not planned for.
+    own:
+        Versions and markers that this incident's plans made, and what each plan was
+        (:func:`vmqlib.runbook.rollback.copied.makers`).
+    """
+    what = own.get(top.version_id, "")
+    if not what:
+        return by_somebody_else(top)
+    return Outcome(
+        "changed",
+        top.version_id,
+        top.etag,
+        OWN,
+        problem=f"It was changed since by this incident itself ({what}), and was left alone.",
+        hint="Plan again.",
+    )
 
 
 def by_somebody_else(top: Entry) -> Outcome:

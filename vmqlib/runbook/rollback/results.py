@@ -29,8 +29,8 @@ __all__ = [
 ]
 
 Ending = Literal["applied", "changed", "failed", "interrupted", "unfinished"]
-"""``applied``: every item was carried out. ``changed``: the same, but for those that somebody else had changed
-meanwhile, which were left alone. ``failed``: AWS refused some, or the run as a whole. ``interrupted``: it was stopped.
+"""``applied``: every item was carried out. ``changed``: the same, but for those that were changed meanwhile, which
+were left alone. ``failed``: AWS refused some, or the run as a whole. ``interrupted``: it was stopped.
 ``unfinished``: begun, and nothing was heard of it since (it is still under way, or it was killed)."""
 
 DIFFERENCE_COLUMNS = ("key", "problem", "planned", "found", "since", "detail")
@@ -45,9 +45,9 @@ class Problem:
     key:
         The object's key.
     result:
-        ``failed``, or ``changed`` (somebody else changed it; it was left alone).
+        ``failed``, or ``changed`` (it was not as planned any more; it was left alone).
     code:
-        AWS's error code, or one of the kit's.
+        AWS's error code, or one of the kit's; ``own`` where this incident itself had changed it.
     problem, hint:
         A sentence each: what happened, what to do.
     """
@@ -74,7 +74,9 @@ class Applied:
     done, found:
         Items that were carried out, and that had been already (by a run that was killed before it could say so).
     changed, failed, left:
-        Items that somebody else had changed, that AWS refused, that were not come to.
+        Items that were not as planned any more, that AWS refused, that were not come to.
+    own:
+        How many of the changed ones this incident itself had changed since: by a touch, an undo, another plan.
     seconds:
         How long it took.
     at:
@@ -99,6 +101,7 @@ class Applied:
     done: int = 0
     found: int = 0
     changed: int = 0
+    own: int = 0
     failed: int = 0
     left: int = 0
     seconds: float = 0.0
@@ -116,6 +119,11 @@ class Applied:
         return self.ending == "applied"
 
     @property
+    def others(self) -> int:
+        """Items that somebody else had changed meanwhile."""
+        return self.changed - self.own
+
+    @property
     def restored(self) -> int:
         """Items that are as planned now: done and found."""
         return self.done + self.found
@@ -125,7 +133,8 @@ class Applied:
         """One sentence for people."""
         verb = {"undo": "Taken back", "touch": "Touched"}.get(self.kind, "Restored")
         parts = [f"{verb}: {_objects(self.restored)}"]
-        parts += [f"{self.changed} changed by somebody else and left alone"] * bool(self.changed)
+        parts += [f"{self.others} changed by somebody else and left alone"] * bool(self.others)
+        parts += [f"{self.own} changed since by this incident itself and left alone"] * bool(self.own)
         parts += [f"{self.failed} refused"] * bool(self.failed)
         parts += [f"{self.left} not come to"] * bool(self.left)
         begun = {"interrupted": " Interrupted.", "unfinished": " It has not ended."}.get(self.ending, "")

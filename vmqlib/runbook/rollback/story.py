@@ -160,7 +160,9 @@ def _kind(data: Mapping[str, Any]) -> TargetKind:
 
 
 def _applied(event: Event, data: Mapping[str, Any], ending: Ending) -> Applied:
-    numbers: Any = {name: int(data.get(name) or 0) for name in ("done", "found", "changed", "failed", "left")}
+    numbers: Any = {
+        name: int(data.get(name) or 0) for name in ("done", "found", "changed", "own", "failed", "left")
+    }
     return Applied(
         digest=str(data["digest"]),
         kind=_kind(data),

@@ -14,7 +14,7 @@ GENERAL = frozenset({"AccessDenied", "no-permission", "AllAccessDisabled", "Acco
 
 CHANGED = Outcome(
     "changed",
-    problem="It was changed by somebody else after the plan was made, and was left alone.",
+    problem="It was changed after the plan was made, and was left alone.",
     hint="Look at it (vmq versions), then plan again.",
 )
 """The look before the request found another version than the planned one."""

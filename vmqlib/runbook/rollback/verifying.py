@@ -155,7 +155,8 @@ def _differences(
         else:
             tally.checked += 1
             difference = compare(place.item, place.entries, place.outcome)
-            if difference is not None and place.outcome is not None and place.outcome.version_id:
+            done = place.outcome is not None and place.outcome.result in {"done", "found"}
+            if difference is not None and done and place.outcome is not None and place.outcome.version_id:
                 ours = only_ours_above(place.entries, place.outcome.version_id, made)
                 difference = None if ours else difference
         if difference is None:
