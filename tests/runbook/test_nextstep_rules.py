@@ -359,6 +359,37 @@ def test_a_schedule_that_is_off_is_put_back_before_the_end() -> None:
     assert "schedule-back" not in names(replace(known, schedules_off=()))
 
 
+def test_who_was_refused_and_by_which_call_comes_before_the_schedule() -> None:
+    known = replace(
+        FAILING, about=("sync-failed",), refused=True, recurring_why="3 of 4.", schedule="cron(0)",
+        suspect_region="us-east-1", suspect="PutRolePolicy by tomasz, 2026-11-28", suspect_event_id="f1", suspect_role="r", suspect_policy="it's",
+    )  # fmt: skip
+    found = names(known)
+    assert found.index("role-refused") < found.index("suspect-policy") < found.index("recurring")
+    commands = [one.command for one in plan_next(known)]
+    assert f"vmq doctor --incident {known.incident_id}" in commands
+    assert ["aws", "iam", "get-role-policy", "--role-name", "r", "--policy-name", "it's"] in map(
+        shlex.split, commands
+    )
+    other = replace(known, suspect_policy=None, suspect_role=None)
+    (look,) = [one.command for one in plan_next(other) if "lookup-events" in one.command]
+    assert look.endswith("AttributeKey=EventId,AttributeValue=f1 --region us-east-1")
+    assert not {"role-refused", "suspect-call"} & set(names(replace(known, refused=False, suspect=None)))
+
+
+def test_what_was_throttled_is_synced_again_in_its_own_words() -> None:
+    known = replace(FAILING, throttled=True)
+    assert "resync-throttled" in names(known)
+    assert "resync" not in names(known)
+
+
+def test_logs_are_read_since_the_first_bad_sync() -> None:
+    (logs,) = [one.command for one in plan_next(FAILING) if one.command.startswith("vmq logs")]
+    assert logs.endswith("--since 4h")
+    known = replace(FAILING, logs_since="2026-11-28T01:53Z")
+    assert any(one.command.endswith("--since 2026-11-28T01:53Z") for one in plan_next(known))
+
+
 def test_no_sync_says_whether_there_is_a_schedule_at_all() -> None:
     known = replace(BARE, about=("no-sync",), last_status="SUCCEEDED", last_good_at=AT)
     assert "no-schedule" in names(replace(known, schedule=""))
@@ -379,6 +410,9 @@ def test_a_guardrail_names_who_changed_what_and_the_commit_to_revert() -> None:
     assert show.command == "git -C '/ops repo' show abc123"
     assert revert.command == "git -C '/ops repo' revert --no-edit abc123"
     assert "guardrail-no-commit" in names(replace(known, commit=None))
+    (log,) = [one.command for one in plan_next(replace(known, commit=None)) if "log -5" in one.command]
+    assert log.startswith("git -C '/ops repo' log")
+    assert "guardrail-no-repo" in names(replace(known, ops_repo=None))
     assert "guardrail-look" in names(replace(known, guardrail_at=None))
     assert not [one for one in names(replace(known, about=())) if one.startswith("guardrail")]
 

@@ -15,6 +15,7 @@ from vmqlib.runbook.steprules import NextStep, Rule, apply_rules, read_rules
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.affected import Affected
+    from vmqlib.runbook.changes import Ranking
     from vmqlib.runbook.triggers import Detection
 
 __all__ = ["RULES", "Facts", "NextStep", "Rollback", "facts", "next_steps", "plan_next", "rules"]
@@ -42,14 +43,18 @@ def plan_next(known: Facts) -> tuple[NextStep, ...]:
 
 
 def next_steps(
-    incident: Incident, detection: Detection | None = None, found: Affected | None = None
+    incident: Incident,
+    detection: Detection | None = None,
+    found: Affected | None = None,
+    ranking: Ranking | None = None,
 ) -> tuple[NextStep, ...]:
     """What to do next in this incident, from its journal and evidence.
 
     Parameters
     ----------
-    detection, found:
-        What the triggers say, and who is affected, where that is known already; by default told from the incident's
+    detection, found, ranking:
+        What the triggers say, who is affected, and which change to look at first, where that is known already; by
+        default told from the incident's
         evidence.
     """
-    return plan_next(facts(incident, detection, found))
+    return plan_next(facts(incident, detection, found, ranking))

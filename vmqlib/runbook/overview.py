@@ -78,7 +78,7 @@ class Overview:
         """What to do next."""
         from vmqlib.runbook.nextsteps import next_steps
 
-        return next_steps(self.incident, self.detection, self.affected)
+        return next_steps(self.incident, self.detection, self.affected, self.ranking)
 
 
 def _own(incident: Incident) -> Iterator[Own]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from vmqlib.runbook.affected import affected_by
 from vmqlib.runbook.affecteddocuments import document_keys
+from vmqlib.runbook.changes.signs import tells_of_refusal
 from vmqlib.runbook.severity import given_by_person
-from vmqlib.runbook.stabilize.recurrence import recurring
+from vmqlib.runbook.stabilize.recurrence import cause_of, recurring
 from vmqlib.runbook.stabilize.story import schedules_off
 from vmqlib.runbook.stepfacts import Facts, Rollback
 from vmqlib.runbook.wiring.blindness import blind_alarms
 from vmqlib.sources.syncjobs import TERMINAL, last_good
+from vmqlib.sources.trail import iam_region
 from vmqlib.sources.versions import changed_since
 
 if TYPE_CHECKING:
@@ -23,20 +27,29 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.record.observation import Observation
     from vmqlib.runbook.affected import Affected
+    from vmqlib.runbook.changes import Ranking
     from vmqlib.runbook.triggers import Detection
 
 __all__ = ["facts"]
 
 _SHOWN = 3
+_THROTTLED: Final = re.compile(
+    r"throttl|slow ?down|too ?many ?requests|rate exceeded|request rate", re.IGNORECASE
+)
 
 
-def facts(incident: Incident, detection: Detection | None = None, found: Affected | None = None) -> Facts:
+def facts(
+    incident: Incident,
+    detection: Detection | None = None,
+    found: Affected | None = None,
+    ranking: Ranking | None = None,
+) -> Facts:
     """What the rules may ask about.
 
     Parameters
     ----------
-    detection, found:
-        What the triggers say, and who is affected, where that is known already.
+    detection, found, ranking:
+        What the triggers say, who is affected, and which change to look at first, where that is known already.
     """
     identity, state, settings = incident.identity, incident.state, incident.settings
     known = Facts(
@@ -76,7 +89,12 @@ def facts(incident: Incident, detection: Detection | None = None, found: Affecte
     if alarms.available:
         firing = alarms.frame.loc[alarms.frame["state"] == "ALARM", "name"]
         known = replace(known, alarms=tuple(firing))
-    return _triage(incident, _syncs(incident, known), detection, found)
+    known = _triage(incident, _syncs(incident, known), detection, found)
+    if ranking is None:
+        from vmqlib.runbook.overview import Overview
+
+        ranking = Overview(incident).ranking
+    return _with_suspect(incident, known, ranking)
 
 
 def _told(incident: Incident) -> bool:
@@ -136,6 +154,14 @@ def _syncs(incident: Incident, known: Facts) -> Facts:
         recovered=newest["status"] == "SUCCEEDED" and newest["started_at"] > state.opened_at,
         recurring_why=again.sentence if again else None,
     )
+    if newest["status"] in {"FAILED", "INCOMPLETE"} and (
+        cause := cause_of(newest.to_dict(), report.frame if report.available else None)
+    ):
+        known = replace(
+            known,
+            refused=newest["status"] == "FAILED" and tells_of_refusal(cause),
+            throttled=_THROTTLED.search(cause) is not None,
+        )
     return _with_documents(incident, known, newest["execution_id"])
 
 
@@ -216,6 +242,30 @@ def _triage(incident: Incident, known: Facts, detection: Detection | None, found
         blind_why=" ".join(one.text for one in blind_alarms(incident.observations())) or None,
     )
     return _with_content(incident, _with_guardrail(incident, known, found), found, detection)
+
+
+def _with_suspect(incident: Incident, known: Facts, ranking: Ranking) -> Facts:
+    """Adds since when it went wrong, and the first AWS call that more than its time speaks against."""
+    if (sign := ranking.sign) is not None and sign.began_at is not None:
+        known = replace(known, logs_since=f"{sign.began_at:%Y-%m-%dT%H:%MZ}")
+    first = next((one for one in ranking.supported if one.change.kind == "aws-call"), None)
+    if first is None:
+        return known
+    trail = incident.observed("trail").frame
+    row = trail[trail["event_id"].eq(first.change.reference)].iloc[0]
+    known = replace(
+        known,
+        suspect=first.title,
+        suspect_event_id=first.change.reference,
+        suspect_region=iam_region(known.region) if row["service"] == "iam" else known.region,
+    )
+    if row["event"] != "PutRolePolicy":
+        return known
+    try:
+        asked = json.loads(row["parameters"])
+        return replace(known, suspect_role=asked["roleName"], suspect_policy=asked["policyName"])
+    except (ValueError, KeyError, TypeError):  # a long call's parameters are not in the event
+        return known
 
 
 def _with_guardrail(incident: Incident, known: Facts, found: Affected) -> Facts:

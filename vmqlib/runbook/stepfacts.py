@@ -58,6 +58,8 @@ class Facts:
     missing: tuple[str, ...] = ()
     last_status: str | None = None
     last_good_at: datetime | None = None
+    refused: bool | None = None
+    throttled: bool | None = None
     failing: int | None = None
     changed: int | None = None
     failing_and_changed: int | None = None
@@ -80,6 +82,12 @@ class Facts:
     customers: str | None = None
     customers_why: str | None = None
     recurring_why: str | None = None
+    suspect: str | None = None
+    suspect_event_id: str | None = None
+    suspect_region: str | None = None
+    suspect_role: str | None = None
+    suspect_policy: str | None = None
+    logs_since: str = "4h"
     schedule: str | None = None
     schedules_off: tuple[str, ...] = ()
     promotion: str | None = None
@@ -129,6 +137,8 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "recurring_why": Fact("text", "how many of the last syncs failed for which same cause, by the settings' rule"),
         "schedules_off": Fact("texts", "schedules that this incident disabled and has not put back", always=True),
         "schedule": Fact("text", "the data source's sync schedule; empty where there is none"),
+        "refused": Fact("flag", "whether the newest sync failed since the connector's role was refused something"),
+        "throttled": Fact("flag", "whether the newest sync, or most of its failing documents, failed by throttling"),
         "failing": Fact("count", "documents that failed in the newest sync"),
         "changed": Fact("count", "objects changed since the last good sync, and still changed"),
         "failing_and_changed": Fact("count", "failing documents that are, or whose metadata is, among the changed"),
@@ -137,6 +147,12 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "promoted_failing": Fact("count", "failing documents that were written during it"),
         "all_promoted": Fact("flag", "whether that is all of the failing documents"),
         "alarms": Fact("texts", "alarms in state ALARM"),
+        "suspect": Fact("text", "the first AWS call that more than its time speaks against: its name, by whom, when"),
+        "suspect_event_id": Fact("text", "its event in CloudTrail"),
+        "suspect_region": Fact("text", "the region whose CloudTrail has it"),
+        "suspect_role": Fact("text", "the role whose inline policy it wrote"),
+        "suspect_policy": Fact("text", "that policy's name"),
+        "logs_since": Fact("text", "since when to read logs: the first bad sync's start; 4h if unknown", always=True),
         "guardrail_at": Fact("time", "when the guardrails were last changed, as CloudTrail says"),
         "guardrail_who": Fact("text", "by whom"),
         "guardrail_what": Fact("text", "what was changed of them"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vmqlib.settings import Settings
     from vmqlib.times import Window
 
-__all__ = ["MOST_PAGES", "SOURCE", "read"]
+__all__ = ["MOST_PAGES", "SOURCE", "iam_region", "read"]
 
 MOST_PAGES = 20
 """Lookups, of 50 events each, after which a region is left: ten seconds at CloudTrail's pace."""
@@ -56,6 +56,11 @@ _COLUMNS = {
 }
 
 
+def iam_region(home: str) -> str:
+    """The region in which CloudTrail keeps the events of IAM, as seen from ``home``."""
+    return _IAM_REGIONS.get(home.rsplit("-", 2)[0], _IAM_REGION)
+
+
 def read(
     aws: Aws, settings: Settings, window: Window, *, pause: Callable[[float], None] = time.sleep, **_: str
 ) -> Reading:
@@ -78,7 +83,7 @@ def read(
     here = ("EventSource", "qbusiness.amazonaws.com"), ("EventSource", "s3.amazonaws.com")
     keys = tuple(("EventName", name) for name in _KEY_EVENTS)
     iam = ("EventSource", "iam.amazonaws.com")
-    away = _IAM_REGIONS.get(home.rsplit("-", 2)[0], _IAM_REGION)
+    away = iam_region(home)
     plan = {home: [here[0], *keys, here[1]]}
     plan.setdefault(away, []).append(iam)
     lookups = [_Lookups(aws, region, window, pause) for region in plan]

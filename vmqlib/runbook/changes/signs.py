@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vmqlib.runbook.triggers.verdicts import Detection, Verdict
     from vmqlib.settings import Settings
 
-__all__ = ["Sign", "first_sign"]
+__all__ = ["Sign", "first_sign", "tells_of_refusal"]
 
 _ACCESS: Final = re.compile(
     r"access ?denied|not authorized|unauthorized|forbidden|\b403\b|\bkms:", re.IGNORECASE
@@ -83,7 +83,12 @@ class Sign:
     @property
     def speaks_of_access(self) -> bool | None:
         """Whether the errors are of somebody being refused; ``None`` where there is no error to read."""
-        return any(_ACCESS.search(text) for text in self.errors) if self.errors else None
+        return any(tells_of_refusal(text) for text in self.errors) if self.errors else None
+
+
+def tells_of_refusal(error: str) -> bool:
+    """Whether an error's text is of somebody being refused."""
+    return _ACCESS.search(error) is not None
 
 
 def first_sign(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vmqlib.settings import StabilizeRule
 
-__all__ = ["Recurring", "recurring"]
+__all__ = ["Recurring", "cause_of", "recurring"]
 
 _COUNTED = TERMINAL - {"ABORTED"}  # a job that somebody stopped did not fail
 _LONGEST = 200  # of a cause, in a sentence
@@ -81,10 +81,7 @@ def recurring(
     bad = last[last["status"].ne("SUCCEEDED")]
     if len(bad) < rule.recurring_failures:
         return None
-    causes = [
-        _of_job(row) if row["status"] == "FAILED" else _of_documents(report, str(row["execution_id"]))
-        for row in bad.to_dict("records")
-    ]
+    causes = [cause_of(row, report) for row in bad.to_dict("records")]
     known = Counter(cause for cause in causes if cause)
     # Documents whose errors nobody captured may have failed for the same reason; a whole sync that failed has its own.
     silent = sum(1 for cause in causes if not cause)
@@ -96,6 +93,20 @@ def recurring(
     if count + silent >= rule.recurring_failures and count > 1:
         return Recurring(count + silent, len(last), cause, assumed=silent)
     return None
+
+
+def cause_of(job: Mapping[Any, Any], report: pd.DataFrame | None) -> str:
+    """What a sync failed with, without what names one document; empty where the evidence does not say.
+
+    Parameters
+    ----------
+    job:
+        A row of the source ``sync-jobs`` whose status is FAILED (its own error counts) or INCOMPLETE (that of most of
+        its failing documents does).
+    report:
+        A frame of the source ``document-report``; ``None`` where there is none.
+    """
+    return _of_job(job) if job["status"] == "FAILED" else _of_documents(report, str(job["execution_id"]))
 
 
 def _of_job(row: Mapping[Any, Any]) -> str:
