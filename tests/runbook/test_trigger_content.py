@@ -158,6 +158,69 @@ def test_an_access_file_that_changed_lately_is_told_with_what_it_leaves_open() -
     assert found.text.endswith("open to everyone: guides/, security/.")
 
 
+LOST = NOW - timedelta(hours=3)
+
+
+def was(prefix: str, **more: Any) -> dict[str, Any]:
+    """A rule of the file's older version."""
+    return rule(prefix, replaced_at=LOST) | more
+
+
+def test_a_rule_that_the_access_file_lost_fires_since_the_sync_that_took_it_in() -> None:
+    acl = look("acl", [rule("legal/", modified_at=LOST), was("security/"), was("legal/"), was("empty/")])
+    documents = [
+        *GOOD,
+        *indexed("security/s.md", "security/t.md", "legal/l.md", created_at=NOW - timedelta(days=9)),
+    ]
+    verdict, _ = of(seen(documents, acl=acl))
+    assert verdict.verdict == "firing"
+    (lost,) = [one for one in verdict.reasons if one.says == "firing"]
+    assert "lost its rule for security/" in lost.text
+    assert "2 indexed documents are open to everyone" in lost.text
+    assert lost.source == "acl"
+    assert verdict.since == SYNC["ended_at"]
+    assert verdict.cause == f"content/{DS}/{SYNC['execution_id']}"
+
+
+def test_a_lost_rule_that_no_sync_has_taken_in_fires_since_the_file_was_changed() -> None:
+    late = NOW - timedelta(minutes=5)
+    acl = look("acl", [rule("legal/", modified_at=late), was("guides/", replaced_at=late)])
+    verdict, _ = of(seen(GOOD, acl=acl))
+    assert verdict.since == late
+    assert "as soon as a sync takes it in" in verdict.reasons[0].text
+
+
+@pytest.mark.parametrize("now", [["security/"], ["sec"], ["legal/", "security/s.md"]])
+def test_what_is_closed_still_or_again_was_not_lost(now: list[str]) -> None:
+    rules = [rule(prefix, modified_at=LOST) for prefix in now]
+    verdict, _ = of(seen([*GOOD, *indexed("security/s.md")], acl=look("acl", [*rules, was("security/")])))
+    assert verdict.verdict == "quiet"
+
+
+def test_an_older_access_file_that_cannot_be_read_is_unknown_and_names_the_permission() -> None:
+    unread = was("", name="", type="", access="", problem="Not allowed. Grant s3:GetObjectVersion.")
+    verdict, findings = of(seen(GOOD, acl=look("acl", [rule("security/"), unread])))
+    assert verdict.verdict == "unknown"
+    assert "s3:GetObjectVersion" in verdict.reasons[0].text
+    assert findings == ()
+
+
+def test_a_first_folder_that_no_earlier_sync_had_is_named() -> None:
+    before = job("SUCCEEDED", NOW - timedelta(hours=26), minutes=10)
+    old = [one | {"created_at": NOW - timedelta(days=9)} for one in GOOD]
+    syncs = look("sync-jobs", [before, SYNC])
+    verdict, findings = of(seen([*old, *indexed("hr/a.md", "hr/b.md", "guides/new.md")], sync_jobs=syncs))
+    assert verdict.verdict == "quiet"
+    (found,) = findings
+    assert (found.kind, found.level) == ("new-folder", "warning")
+    assert "2 documents below hr/ are new" in found.text
+    assert "hr/ under `forbidden`" in found.remedy
+    gone = indexed("hr/z.md", status="DELETED", created_at=NOW - timedelta(days=9))
+    assert of(seen([*old, *gone, *indexed("hr/a.md")], sync_jobs=syncs))[1] == ()
+    verdict, findings = of(seen([*old, *indexed("hr/a.md")], sync_jobs=syncs), forbidden=("hr/",))
+    assert (verdict.verdict, findings) == ("firing", ())
+
+
 @pytest.mark.parametrize(
     ("problem", "says", "kinds"),
     [

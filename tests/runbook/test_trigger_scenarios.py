@@ -16,7 +16,7 @@ from vmqlib.times import Window
 
 SEEDS = (0, 5)
 NEAR = {"guardrail": timedelta(hours=2)}  # counted by the hour
-OF_DETECT = {"alarm-disagrees", "alarm-missing", "blind-alarm", "open-prefixes", "acl-broken"}
+OF_DETECT = {"alarm-disagrees", "alarm-missing", "blind-alarm", "open-prefixes", "acl-broken", "new-folder"}
 
 
 @pytest.mark.slow
@@ -46,6 +46,16 @@ def test_what_has_to_fire_fires_and_nothing_else(
     assert {one.kind for one in found.findings} >= truth.findings & OF_DETECT
     if not truth.fires:
         assert found.findings == ()
+    lost = [
+        one.text
+        for each in found.triggers
+        for one in each.reasons
+        if one.says == "firing" and one.source == "acl"
+    ]
+    assert [text for text in lost if "lost its rule for" in text] == lost
+    # Only where the ACL file lost a rule, and of each prefix that it lost.
+    assert len(lost) == len(truth.open_prefixes)
+    assert all(any(f" {prefix} " in text for text in lost) for prefix in truth.open_prefixes)
     _suspected_rightly(
         changes.what_changed(seen, settings, now), changes.first_sign(found, seen, settings), truth
     )

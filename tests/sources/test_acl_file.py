@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pandas as pd
@@ -205,6 +207,63 @@ def test_one_connector_refused_does_not_hide_the_other(stub: StubAws, aws: Aws, 
     complete, stopped = reading.outcome()
     assert not complete
     assert stopped.startswith(f"{SECOND}: Access denied: qbusiness:GetDataSource")
+
+
+def listing(key: str, times: dict[str, datetime]) -> Answer:
+    rows = "".join(
+        f"<Version><Key>{key}</Key><VersionId>{name}</VersionId><IsLatest>false</IsLatest>"
+        f"<LastModified>{at:%Y-%m-%dT%H:%M:%S.000Z}</LastModified><Size>2</Size></Version>"
+        for name, at in times.items()
+    )
+    return Answer(f"<ListVersionsResult><IsTruncated>false</IsTruncated>{rows}</ListVersionsResult>")
+
+
+@pytest.fixture
+def versioned(stub: StubAws, window: Window) -> dict[str, datetime]:
+    """A file of five versions: three of them were replaced lately, the oldest long ago."""
+    ages = {"v5": 1, "v4": 30, "v3": 48, "v2": 24 * 9, "v1": 24 * 12}
+    times = {name: window.until.replace(microsecond=0) - timedelta(hours=age) for name, age in ages.items()}
+
+    def answer(asked: Asked) -> Answer:
+        name = asked.values.get("versionId", "v5")
+        headers = {"Last-Modified": format_datetime(times[name], usegmt=True), "x-amz-version-id": name}
+        return Answer(json.dumps([{"keyPrefix": f"{name}/", "aclEntries": [ENTRY]}]), headers=headers)
+
+    stub.on["GetObject"] = answer
+    stub.on["ListObjectVersions"] = lambda _: listing("acl.json", times)
+    return times
+
+
+def test_versions_that_were_replaced_lately_are_read_too(look: Look, versioned: dict[str, datetime]) -> None:
+    reading, table = look()
+    assert reading.outcome() == (True, "")
+    assert table["prefix"].tolist() == ["v5/", "v4/", "v3/", "v2/"]
+    assert acl.current(table)["prefix"].tolist() == ["v5/"]
+    assert acl.older(table)["replaced_at"].tolist() == [versioned[name] for name in ("v5", "v4", "v3")]
+    keys = pd.Series(["v5/a", "v4/a"])
+    assert acl.open_to_everyone(keys, table).tolist() == [False, True], "an older version closes nothing"
+
+
+def test_older_versions_of_a_file_that_has_not_changed_lately_are_not_asked_for(
+    stub: StubAws, look: Look, window: Window, versioned: dict[str, datetime]
+) -> None:
+    versioned["v5"] = window.until.replace(microsecond=0) - timedelta(days=8)
+    assert look()[1]["prefix"].tolist() == ["v5/"]
+    assert "ListObjectVersions" not in stub.operations()
+
+
+def test_an_older_version_that_may_not_be_read_is_a_row_that_names_the_permission(
+    stub: StubAws, look: Look, versioned: dict[str, datetime]
+) -> None:
+    newest = stub.on["GetObject"]
+    stub.on["GetObject"] = lambda asked: (
+        error("AccessDenied", 403) if "versionId" in asked.values else newest(asked)
+    )
+    reading, table = look()
+    assert reading.outcome() == (True, ""), "the file as it is now was seen"
+    assert acl.current(table)["prefix"].tolist() == ["v5/"]
+    (problem,) = acl.older(table)["problem"]
+    assert "s3:GetObjectVersion" in problem
 
 
 def test_ids_that_are_not_set(aws: Aws, window: Window) -> None:

@@ -45,6 +45,7 @@ class Answer:
 
     body: Any = field(default_factory=dict)
     status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 Handler = Callable[[Asked], "Answer | dict[str, Any] | str"]
@@ -84,6 +85,8 @@ class StubAws:
                 self.send_header("Content-Length", str(len(data)))
                 if isinstance(answer.body, dict) and "__error__" in answer.body:
                     self.send_header("x-amzn-ErrorType", answer.body["__error__"])
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data)
 

@@ -90,6 +90,10 @@ def _wrong(told: Overview) -> Iterator[Line]:
         if quiet and place == len(firing):
             why += f" Quiet: {', '.join(quiet)}."
         yield Line(why, f"{one.trigger} fires ({one.confidence} confidence)")
+    if any(one.trigger == "content" for one in firing):
+        yield from (
+            Line(each.text, "look at it") for each in told.detection.findings if each.kind == "new-folder"
+        )
     if not firing:
         yield Line(
             f"No trigger fires now; quiet: {', '.join(quiet)}." if quiet else "No trigger could be told."
@@ -103,6 +107,13 @@ def _wrong(told: Overview) -> Iterator[Line]:
 def _why(one: Verdict) -> str:
     """The most telling reason, and what else the same source says: other sources mostly say it again."""
     firing = [each for each in one.reasons if each.says == "firing"]
+    if one.trigger == "content":
+        # Each is about other documents.
+        return (
+            " ".join(_cut(each.text, _LONGEST // 2) for each in firing)
+            if firing[1:]
+            else _cut(firing[0].text)
+        )
     texts = [each.text for each in firing if each.source == firing[0].source]
     return (
         _cut("".join(texts)) if len(texts) < 2 else " ".join(_cut(text, _LONGEST // 2) for text in texts[:2])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
     from vmqlib.settings import Settings
     from vmqlib.times import Window
 
-__all__ = ["MOST_BYTES", "SOURCE", "open_to_everyone", "read"]
+__all__ = ["MOST_BYTES", "RECENT", "SOURCE", "current", "older", "open_to_everyone", "read"]
 
 MOST_BYTES = 32 * 1024 * 1024
 """A larger file is not read: it would be half a million entries."""
 
+RECENT = timedelta(days=7)
+"""How far back changes of the file are looked at: its versions that were replaced since are read, too."""
+
 _CALL = "s3:GetObject"
+_CALL_OLDER = "s3:GetObjectVersion"
+_MOST_OLDER = 5
 _TYPES = frozenset({"USER", "GROUP"})
 _ACCESS = frozenset({"ALLOW", "DENY"})
 _EMPTY = {"prefix": "", "name": "", "type": "", "access": "", "problem": ""}
@@ -41,17 +47,23 @@ _COLUMNS = {
     "bucket": Column(TEXT, "", "the bucket of the file"),
     "key": Column(TEXT, "", "the file's key; empty where the connector names none"),
     "modified_at": Column(TIME, "", "when S3 got the file (LastModified)"),
+    "replaced_at": Column(
+        TIME, "", "of an older version: when the next one replaced it; missing for the file as it is now"
+    ),
     "problem": Column(
         TEXT, "", "what is wrong with the file, the prefix or the entry; empty when nothing is"
     ),
 }
 
 
-def read(aws: Aws, settings: Settings, _window: Window, *, data_source_id: str = "") -> Reading:
-    """One row for each entry of each S3 connector's file, now (``qbusiness:GetDataSource``, ``s3:GetObject``).
+def read(aws: Aws, settings: Settings, window: Window, *, data_source_id: str = "") -> Reading:
+    """One row for each entry of each S3 connector's file, now (``qbusiness:GetDataSource``, ``s3:GetObject``), and of
+    its versions that were replaced in the last days of the window (:data:`RECENT`; ``s3:ListBucketVersions``,
+    ``s3:GetObjectVersion``), five at most.
 
     A connector without a file, a file that is missing or broken, a prefix without entries: each is a row that says so
-    in ``problem``. Connectors of other kinds have no such file, and no row.
+    in ``problem``. Connectors of other kinds have no such file, and no row. An older version that cannot be read
+    is such a row as well, with ``replaced_at``: the file as it is now is complete without it.
 
     Raises
     ------
@@ -62,7 +74,7 @@ def read(aws: Aws, settings: Settings, _window: Window, *, data_source_id: str =
     """
     settings.require("app_id", "index_id")
     ids = data_source_ids(settings, data_source_id)
-    files = gather([partial(_look, aws, settings, one) for one in ids])
+    files = gather([partial(_look, aws, settings, one, window.until) for one in ids])
     errors = [one.error for one in files if one.error]
     if len(errors) == len(files):
         raise errors[0]
@@ -74,7 +86,7 @@ def read(aws: Aws, settings: Settings, _window: Window, *, data_source_id: str =
             "dataSourceIds": ids,
             "files": [f"s3://{one.bucket}/{one.key}" for one in files if one.key],
         },
-        rows=(row for one in files for row in _rows(one)),
+        rows=(row for one in files for each in (one, *one.older) for row in _rows(each)),
         complete=not stopped,
         stopped="; ".join(stopped),
     )
@@ -96,10 +108,21 @@ def open_to_everyone(keys: pd.Series[str], acl: pd.DataFrame, data_source_id: st
     data_source_id:
         The connector that reads them; empty for the only one.
     """
-    named = acl[acl["problem"] == ""]
+    named = current(acl)
+    named = named[named["problem"] == ""]
     if data_source_id:
         named = named[named["data_source_id"] == data_source_id]
     return ~keys.str.startswith(tuple(named["prefix"].unique())).astype(bool)
+
+
+def current(acl: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a frame of this source that tell the file as it is now."""
+    return acl[acl["replaced_at"].isna()]
+
+
+def older(acl: pd.DataFrame) -> pd.DataFrame:
+    """Those of its older versions, newest version first."""
+    return acl[acl["replaced_at"].notna()].sort_values("replaced_at", ascending=False, kind="stable")
 
 
 @dataclass(frozen=True)
@@ -115,9 +138,11 @@ class _File:
     error: AwsError | None = None
     stopped: str = ""
     is_s3: bool = True
+    replaced_at: str | None = None
+    older: tuple[_File, ...] = ()
 
 
-def _look(aws: Aws, settings: Settings, data_source_id: str) -> _File:
+def _look(aws: Aws, settings: Settings, data_source_id: str, until: datetime) -> _File:
     try:
         config = _configuration(aws, settings, data_source_id)
         if str(config.get("type", "S3")).upper() != "S3":
@@ -125,7 +150,7 @@ def _look(aws: Aws, settings: Settings, data_source_id: str) -> _File:
         bucket, key = _place(config, settings.connector(data_source_id).bucket or settings.bucket_name)
         if not key:
             return _File(data_source_id, bucket, problem="the connector names no access control file")
-        return _fetch(aws, data_source_id, bucket, key)
+        return _fetch(aws, data_source_id, bucket, key, until - RECENT)
     except AwsError as error:
         return _File(data_source_id, error=error, stopped=error.message)
 
@@ -149,7 +174,7 @@ def _place(config: Mapping[str, Any], bucket: str) -> tuple[str, str]:
     return bucket, path.lstrip("/")
 
 
-def _fetch(aws: Aws, data_source_id: str, bucket: str, key: str) -> _File:
+def _fetch(aws: Aws, data_source_id: str, bucket: str, key: str, since: datetime) -> _File:
     known = _File(data_source_id, bucket, key)
     try:
         with aws_errors(_CALL, f"s3://{bucket}/{key}"):
@@ -158,11 +183,39 @@ def _fetch(aws: Aws, data_source_id: str, bucket: str, key: str) -> _File:
             answer["Body"].close()
     except ResourceMissing:
         return _with(known, problem="the file does not exist")
-    modified = moment(answer.get("LastModified"))
+    changed: datetime | None = answer.get("LastModified")
+    modified = moment(changed)
     if len(body) > MOST_BYTES:
         said = f"the file is larger than {MOST_BYTES // 1024**2} MiB and was not read"
         return _with(known, modified_at=modified, problem=said, stopped=said)
-    return _with(known, modified_at=modified, body=body)
+    now = _with(known, modified_at=modified, body=body)
+    if changed is None or changed < since:
+        return now
+    return _with(now, older=tuple(_older(aws, known, str(answer.get("VersionId") or ""), changed, since)))
+
+
+def _older(aws: Aws, known: _File, newest: str, changed: datetime, since: datetime) -> Iterator[_File]:
+    """The versions that were replaced since then, newest first; where they cannot be read, one that says why."""
+    s3, where = aws.client("s3"), f"the older versions of s3://{known.bucket}/{known.key}"
+    replaced = changed
+    try:
+        with aws_errors("s3:ListObjectVersions", where):
+            # The key itself is listed first, its newest version first: one page has more of them than are read.
+            listed = s3.list_object_versions(Bucket=known.bucket, Prefix=known.key).get("Versions", [])
+        mine = [one for one in listed if one["Key"] == known.key and one["LastModified"] <= changed]
+        for one in [each for each in mine if each["VersionId"] != newest][:_MOST_OLDER]:
+            if replaced < since:
+                return
+            with aws_errors(_CALL_OLDER, where):
+                answer = s3.get_object(Bucket=known.bucket, Key=known.key, VersionId=one["VersionId"])
+                body = answer["Body"].read(MOST_BYTES + 1)
+                answer["Body"].close()
+            file = _with(known, modified_at=moment(one["LastModified"]), replaced_at=moment(replaced))
+            is_large = len(body) > MOST_BYTES
+            yield _with(file, problem="it is too large to be read") if is_large else _with(file, body=body)
+            replaced = one["LastModified"]
+    except AwsError as error:
+        yield _with(known, replaced_at=moment(replaced), problem=str(error))
 
 
 def _with(file: _File, **changes: Any) -> _File:
@@ -177,6 +230,7 @@ def _rows(file: _File) -> Iterator[Row]:
         "bucket": file.bucket,
         "key": file.key,
         "modified_at": file.modified_at,
+        "replaced_at": file.replaced_at,
     }
     if file.body is None:
         yield common | _EMPTY | {"problem": file.problem}

@@ -275,6 +275,8 @@ def _content(said: Detection, found: Affected) -> Iterable[str]:
     verdict = next((one for one in said.triggers if one.trigger == "content"), None)
     if verdict is not None:
         yield from (each.text for each in verdict.reasons if each.says == "firing")
+        new = [each for each in said.findings if each.kind == "new-folder"]
+        yield from (f"{each.text} {each.remedy}" for each in new)
     if found.documents.unwanted:
         yield f"Indexed, and not to be: {', '.join(found.documents.unwanted)}."
 

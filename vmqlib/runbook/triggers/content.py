@@ -1,19 +1,25 @@
 """The runbook's fourth trigger: unauthorized content in the index.
 
 What is indexed is held against the folders that are never documents, against ``forbidden`` in the settings, against
-the connector's own filter, and against the bucket as it was when a later sync SUCCEEDED. What the ACL file leaves open
-to everyone is told beside it: whether that is meant, nobody can see from outside.
+the connector's own filter, and against the bucket as it was when a later sync SUCCEEDED; the ACL file against its own
+older versions: a rule that it lost opens documents to everyone. What else it leaves open, and folders that no earlier
+sync had, are told beside it: whether that is meant, nobody can see from outside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.runbook.findings import Finding
-from vmqlib.runbook.triggers.indexed import Unwanted, indexed_documents, unwanted_documents
+from vmqlib.runbook.triggers.indexed import (
+    Unwanted,
+    indexed_documents,
+    named_documents,
+    unwanted_documents,
+)
 from vmqlib.runbook.triggers.verdicts import Confidence, Reason, Verdict, overall
 from vmqlib.runbook.triggers.witnesses import (
     Seen,
@@ -25,7 +31,7 @@ from vmqlib.runbook.triggers.witnesses import (
     name,
     not_seen,
 )
-from vmqlib.sources.acl import open_to_everyone
+from vmqlib.sources.acl import RECENT, current, older, open_to_everyone
 from vmqlib.sources.crawlscope import CrawlScope, crawl_scope
 from vmqlib.times import show_time
 
@@ -37,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["content"]
 
 _SHOWN = 3
-_RECENT = timedelta(days=7)
 _WHY = {
     "housekeeping": "from folders that are never documents",
     "forbidden": "that the setting `forbidden` names",
@@ -54,6 +59,7 @@ class _Part:
     data_source_id: str
     reasons: list[Reason]
     unwanted: list[Unwanted]
+    indexed: pd.DataFrame
     since: datetime | None = None
     cause: str = ""
 
@@ -81,14 +87,20 @@ def content(seen: Seen, settings: Settings, now: datetime) -> tuple[Verdict, lis
     parts = [_part(one, seen, settings) for one in connectors]
     told = [_acl_reason(one, seen) for one in connectors]
     order = {"firing": 0, "unknown": 1, "quiet": 2}
+    # What was closed and is open to everyone comes first: it was kept from people for a reason.
     reasons = tuple(
         sorted([*(one for part in parts for one in part.reasons), *told], key=lambda one: order[one.says])
     )
     findings = [one for each in connectors for one in _acl_findings(each, seen, settings, now)]
+    findings += [
+        one
+        for each, part in zip(connectors, parts, strict=True)
+        for one in _new_folders(each, part, seen, settings, now)
+    ]
     verdict = overall(reasons)
     if verdict != "firing":
         return Verdict("content", verdict, None, "high" if verdict == "quiet" else "low", reasons), findings
-    firing = [part for part in parts if part.unwanted]
+    firing = [part for part in parts if part.cause]
     worst = min(firing, key=lambda part: (part.since or now, -sum(len(one.keys) for one in part.unwanted)))
     plain = {one.why for part in firing for one in part.unwanted} & {"housekeeping", "forbidden"}
     sure: Confidence = "high" if plain else "medium"
@@ -110,7 +122,8 @@ def _part(connector: Connector, seen: Seen, settings: Settings) -> _Part:
     # What an older filter let in is taken out by the next sync, unless the deletion safeguard keeps it.
     changed = _changed_since(connector, seen, jobs) if any(each.why == "outside" for each in found) else None
     unwanted = [each for each in found if changed is None or each.why != "outside"]
-    reasons = [_firing(each, called, seen, jobs) for each in unwanted]
+    reasons = [*_opened(connector, seen, indexed, jobs)]
+    reasons += [_firing(each, called, seen, jobs) for each in unwanted]
     reasons += [each for each in (no_scope, no_bucket, _no_jobs(seen), changed) if each is not None]
     if cut := incomplete(seen, "documents"):
         text = f"{called}: the list of documents is incomplete: {cut}."
@@ -125,7 +138,8 @@ def _part(connector: Connector, seen: Seen, settings: Settings) -> _Part:
     since = min((each.since for each in reasons if each.says == "firing" and each.since), default=None)
     sync = _sync_of(since, jobs)
     cause = f"content/{one}/{sync or (since.isoformat(timespec='seconds') if since else 'unknown')}"
-    return _Part(one, reasons, unwanted, since, cause if unwanted else "")
+    fires = any(each.says == "firing" for each in reasons)
+    return _Part(one, reasons, unwanted, indexed, since, cause if fires else "")
 
 
 def _firing(found: Unwanted, called: str, seen: Seen, jobs: pd.DataFrame | None) -> Reason:
@@ -238,9 +252,97 @@ def _acl_reason(connector: Connector, seen: Seen) -> Reason:
     )
 
 
+def _opened(
+    connector: Connector, seen: Seen, indexed: pd.DataFrame, jobs: pd.DataFrame | None
+) -> list[Reason]:
+    """Prefixes that an older version of the ACL file closed and that it does not close now, with documents below."""
+    if not_seen(seen, "acl") or incomplete(seen, "acl"):
+        return []
+    broken, rules = _acl_rows(connector, seen)
+    frame = seen["acl"].frame
+    before = older(frame[frame["data_source_id"].eq(connector.data_source_id)])
+    if broken or before.empty:
+        return []
+    kept = evidence(seen, "acl")
+    keys = indexed.loc[indexed["is_known"], "key"].astype("str")
+    is_open = keys[open_to_everyone(keys, rules, connector.data_source_id)]
+    # The newest version that closed it says when it was lost.
+    closed = before[before["problem"].fillna("").eq("")].drop_duplicates("prefix")
+    reasons = []
+    for prefix, at in zip(closed["prefix"], closed["replaced_at"], strict=True):
+        moment = as_time(at)
+        if (
+            prefix in set(rules["prefix"])
+            or moment is None
+            or not (n := int(is_open.str.startswith(prefix).sum()))
+        ):
+            continue
+        since = _taken_in(moment, jobs)
+        many = "1 indexed document is" if n == 1 else f"{n:,} indexed documents are"
+        text = f"{connector.name}: the access control file lost its rule for {prefix} at {show_time(moment)}"
+        text += f": {many} open to everyone"
+        text += f" since {show_time(since)}." if since else " as soon as a sync takes it in."
+        reasons.append(Reason("firing", text, "acl", since or moment, kept))
+    unread = before[before["prefix"].fillna("").eq("") & before["problem"].fillna("").ne("")]
+    if len(unread) and not reasons:
+        why = str(unread["problem"].iloc[0]).rstrip(".")
+        text = f"{connector.name}: whether the access control file lost a rule is not known: {why}."
+        reasons.append(Reason("unknown", text, "acl", evidence=kept))
+    return reasons
+
+
+def _taken_in(moment: datetime, jobs: pd.DataFrame | None) -> datetime | None:
+    """The end of the first sync after it that SUCCEEDED; ``None`` where there is none."""
+    if jobs is None:
+        return None
+    good = jobs[jobs["status"].eq("SUCCEEDED") & (jobs["started_at"] >= moment)]
+    return None if good.empty else as_time(good["ended"].iloc[0])
+
+
+def _new_folders(
+    connector: Connector, part: _Part, seen: Seen, settings: Settings, now: datetime
+) -> list[Finding]:
+    """First folders of which no earlier sync had a document, and that no rule forbids."""
+    documents = seen["documents"]
+    jobs = (
+        None if not_seen(seen, "sync-jobs") else ended_jobs(seen["sync-jobs"].frame, connector.data_source_id)
+    )
+    if jobs is None or not documents.complete:
+        return []
+    frame = documents.frame
+    bucket = connector.bucket or settings.bucket_name
+    # Deleted ones count as well: their folder is not new.
+    every = frame[frame["data_source_id"].eq(connector.data_source_id)]
+    every = every.assign(**named_documents(every["document_id"], bucket))
+    every = every[every["is_known"] & every["key"].str.contains("/", regex=False)]
+    folder = every["key"].str.partition("/")[0] + "/" if len(every) else every["key"]
+    first = every.groupby(folder)["created_at"].agg(lambda times: times.min(skipna=False))
+    unwanted = {key for each in part.unwanted for key in each.keys}
+    found = []
+    for name_of, at in first.dropna().items():
+        moment = as_time(at)
+        if moment is None or now - moment > RECENT:
+            continue
+        good = jobs[jobs["status"].eq("SUCCEEDED") & (jobs["ended"] < moment)]
+        mine = [key for key in part.indexed["key"] if key.startswith(str(name_of)) and key not in unwanted]
+        # Where no older sync is known to have filled the index, everything in it is new.
+        if good.empty or not mine or not (first < good["ended"].iloc[-1]).any():
+            continue
+        many = "1 document" if len(mine) == 1 else f"{len(mine):,} documents"
+        be = "is" if len(mine) == 1 else "are"
+        since = _end_of_sync(moment, jobs) or moment
+        text = (
+            f"{connector.name}: {many} below {name_of} {be} new in the index since {show_time(since)}; no earlier sync "
+            "had that folder. Is that meant to be there?"
+        )
+        remedy = f"If it is not, name {name_of} under `forbidden` in the settings: then it is found wherever it is."
+        found.append(Finding("new-folder", "warning", text, remedy, "documents"))
+    return found
+
+
 def _acl_rows(connector: Connector, seen: Seen) -> tuple[list[str], pd.DataFrame]:
     """What is wrong with the file as a whole, and its rules."""
-    frame = seen["acl"].frame
+    frame = current(seen["acl"].frame)
     mine = frame[frame["data_source_id"].eq(connector.data_source_id)]
     whole = mine[mine["prefix"].fillna("").eq("") & mine["problem"].fillna("").ne("")]
     return list(whole["problem"]), mine[mine["problem"].fillna("").eq("")]
@@ -249,7 +351,7 @@ def _acl_rows(connector: Connector, seen: Seen) -> tuple[list[str], pd.DataFrame
 def _acl_findings(connector: Connector, seen: Seen, settings: Settings, now: datetime) -> list[Finding]:
     if not_seen(seen, "acl") or incomplete(seen, "acl"):
         return []
-    frame = seen["acl"].frame
+    frame = current(seen["acl"].frame)
     mine = frame[frame["data_source_id"].eq(connector.data_source_id)]
     wrong = list(mine.loc[mine["problem"].fillna("").ne(""), "problem"].unique())
     found: list[Finding] = []
@@ -266,7 +368,7 @@ def _acl_findings(connector: Connector, seen: Seen, settings: Settings, now: dat
     is_open = keys[open_to_everyone(keys, mine, connector.data_source_id)]
     folders = sorted({key.split("/", 1)[0] + "/" for key in is_open if "/" in key})
     # That most is open is how it is meant to be; that the file was changed lately is worth a look.
-    if changed is not None and now - changed <= _RECENT and folders:
+    if changed is not None and now - changed <= RECENT and folders:
         text = (
             f"{connector.name}: the access control file was changed at {ago(changed, now)}. It names "
             f"{', '.join(sorted(mine['prefix'].unique())) or 'nothing'}; open to everyone: {', '.join(folders)}."

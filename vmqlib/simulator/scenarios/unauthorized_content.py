@@ -117,7 +117,7 @@ class _Leak:
         return replace(
             self.routine.truth(before=self.at),
             fires=frozenset({"content"}),
-            findings=frozenset({"open-prefixes"}),
+            findings=frozenset({"open-prefixes", "new-folder"}),
             since=since,
             suspect="aws-call:UpdateDataSource",
             who=self.who,
