@@ -7,8 +7,9 @@ The endpoint, the profile and the credentials are boto3's own affair
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from vmqlib.awserrors import InvalidRequest, aws_errors
 from vmqlib.times import Clock, SystemClock
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
 
     from vmqlib.settings import Settings
 
-__all__ = ["Aws", "Caller", "InvalidRequest", "aws_errors"]
+__all__ = ["LATE", "Aws", "Caller", "InvalidRequest", "aws_errors"]
 
 _CONNECT_S = 5
-_READ_S = 30
+_READ_S = 15
+_LONG_READ_S: Final[Mapping[str, int]] = {"s3": 30, "logs": 30}  # pages of big listings, searches
+LATE: Final = 2
+"""Tries of a call that is not answered in time: an endpoint that hangs costs half a minute, not minutes."""
 _POOL = 32  # connections kept open by one client: more than any source uses threads
 
 Service = Literal[
@@ -66,7 +70,7 @@ class Aws:
     clock:
         Tells the time, for whoever holds this.
     max_attempts:
-        How often a request is tried in all (boto3's standard retry mode).
+        How often a request is tried in all (boto3's standard retry mode); one that is not answered in time, twice.
     profile:
         The AWS profile whose credentials are used; ``""``: boto3's own choice.
     """
@@ -119,14 +123,16 @@ class Aws:
                 self._clients[service] = self._make(service, "", self.max_attempts)
             return self._clients[service]
 
-    def own_client(self, service: Service, *, region: str = "", max_attempts: int = 0) -> Any:
+    def own_client(
+        self, service: Service, *, region: str = "", max_attempts: int = 0, read_s: float = 0
+    ) -> Any:
         """A client that nobody else holds, for whoever hooks into how requests are made or answers are parsed.
 
         ``region`` is one other than the settings' own: a bucket's, for instance. ``max_attempts`` is another number of
-        attempts: 1 for whoever repeats by himself.
+        attempts: 1 for whoever repeats by himself. ``read_s`` is another time to wait for an answer, in seconds.
         """
         with self._lock:
-            return self._make(service, region, max_attempts or self.max_attempts)
+            return self._make(service, region, max_attempts or self.max_attempts, read_s)
 
     def credentials(self) -> Credentials:
         """boto3's credentials, which refresh themselves (SSO, roles): freeze them for each request.
@@ -179,18 +185,31 @@ class Aws:
             self._session = boto3.session.Session(region_name=self.region, profile_name=self.profile or None)
         return self._session
 
-    def _make(self, service: str, region: str, max_attempts: int) -> Any:
+    def _make(self, service: str, region: str, max_attempts: int, read_s: float = 0) -> Any:
         from botocore.config import Config
 
         from vmqlib import __version__
 
         config = Config(
             connect_timeout=_CONNECT_S,
-            read_timeout=_READ_S,
+            read_timeout=read_s or _LONG_READ_S.get(service, _READ_S),
             # botocore counts the first try, too, under this name.
             retries={"mode": "standard", "total_max_attempts": max_attempts},
             user_agent_extra=f"vmq/{__version__}",
             max_pool_connections=_POOL,
         )
         with aws_errors(f"{service}:client"):
-            return self._opened().client(service, region_name=region or None, config=config)  # type: ignore[call-overload]
+            client = self._opened().client(service, region_name=region or None, config=config)  # type: ignore[call-overload]
+        client.meta.events.register_first("needs-retry", _enough)
+        return client
+
+
+def _enough(*, attempts: int, caught_exception: Exception | None, **_: object) -> None:
+    """Ends a call that was late too often, whatever boto3 would do. Throttling keeps all of boto3's attempts.
+
+    Asked by botocore after each attempt (event ``needs-retry``); what is raised here ends the call.
+    """
+    from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+
+    if attempts >= LATE and isinstance(caught_exception, ConnectTimeoutError | ReadTimeoutError):
+        raise caught_exception

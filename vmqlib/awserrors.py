@@ -147,7 +147,7 @@ def _refused(error: ClientError, operation: str, resource: str) -> AwsError:
     code = str(fault.get("Code") or status or "")
     said = str(fault.get("Message") or "").strip()
     on = f" on {resource}" if resource else ""
-    extra = {"operation": operation, "code": code}
+    extra: dict[str, Any] = {"operation": operation, "code": code}
     kind = _kind(code, status)
 
     if kind is AccessDenied:
@@ -290,7 +290,8 @@ def _unsent(error: BotoCoreError, operation: str) -> AwsError:
         return _not_here(operation, region, "its endpoint has no address")
     if isinstance(error, boto.HTTPClientError | boto.ConnectionError):
         where = str(known.get("endpoint_url") or known.get("proxy_url") or "")
-        return _no_answer(operation, _why(error), where)
+        late = isinstance(error, boto.ConnectTimeoutError | boto.ReadTimeoutError)
+        return _no_answer(operation, _why(error), where, late=late)
     return AwsError(
         f"boto3 could not do {operation}: {str(error).rstrip('.')}.",
         hint="Check the AWS configuration (~/.aws/config and the AWS_ variables).",
@@ -314,12 +315,13 @@ def _why(error: Exception) -> str:
     return "no connection"
 
 
-def _no_answer(operation: str, why: str, where: str) -> Unreachable:
+def _no_answer(operation: str, why: str, where: str, *, late: bool = False) -> Unreachable:
     host = urlsplit(where).netloc or where
     return Unreachable(
         f"AWS cannot be reached{f' at {host}' if host else ''} for {operation}: {why}.",
         hint="Check the network, the VPN or proxy, and AWS_ENDPOINT_URL if it is set.",
         operation=operation,
+        late=late,
     )
 
 

@@ -145,7 +145,19 @@ class Throttled(AwsError):
 
 
 class Unreachable(AwsError):
-    """No answer: name resolution, connection or time-out."""
+    """No answer: name resolution, connection or time-out.
+
+    Parameters
+    ----------
+    late:
+        Whether it was waited for in vain, rather than refused or cut.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", operation: str = "", code: str = "", late: bool = False
+    ) -> None:
+        super().__init__(message, hint=hint, operation=operation, code=code)
+        self.late = late
 
 
 class DeliveryFailed(VmqError):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from vmqlib.aws import LATE
 from vmqlib.awserrors import translated
 from vmqlib.errors import AwsError, Throttled
 from vmqlib.s3route import Answer as Answer
@@ -113,7 +114,8 @@ class S3:
         """The answer to something that may be asked twice: a GET, HEAD or listing.
 
         It is asked again after NoAnswer, 429, 500, 502, 503, 504, a throttling code and an error body inside a 200,
-        as often as the session's ``max_attempts`` says, with a growing random pause (boto3's standard mode).
+        as often as the session's ``max_attempts`` says, with a growing random pause (boto3's standard mode); after a
+        time-out once.
 
         Parameters
         ----------
@@ -128,13 +130,14 @@ class S3:
             The kit's error for any other status from 300 on, or for the last attempt.
         """
         resource = f"object s3://{self.bucket}/{key}" if key else f"bucket {self.bucket}"
-        attempt = 1
+        attempt, late = 1, 0
         while True:
             error: AwsError
             try:
                 answer = self.send(method, key, query=query, headers=headers, body=body)
             except NoAnswer as lost:
-                error, again = self._renamed(lost, operation), True
+                late += lost.late
+                error, again = self._renamed(lost, operation), late < LATE
             else:
                 # An error inside a 200; an object's own content may look like one.
                 wrong = answer.status < 300 and not key and _is_error(answer.body)
@@ -201,7 +204,7 @@ class S3:
 
     def _renamed(self, lost: NoAnswer, operation: str) -> NoAnswer:
         message = lost.message.replace(lost.operation, operation)
-        return NoAnswer(message, hint=lost.hint, operation=operation, sent=lost.sent)
+        return NoAnswer(message, hint=lost.hint, operation=operation, sent=lost.sent, late=lost.late)
 
 
 def _is_error(body: bytes) -> bool:

@@ -51,9 +51,16 @@ class NoAnswer(Unreachable):
     """
 
     def __init__(
-        self, message: str, *, hint: str = "", operation: str = "", code: str = "", sent: bool = True
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        operation: str = "",
+        code: str = "",
+        sent: bool = True,
+        late: bool = False,
     ) -> None:
-        super().__init__(message, hint=hint, operation=operation, code=code)
+        super().__init__(message, hint=hint, operation=operation, code=code, late=late)
         self.sent = sent
 
 
@@ -294,4 +301,5 @@ def _lost(error: Exception, origin: str, method: str) -> NoAnswer:
         told, sent = boto.ConnectionClosedError(endpoint_url=origin, error=error), True
     kits = translated(told, operation)
     assert kits is not None
-    return NoAnswer(kits.message, hint=kits.hint, operation=operation, code=kits.code, sent=sent)
+    late = isinstance(kits, Unreachable) and kits.late
+    return NoAnswer(kits.message, hint=kits.hint, operation=operation, code=kits.code, sent=sent, late=late)

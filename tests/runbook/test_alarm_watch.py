@@ -121,9 +121,12 @@ def test_the_deadline_says_what_is_left() -> None:
     assert 180 <= time.now < 181
 
 
-def test_never_reached_is_no_deadline() -> None:
-    with pytest.raises(Unreachable):
-        Time().wait(scripted(Unreachable("No answer.")), minutes=1)
+def test_never_reached_is_told_at_the_deadline() -> None:
+    told: list[Any] = []
+    with pytest.raises(DeadlinePassed, match=r"could not be seen within 1 min\. No answer\.") as caught:
+        Time().wait(scripted(Unreachable("No answer.")), minutes=1, progress=lambda *each: told.append(each))
+    assert caught.value.exit_code == 5
+    assert told[0] == (None, "No answer."), "that nothing is seen is told at once"
 
 
 def test_a_blind_alarm_is_not_waited_for() -> None:

@@ -45,8 +45,8 @@ def wait_command(incident_id: str | None, deadline: str, as_json: bool) -> None:
     An alarm whose metric has no datapoint with the very dimensions that it looks at is blind: its state says nothing.
 
     \b
-    Exit codes: 0 all OK, 1 one is blind or gets no data (or there is none), 3 AWS refused or was not reached, 5 one was
-    not OK at the deadline.
+    Exit codes: 0 all OK, 1 one is blind or gets no data (or there is none), 3 AWS refused, 5 one was not OK at the
+    deadline, or nothing could be seen.
 
     \b
     Examples:
@@ -96,18 +96,24 @@ def watch(
     from vmqlib.runbook.alarmlook import Look
 
     last: alarmwatch.Watched | None = None
+    trouble = ""
     late: DeadlinePassed | None = None
     with progress_bar("{task.fields[states]}") as bar:
         task = bar.add_task("Watching", total=None, states="")
 
-        def show(seen: alarmwatch.Watched, problem: str) -> None:
-            nonlocal last
+        def show(seen: alarmwatch.Watched | None, problem: str) -> None:
+            nonlocal last, trouble
+            if problem != trouble:
+                notice(f"  {printable(problem)} Trying on." if problem else "  AWS answers again.")
+            trouble = problem
+            if seen is None:
+                return
             told = _words(seen)
             if last is None or told != _words(last):
                 for one in seen.alarms:
                     notice(f"  {printable(one.sentence)}")
             last = seen
-            bar.update(task, description=f"Watching ({problem})" if problem else "Watching", states=told)
+            bar.update(task, description="Watching (no answer)" if problem else "Watching", states=told)
 
         try:
             seen = alarmwatch.wait(Look(aws, settings), deadline=span, progress=show)

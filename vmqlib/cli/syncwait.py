@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from vmqlib.errors import AwsError, BadInput, CheckFailed, DeadlinePassed, Inter
 from vmqlib.runbook import resync
 from vmqlib.runbook.resync.estimate import MOST_RUNS
 from vmqlib.sources.base import gather
+from vmqlib.sources.crew import within
 from vmqlib.times import SystemClock, parse_span
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["wait_command"]
 
 _SHOWN = 3  # documents of each kind of error
+_USUAL_S = 3.0  # to ask what past jobs took: without an answer the wait begins without
 
 
 @click.command("wait")
@@ -83,7 +86,7 @@ def wait_command(
         jobs = {source: _journaled(incident, aws, settings, source) for source in jobs}
     names = {each.data_source_id: each.name for each in chosen}
     try:
-        with watching(names, _usual(aws, settings, tuple(jobs))) as watch:
+        with watching(names, _usual(aws, settings, tuple(jobs), most=limit / 4)) as watch:
             ended = resync.wait_all(aws, settings, jobs, deadline=limit, watch=watch)
     except KeyboardInterrupt as error:
         again = " ".join(["vmq sync wait", *_again(jobs, incident_id)])
@@ -117,12 +120,20 @@ def _journaled(incident: Incident, aws: Aws, settings: Settings, source: str) ->
     return last.execution_id
 
 
-def _usual(aws: Aws, settings: Settings, sources: Sequence[str]) -> Mapping[str, resync.Estimate | None]:
+def _usual(
+    aws: Aws, settings: Settings, sources: Sequence[str], *, most: timedelta
+) -> Mapping[str, resync.Estimate | None]:
     """What past jobs took; nothing where that cannot be asked now: the waiting does not depend on it."""
+    seconds = min(_USUAL_S, most.total_seconds())
 
     def look(source: str) -> resync.Estimate | None:
         try:
-            return resync.estimate(islice(resync.listed(aws, settings, source), MOST_RUNS))
+            jobs = within(
+                seconds,
+                lambda: list(islice(resync.listed(aws, settings, source), MOST_RUNS)),
+                "qbusiness:ListDataSourceSyncJobs",
+            )
+            return resync.estimate(jobs)
         except AwsError:
             return None
 

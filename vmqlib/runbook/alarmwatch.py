@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from vmqlib.errors import AwsError, DeadlinePassed, Throttled, Unreachable
+from vmqlib.sources.crew import within
 from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ __all__ = ["BEYOND", "Alarm", "Watched", "clears_by", "journal_watch", "wait"]
 
 ACTION: Final = "watch alarms"
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 5.0, 60.0, 1.5
+# What a look may take before it is said that AWS does not answer; the last one, at the deadline, still gets a moment.
+_LOOK_S, _LAST_S = 20.0, 1.0
 _TICK = timedelta(minutes=1)  # CloudWatch evaluates once a minute
 BEYOND = 2  # periods that an evaluation looks back at beyond its own, as in AWS's examples of missing data
 
@@ -188,14 +191,14 @@ def wait(
     look: Callable[[], Watched],
     *,
     deadline: timedelta = timedelta(minutes=30),
-    progress: Callable[[Watched, str], None] = lambda _seen, _problem: None,
+    progress: Callable[[Watched | None, str], None] = lambda _seen, _problem: None,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
     rng: random.Random | None = None,
 ) -> Watched:
     """Looks until every alarm that can become OK is, and returns what was seen last. Changes nothing.
 
-    Throttling and an endpoint that does not answer are borne until the deadline.
+    Throttling and an endpoint that does not answer are borne until the deadline; a look that hangs is dropped then.
 
     Parameters
     ----------
@@ -204,14 +207,15 @@ def wait(
     deadline:
         How long to wait.
     progress:
-        Told after every look what was seen last, and why a look failed (empty where it did not).
+        Told after every look what was seen last (``None``: nothing yet), and why a look failed (empty where it did
+        not).
 
     Raises
     ------
     DeadlinePassed
-        One is still not OK.
+        One is still not OK, or nothing could be seen.
     AwsError
-        AWS refuses; or at the deadline it was never reached.
+        AWS refuses.
     """
     rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
     until = monotonic() + deadline.total_seconds()
@@ -219,13 +223,12 @@ def wait(
     while True:
         trouble: AwsError | None = None
         try:
-            seen = look()
+            seen = within(min(_LOOK_S, max(_LAST_S, until - monotonic())), look, "cloudwatch:DescribeAlarms")
         except (Throttled, Unreachable) as error:
             trouble = error
-        if seen is not None:
-            progress(seen, trouble.message if trouble else "")
-            if trouble is None and not seen.waiting:
-                return seen
+        progress(seen, trouble.message if trouble else "")
+        if trouble is None and seen is not None and not seen.waiting:
+            return seen
         left = until - monotonic()
         if left <= 0:
             raise _late(seen, trouble, deadline)
@@ -233,11 +236,17 @@ def wait(
         pause = min(_LONGEST_PAUSE, pause * _GROWTH)
 
 
-def _late(seen: Watched | None, trouble: AwsError | None, deadline: timedelta) -> AwsError | DeadlinePassed:
+def _late(seen: Watched | None, trouble: AwsError | None, deadline: timedelta) -> DeadlinePassed:
+    why = trouble.message if trouble else ""
     if seen is None:
-        assert trouble is not None
-        return trouble
-    states = " ".join(one.sentence for one in seen.waiting) or "The newest look failed."
+        return DeadlinePassed(
+            f"The alarms could not be seen within {duration(deadline)}. {why}".strip(),
+            hint=f"{trouble.hint if trouble else ''} `vmq alarms wait` waits again.".strip(),
+        )
+    states = " ".join(one.sentence for one in seen.waiting)
+    if trouble is not None:
+        known = f" At {show_time(seen.at)}: {states}" if states else ""
+        states = f"How the alarms are now is not known.{known} {why}"
     return DeadlinePassed(
         f"After {duration(deadline)}: {states}",
         hint="`vmq alarms wait` goes on. If syncs succeed and it stays, `vmq doctor` checks what the alarm looks at.",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
+from vmqlib.sources.crew import Crew
 from vmqlib.times import Window, iso
 
 if TYPE_CHECKING:
@@ -256,10 +256,13 @@ def data_source_ids(settings: Settings, data_source_id: str = "") -> list[str]:
 
 
 def gather(calls: Sequence[Callable[[], T]], *, workers: int = 8) -> list[T]:
-    """Makes the calls, at most ``workers`` at a time; their results in order, or the first error."""
+    """Makes the calls, at most ``workers`` at a time; their results in order, or the first error.
+
+    Ctrl-C does not wait for those that are under way.
+    """
     if len(calls) < 2:
         return [call() for call in calls]
-    with ThreadPoolExecutor(min(workers, len(calls)), thread_name_prefix="vmq-source") as pool:
+    with Crew(min(workers, len(calls)), "vmq-source") as pool:
         futures = [pool.submit(call) for call in calls]
         try:
             return [future.result() for future in futures]

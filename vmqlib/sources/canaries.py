@@ -32,6 +32,7 @@ __all__ = ["SOURCE", "Answer", "Outcome", "answers", "ask", "judge", "read"]
 
 Outcome = Literal["answered", "blocked", "unclear", "not-asked"]
 _SHOWN = 160
+_ANSWER_S = 60  # an answer is written by a model: that takes longer than a look
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,8 @@ class _Asker:
         self.clock = aws.clock
         self.app_id = settings.app_id
         self.profile = settings.chat_profile
-        self.client = (Aws(settings, aws.clock, profile=self.profile) if self.profile else aws).client(
-            "qbusiness"
-        )
+        who = Aws(settings, aws.clock, profile=self.profile) if self.profile else aws
+        self.client = who.own_client("qbusiness", read_s=_ANSWER_S)
         self._type = _identity_type(aws, settings)
 
     @property

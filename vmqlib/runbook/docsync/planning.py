@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from vmqlib.runbook.objectcontent import holds
 from vmqlib.runbook.rollback.ground import versioning
 from vmqlib.runbook.rollback.items import NOTHING, Entry
 from vmqlib.runbook.rollback.preview import many
+from vmqlib.sources.crew import Crew
 from vmqlib.sources.versionlisting import list_versions
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _compared(
                 return False
             raise
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="vmq-compare") as pool:
+    with Crew(workers, "vmq-compare") as pool:
         try:
             return dict(zip((key for key, _ in both), pool.map(same, both), strict=True))
         except BaseException:

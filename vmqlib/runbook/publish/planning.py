@@ -6,7 +6,6 @@ import hashlib
 import re
 import stat
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from vmqlib.record.storage import storage_errors
 from vmqlib.runbook.objectcontent import Content, proves
 from vmqlib.runbook.publish.plan import PublishFile, PublishPlan, There
 from vmqlib.runbook.rollback.preview import many
+from vmqlib.sources.crew import Crew
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
@@ -68,7 +68,7 @@ def plan(incident: Incident, target: str, *, workers: int = WORKERS) -> PublishP
         if entry.sha256 != file.content.sha256:
             raise CorruptRecord(f"{entry.path} changed just now.", hint=f"Run `vmq verify {incident.id}`.")
     files.append(_file(incident.dir, prefix, manifests.FILE, None))
-    with S3(aws, bucket, connections=max(8, workers)) as s3, ThreadPoolExecutor(workers) as pool:
+    with S3(aws, bucket, connections=max(8, workers)) as s3, Crew(workers, "vmq-compare") as pool:
         # Whether there is such a bucket: HEAD of an object says 404 for both.
         listed = {"list-type": "2", "max-keys": "1", "prefix": prefix}
         s3.ask("GET", query=listed, operation="s3:ListObjectsV2")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future
 from concurrent.futures import wait as first_of
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +16,7 @@ from vmqlib.errors import CheckFailed, Interrupted, VmqError
 from vmqlib.runbook.resync.jobs import SyncJob
 from vmqlib.runbook.resync.waiting import Trouble, wait
 from vmqlib.settings import Settings
+from vmqlib.sources.crew import Crew
 
 __all__ = ["Ended", "Watch", "wait_all"]
 
@@ -104,7 +105,7 @@ def wait_all(
             return Ended(source, error=error)
         return Ended(source, job)
 
-    with ThreadPoolExecutor(max(1, len(jobs)), thread_name_prefix="vmq-wait") as pool:
+    with Crew(max(1, len(jobs)), "vmq-wait") as pool:
         running: dict[Future[Ended], str] = {
             pool.submit(one, source, execution): source for source, execution in jobs.items()
         }

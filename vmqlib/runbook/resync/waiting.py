@@ -8,12 +8,14 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from vmqlib.aws import Aws
-from vmqlib.errors import AwsError, DeadlinePassed, Throttled
+from vmqlib.errors import AwsError, DeadlinePassed, Throttled, Unreachable
 from vmqlib.runbook.patience import PASSING
 from vmqlib.runbook.resync.jobs import MEANING, SyncJob, find
 from vmqlib.settings import Settings
+from vmqlib.sources.crew import within
 from vmqlib.times import duration
 
 __all__ = ["Trouble", "wait"]
@@ -21,6 +23,9 @@ __all__ = ["Trouble", "wait"]
 # Polling: quick at first, since an incremental sync of a few documents is short, then ever slower.
 # ListDataSourceSyncJobs is throttled per account, and several people may be waiting at once: hence the jitter.
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 1.0, 15.0, 1.4
+# One page of ten jobs is asked for; what takes longer than that is asked again, and said. The last look, at the
+# deadline, still gets a moment.
+_READ_S, _LOOK_S, _LAST_S = 10.0, 20.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Trouble:
     def sentence(self) -> str:
         """``AWS cannot be reached since 40 s; trying on``."""
         what = "AWS throttles" if isinstance(self.error, Throttled) else "AWS cannot be reached"
+        if isinstance(self.error, Unreachable) and self.error.late:
+            what = "AWS does not answer"
         since = f" since {duration(timedelta(seconds=self.seconds))}" if self.seconds >= 1 else ""
         return f"{what}{since}; trying on"
 
@@ -77,7 +84,7 @@ def wait(
     Raises
     ------
     DeadlinePassed
-        When it still runs, or could not be seen, after ``deadline``.
+        When it still runs, or could not be seen, after ``deadline``: a look that hangs is dropped then.
     ResourceMissing
         When there is no such job.
     AwsError
@@ -85,7 +92,7 @@ def wait(
     """
     rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
     # This loop repeats by itself: with boto3's own repetitions a look could take minutes, and the deadline with it.
-    with closing(aws.own_client("qbusiness", max_attempts=1)) as client:
+    with closing(aws.own_client("qbusiness", max_attempts=1, read_s=_READ_S)) as client:
         answered = monotonic()
         until = answered + deadline.total_seconds()
         pause = _FIRST_PAUSE
@@ -94,7 +101,11 @@ def wait(
             missed: Trouble | None = None
             longer = 0.0
             try:
-                job = find(aws, settings, data_source_id, execution_id, client=client)
+                job = within(
+                    min(_LOOK_S, max(_LAST_S, until - monotonic())),
+                    partial(find, aws, settings, data_source_id, execution_id, client=client),
+                    "qbusiness:ListDataSourceSyncJobs",
+                )
             except PASSING as error:
                 missed = Trouble(error, monotonic() - answered)
                 longer = error.retry_after if isinstance(error, Throttled) else 0.0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 from vmqlib.runbook.rollback.items import Action, Item
+from vmqlib.sources.crew import Crew
 
 __all__ = ["INSPECTED", "inspected"]
 
@@ -54,13 +55,10 @@ def inspected(
         progress(done)
         return found
 
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="vmq-inspect")
-    try:
+    with Crew(workers, "vmq-inspect") as pool:
         for item in items:
             waiting.append(pool.submit(inspect, item) if item.action in INSPECTED else item)
             if len(waiting) >= workers * _AHEAD:
                 yield first()
         while waiting:
             yield first()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -97,7 +97,7 @@ def live(
     names: Iterable[str] | None = None,
     data_source_id: str = "",
     progress: Callable[[str], None] = lambda _: None,
-    threads: int = 8,
+    threads: int = 16,
 ) -> dict[str, Observation]:
     """Looks at AWS without an incident, several sources at once. Nothing is written.
 

@@ -1,0 +1,195 @@
+"""AWS accepts the connection and never answers: deadlines hold, Ctrl-C ends what looks, and a call has its limit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from vmqlib.aws import Aws, aws_errors
+from vmqlib.errors import DeadlinePassed, Throttled, Unreachable
+from vmqlib.runbook import alarmwatch, resync
+from vmqlib.runbook.alarmlook import Look
+from vmqlib.s3 import S3
+from vmqlib.settings import Settings
+from vmqlib.sources.base import gather
+from vmqlib.sources.crew import within
+
+BRIEFLY = timedelta(seconds=0.3)
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+    "AWS_REGION": "eu-west-1",
+    "REGION": "eu-west-1",
+    "APP_ID": "e3e70682-c209-4cac-a29f-6fbed82c07cd",
+    "INDEX_ID": "f728b4fa-4248-4e3a-8a5d-2f346baa9455",
+    "DS_ID": "f7c1bd87-4da5-4709-9471-3d60c8a70639",
+    "BUCKET_NAME": "vaultmesh-knowledge-base",
+}
+
+
+class Silent:
+    """A server that accepts every connection, and says nothing, or the same thing each time."""
+
+    def __init__(self, answer: bytes = b"") -> None:
+        self.accepted: list[socket.socket] = []
+        self.answer = answer
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                one, _ = self._listening.accept()
+            except OSError:
+                return
+            self.accepted.append(one)
+            if self.answer:
+                one.recv(65536)
+                one.sendall(self.answer)
+                one.close()
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for one in self.accepted:
+            one.close()
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Silent]:
+    server = Silent()
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def aws(silent: Silent) -> Aws:
+    return Aws(Settings.load())
+
+
+def took(call: Callable[[], Any]) -> float:
+    begun = time.monotonic()
+    call()
+    return time.monotonic() - begun
+
+
+def test_waiting_for_a_sync_ends_at_its_deadline(aws: Aws) -> None:
+    told: list[str] = []
+
+    def wait() -> None:
+        with pytest.raises(DeadlinePassed, match="could not be seen within") as caught:
+            resync.wait(
+                aws, aws.settings, aws.settings.ds_id, deadline=BRIEFLY,
+                trouble=lambda each: told.append(each.sentence),
+            )  # fmt: skip
+        assert caught.value.exit_code == 5
+
+    assert took(wait) < 5
+    assert told[0].startswith("AWS does not answer since")
+
+
+def test_watching_alarms_ends_at_its_deadline(aws: Aws) -> None:
+    told: list[tuple[Any, str]] = []
+
+    def wait() -> None:
+        with pytest.raises(DeadlinePassed, match="could not be seen within") as caught:
+            alarmwatch.wait(
+                Look(aws, aws.settings), deadline=BRIEFLY, progress=lambda *each: told.append(each)
+            )
+        assert caught.value.exit_code == 5
+
+    assert took(wait) < 5
+    assert told[0][0] is None
+    assert "AWS does not answer" in told[0][1]
+
+
+def test_a_call_that_is_late_is_tried_twice(aws: Aws, silent: Silent) -> None:
+    client = aws.own_client("sts", read_s=0.1)
+    with pytest.raises(Unreachable) as caught, aws_errors("sts:GetCallerIdentity"):
+        client.get_caller_identity()
+    client.close()
+    assert caught.value.late
+    assert len(silent.accepted) == 2
+
+
+def test_so_is_a_listing_of_s3(aws: Aws, silent: Silent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmqlib.aws._LONG_READ_S", {"s3": 0.1})
+    monkeypatch.setattr(S3, "pause", staticmethod(lambda *_: None))
+    with S3(aws, "vaultmesh-knowledge-base") as s3, pytest.raises(Unreachable) as caught:
+        s3.ask("GET", operation="s3:ListObjectVersions", query={"versions": ""})
+    assert caught.value.late
+    assert len(silent.accepted) == 2
+
+
+def test_throttling_keeps_all_attempts(aws: Aws, silent: Silent, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"__type":"ThrottlingException","message":"Rate exceeded"}'
+    head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\n"
+    silent.answer = head + b"content-length: %d\r\n\r\n" % len(body) + body
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    client = aws.own_client("logs")
+    with pytest.raises(Throttled), aws_errors("logs:DescribeLogGroups"):
+        client.describe_log_groups()
+    client.close()
+    assert len(silent.accepted) == 5
+
+
+def test_what_is_late_is_dropped_and_what_is_not_is_handed_on() -> None:
+    hold = threading.Event()
+    with pytest.raises(Unreachable, match="does not answer s3:HeadBucket"):
+        within(0.01, hold.wait, "s3:HeadBucket")
+    hold.set()
+    assert within(5, lambda: 7, "s3:HeadBucket") == 7
+
+    def fails() -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        within(5, fails, "s3:HeadBucket")
+
+
+def test_an_interrupted_gathering_waits_for_nobody() -> None:
+    hold = threading.Event()
+
+    def interrupted() -> bool:
+        raise KeyboardInterrupt
+
+    def gathered() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            gather([interrupted, lambda: hold.wait(30), lambda: hold.wait(30)])
+
+    assert took(gathered) < 5
+    hold.set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["detect", "doctor", "dashboard", "sync wait", "alarms wait"])
+def test_a_signal_ends_it_at_once(command: str, silent: Silent) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vmqlib.cli", *command.split()],
+        env={**os.environ, "PYTHONWARNINGS": ""}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        until = time.monotonic() + 60
+        while not silent.accepted and time.monotonic() < until:
+            time.sleep(0.05)
+        assert silent.accepted, "it asks"
+        time.sleep(0.3)  # the other threads ask, too
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 130
+    finally:
+        process.kill()
+        process.communicate()
