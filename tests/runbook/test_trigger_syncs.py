@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.looks import DS, NOW, failed_look, job, look
 
+from vmqlib.runbook.opening import title_of
 from vmqlib.runbook.triggers import detect
 from vmqlib.settings import Connector, Settings
 
@@ -206,6 +207,35 @@ def test_of_several_connectors_the_one_that_is_hit_longest_is_named() -> None:
     unseen = of("sync-failed", seen([GOOD]), both)[0]
     assert unseen.verdict == "unknown"
     assert any("wiki: no sync was seen to end" in one.text for one in unseen.reasons)
+
+
+ON = (alarm("SyncFailed", "ALARM", ago(minutes=110)), CALM[1])
+BLIND = (alarm("SyncFailed", "OK", ago(days=9), dimensions="{}"), CALM[1])
+GOING = published({ago(minutes=m): 1.0 for m in range(5, 110, 5)})
+FAILING = "Syncs have failed for more than 15 minutes"
+
+
+@pytest.mark.parametrize(
+    ("alarms", "title"),
+    [
+        (ON, "“SyncFailed” alarm triggered for more than 15 minutes"),
+        (BLIND, f"{FAILING}; the alarm is blind"),
+        (CALM, f"{FAILING}; the alarm did not trigger"),
+        ((), FAILING),
+    ],
+)
+def test_an_incidents_title_says_that_the_alarm_triggered_only_where_it_did(alarms: Any, title: str) -> None:
+    settings = Settings(ds_id=DS)
+    found = detect(seen([GOOD, BAD], alarms, GOING), settings, NOW)
+    assert title_of(found, found.of("sync-failed"), settings) == title
+
+
+@pytest.mark.parametrize(
+    ("failed", "words"), [(1, "; 1 document failed in that sync"), (32, "; 32 documents failed")]
+)
+def test_failed_documents_are_those_of_that_sync(failed: int, words: str) -> None:
+    verdict, _ = of("sync-failed", seen([GOOD, job("INCOMPLETE", ago(hours=2), failed=failed)]))
+    assert words in verdict.reasons[0].text
 
 
 # -- no-sync

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from vmqlib import view
 from vmqlib.errors import StorageError
 from vmqlib.runbook.changes import Change, WhatChanged, rank
+from vmqlib.runbook.findings import Finding
 from vmqlib.view.base import Plot
 from vmqlib.view.changes import MOST_CHANGES, span_of
 
@@ -164,6 +166,40 @@ class TestFirstScreen:
             "who: nobody has acknowledged it yet; next update in #ops-escalations due 2026-11-23 09:40"
             in text
         )
+
+    def test_says_of_which_moment_a_number_is_and_no_share_of_nothing(self, story, told, looks):
+        hit = told.affected
+        after = replace(hit.questions.after, asked=0, no_answer=0, blocked=0)
+        asked = replace(hit.questions, after=after, from_sign=True)
+        index = replace(hit.index, failing=0, documents=298)
+        later = story.told(looks)
+        later.affected = replace(hit, questions=asked, index=index)
+        text = view.first_screen(story.summary(), later, looks).text
+        assert f"0 of 298 documents fail now; no question since {after.since:%Y-%m-%d %H:%M} UTC\n" in text
+        one = replace(asked, after=replace(after, asked=1))
+        later.affected = replace(hit, questions=one, index=index)
+        text = view.first_screen(story.summary(), later, looks).text
+        assert f"; 1 question since {after.since:%Y-%m-%d %H:%M} UTC: 0%" in text
+
+    def test_says_when_the_rule_judged_where_its_figures_are_not_those_of_now(self, story, looks):
+        at = story.day(20, 9, 10)
+        event = SimpleNamespace(kind="severity", at=at, data=SimpleNamespace(by_rule=True))
+        later = story.told(looks)
+        later.incident.state = SimpleNamespace(severity="SEV1", severity_reason="Half of it was gone.")
+        later.incident.journal = SimpleNamespace(events=lambda: [event])
+        text = view.first_screen(story.summary(), later, looks).text
+        assert f"SEV1 (by the rule at {at:%Y-%m-%d %H:%M} UTC): Half of it was gone." in text
+
+    def test_names_an_alarm_that_is_blind(self, story, told, looks):
+        blind = Finding("blind-alarm", "problem", "The alarm A never sees a datapoint.", "", "alarms")
+        later = story.told(looks)
+        later.detection = replace(told.detection, findings=(blind,))
+        text = view.first_screen(story.summary(), later, looks).text
+        assert "wrong: an alarm is blind: The alarm A never sees a datapoint." in text
+
+    def test_puts_a_command_on_a_line_of_its_own(self, story, told, looks):
+        html = view.first_screen(story.summary(), told, looks).html.markup
+        assert "inline-block" not in html[html.index("152 objects.") : html.index("vmq rollback plan")]
 
     def test_says_overdue_and_who_has_it(self, story, looks):
         more = {

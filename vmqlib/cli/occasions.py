@@ -30,7 +30,7 @@ class Occasion:
     trigger:
         The runbook's trigger.
     title:
-        For people; empty: the trigger's words.
+        For people; empty: the trigger's condition.
     data_source_id:
         The connector; empty where nothing names one.
     cause:
@@ -86,6 +86,7 @@ def by_rules(
     """
     from vmqlib.aws import Aws
     from vmqlib.runbook.causes import Cause
+    from vmqlib.runbook.opening import title_of
     from vmqlib.runbook.triggers import BY_SEVERITY
     from vmqlib.runbook.triggers.looking import Look
 
@@ -103,7 +104,7 @@ def by_rules(
         notice(f"  not seen: {printable(title)}: {printable(problem)}")
     firing = {one.cause: one for one in reversed(found.firing)}
     occasions = [
-        Occasion(one.trigger, data_source_id=one.data_source_id, cause=Cause.of_verdict(one))
+        Occasion(one.trigger, title_of(found, one, settings), one.data_source_id, Cause.of_verdict(one))
         for one in reversed(firing.values())
     ]
     return found, occasions

@@ -72,7 +72,7 @@ class _Opener:
 
     def _open(self, found: Detection, verdict: Verdict) -> None:
         from vmqlib.runbook.causes import Cause, check
-        from vmqlib.runbook.opening import page_to_record
+        from vmqlib.runbook.opening import page_to_record, title_of
 
         when, trigger = show_time(found.at), verdict.trigger
         try:
@@ -82,6 +82,7 @@ class _Opener:
             record = page_to_record(
                 self._settings,
                 trigger=trigger,
+                title=title_of(found, verdict, self._settings),
                 data_source_id=verdict.data_source_id,
                 cause=Cause.of_verdict(verdict),
             )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from vmqlib.runbook.severity import given_by_person
+from vmqlib.runbook.wording import many
 from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
@@ -98,6 +99,9 @@ def _wrong(told: Overview) -> Iterator[Line]:
         yield Line(
             f"No trigger fires now; quiet: {', '.join(quiet)}." if quiet else "No trigger could be told."
         )
+    blind = [one for one in told.detection.findings if one.kind == "blind-alarm"]
+    for found in blind:
+        yield Line(_cut(found.text, 300), "an alarm is blind")
     for one in verdicts:
         if one.verdict == "unknown":
             why = next((each.text for each in one.reasons if each.says == "unknown"), "")
@@ -136,29 +140,45 @@ def _since(told: Overview) -> Iterator[Line]:
 
 def _how_bad(told: Overview) -> Iterator[Line]:
     state, found = told.incident.state, told.affected
-    by = " (set by a person)" if given_by_person(told.incident) else ""
     reason = state.severity_reason or found.severity.reason
+    by = " (set by a person)" if given_by_person(told.incident) else _judged(told, reason)
     yield Line(_cut(reason) or "no reason is noted", f"{state.severity}{by}")
     index, asked = found.index, found.questions
     if index.failing is None or not index.documents:
         parts = ["failing documents: not seen"]
     else:
         share = f" ({index.failing / index.documents:.0%})" if index.failing else ""
-        parts = [f"{index.failing:,} of {index.documents:,} documents fail{share}"]
+        parts = [f"{index.failing:,} of {many(index.documents, 'document')} fail{share} now"]
     if asked.after is None:
         parts.append("questions: not seen")
     else:
-        window = "since then" if asked.from_sign else "in the last day"
+        window = f"since {asked.after.since:%Y-%m-%d %H:%M} UTC" if asked.from_sign else "in the last day"
+        if asked.after.asked:
+            shares = (
+                f": {_share(asked.after, asked.before, 'no_answer')} without an answer, "
+                f"{_share(asked.after, asked.before, 'blocked')} blocked"
+            )
+        else:
+            shares = ""  # of no question there is no share
         parts.append(
-            f"{asked.after.asked:,} questions {window}: {_share(asked.after, asked.before, 'no_answer')} without an "
-            f"answer, {_share(asked.after, asked.before, 'blocked')} blocked"
+            f"{many(asked.after.asked, 'question') if asked.after.asked else 'no question'} {window}{shares}"
         )
     yield Line("; ".join(parts))
 
 
+def _judged(told: Overview, reason: str) -> str:
+    """When the rule made it that severe, where its figures are not those of now."""
+    if reason == told.affected.severity.reason:
+        return ""
+    at = next(
+        (one.at for one in reversed(list(told.incident.journal.events())) if one.kind == "severity"), None
+    )
+    return f" (by the rule at {at:%Y-%m-%d %H:%M} UTC)" if at else ""
+
+
 def _share(after: Asked, before: Asked | None, what: Literal["no_answer", "blocked"]) -> str:
     def percent(span: Asked) -> str:
-        return f"{getattr(span, what) / span.asked:.0%}" if span.asked else "none"
+        return f"{getattr(span, what) / span.asked:.0%}"
 
     return f"{percent(after)}" + (
         f" (before {percent(before)})" if before is not None and before.asked else ""

@@ -25,8 +25,19 @@ if TYPE_CHECKING:
     from vmqlib.aws import Aws
     from vmqlib.record.kernel import KernelHandle
     from vmqlib.record.notebook import RunResult
+    from vmqlib.runbook.triggers import Detection, Verdict
 
-__all__ = ["LOGS", "SEVERITIES", "TRIGGERS", "Record", "begin", "look", "page_to_record", "write_record"]
+__all__ = [
+    "LOGS",
+    "SEVERITIES",
+    "TRIGGERS",
+    "Record",
+    "begin",
+    "look",
+    "page_to_record",
+    "title_of",
+    "write_record",
+]
 
 TRIGGERS = {
     "sync-failed": "“SyncFailed” alarm triggered for more than 15 minutes",
@@ -35,6 +46,12 @@ TRIGGERS = {
     "content": "Unauthorized content detected in the index",
 }
 """The runbook's trigger conditions, in its words."""
+
+_CONDITIONS = TRIGGERS | {
+    "sync-failed": "Syncs have failed for more than 15 minutes",
+    "no-sync": "No sync has succeeded for more than 24 hours",
+}
+"""The same, where nobody has seen that the alarm triggered."""
 
 SEVERITIES = ("SEV1", "SEV2", "SEV3")
 
@@ -88,8 +105,8 @@ def begin(
     incident_id:
         An incident in the incidents folder; empty opens a new one.
     trigger, severity, title, data_source_id:
-        For a new one: see :data:`TRIGGERS`, :data:`SEVERITIES`; the title defaults to the trigger's words. Without a
-        severity it is SEV2, and SEV1 when the settings' rule says that customers are hit.
+        For a new one: see :data:`TRIGGERS`, :data:`SEVERITIES`; the title defaults to the trigger's condition. Without
+        a severity it is SEV2, and SEV1 when the settings' rule says that customers are hit.
     since, logs_since:
         How far back to look, as an age or a time: everything, and the logs.
     incidents:
@@ -184,12 +201,26 @@ def open_incident(
             aws,
             trigger=trigger,
             severity=severity or DEFAULT,
-            title=title or TRIGGERS[trigger],
+            title=title or _CONDITIONS[trigger],
             data_source_id=source,
             cause=cause.key if cause else "",
             event=cause.event if cause else None,
             clock=clock or SystemClock(),
         )
+
+
+def title_of(found: Detection, verdict: Verdict, settings: Settings) -> str:
+    """What an incident that is opened for a verdict is called. That the alarm triggered it says only where that is
+    seen."""
+    told = [one for one in verdict.reasons if one.source in ("alarms", "alarm-history")]
+    if any(one.says == "firing" for one in told):
+        return TRIGGERS[verdict.trigger]
+    names = {"sync-failed": settings.alarms.sync_failed, "no-sync": settings.alarms.no_sync}
+    words, name = _CONDITIONS[verdict.trigger], names.get(verdict.trigger)
+    kinds = {one.kind for one in found.findings if name and name in one.text and one.level == "problem"}
+    if "blind-alarm" in kinds:
+        return f"{words}; the alarm is blind"
+    return f"{words}; the alarm did not trigger" if "alarm-disagrees" in kinds else words
 
 
 def look(

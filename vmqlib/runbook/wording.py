@@ -1,12 +1,17 @@
-"""Text from outside on one line, for files that other programs read."""
+"""Text from outside on one line, for files that other programs read; counts with their nouns."""
 
 from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["one_line"]
+__all__ = ["many", "one_line"]
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
+
+
+def many(number: int, noun: str) -> str:
+    """A count with its noun: ``1 document``, ``1,204 documents``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def one_line(text: str, limit: int) -> str:

@@ -175,11 +175,13 @@ def _of_verdict(
         return replace(
             told, began_at=began, good_at=good, documents=_unwanted(there, settings, verdict.data_source_id)
         )
+    documents = _failing(there, verdict.data_source_id, good)
     return replace(
         told,
         began_at=began,
         good_at=good,
-        documents=_failing(there, verdict.data_source_id, good),
+        noun=_noun(there, documents),
+        documents=documents,
         errors=_errors(there, verdict.data_source_id, good),
     )
 
@@ -194,6 +196,7 @@ def _outage(there: Mapping[str, Observation], settings: Settings, opened: dateti
         return None
     first = min(hit, key=lambda one: (one.first_bad_at, one.data_source_id))
     assert first.first_bad_at is not None
+    documents = _failing(there, first.data_source_id, first.last_good_at)
     ended = _end_of(there, first.data_source_id, first.first_bad_at)
     return Sign(
         "sync-failed",
@@ -202,7 +205,8 @@ def _outage(there: Mapping[str, Observation], settings: Settings, opened: dateti
         good_at=first.last_good_at,
         data_source_id=first.data_source_id,
         words=_WORDS["sync-failed"],
-        documents=_failing(there, first.data_source_id, first.last_good_at),
+        noun=_noun(there, documents),
+        documents=documents,
         errors=_errors(there, first.data_source_id, first.last_good_at),
     )
 
@@ -245,6 +249,16 @@ def _end_of(there: Mapping[str, Observation], data_source_id: str, started: date
         return None
     ended = jobs.loc[jobs["started_at"].eq(started), "ended_at"].dropna()
     return _moment(ended.iloc[0]) if len(ended) else None
+
+
+def _noun(there: Mapping[str, Observation], documents: frozenset[str] | None) -> str:
+    """What they are called: failing only where all of them still are."""
+    if documents and "documents" in there:
+        frame = there["documents"].frame
+        now = document_keys(frame.loc[frame["status"].fillna("").isin(FAILED), "document_id"])
+        if not documents <= set(now):
+            return "documents that have failed since"
+    return "failing documents"
 
 
 def _failing(

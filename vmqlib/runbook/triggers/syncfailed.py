@@ -26,6 +26,7 @@ from vmqlib.runbook.triggers.witnesses import (
     name,
     not_seen,
 )
+from vmqlib.runbook.wording import many
 from vmqlib.times import duration
 
 if TYPE_CHECKING:
@@ -168,7 +169,11 @@ def _error(bad: pd.DataFrame) -> str:
     last = bad.iloc[-1]
     parts = [last[column] for column in ("error_code", "error_message")]
     said = ": ".join(str(part) for part in parts if isinstance(part, str) and part)
-    failed = "" if bad["failed"].isna().iloc[-1] else f"{int(last['failed'])} documents failed"
+    failed = (
+        ""
+        if bad["failed"].isna().iloc[-1]
+        else f"{many(int(last['failed']), 'document')} failed in that sync"
+    )
     return "".join(f"; {part}" for part in (failed, said.rstrip(".")) if part)
 
 
