@@ -173,6 +173,20 @@ class TestWait:
         assert people.out.count(": ") >= 1
         assert UNKNOWN in people.err
 
+    @pytest.mark.parametrize("what", ["wait", "verify"])
+    def test_a_job_that_was_named_and_is_not_there(self, command: Any, rig: SyncRig, what: str) -> None:
+        done = command("sync", what, "--execution", UNKNOWN)
+        assert done.code == 2
+        assert f"has no sync job {UNKNOWN}" in done.err
+
+    def test_a_job_that_was_never_seen_is_not_said_to_go_on(self, command: Any, rig: SyncRig) -> None:
+        rig.local.faults.add(
+            "qbusiness", "ListDataSourceSyncJobs", status=500, code="InternalServerException"
+        )
+        done = command("sync", "wait", "--deadline", "1s")
+        assert done.code == 5
+        assert "goes on by itself" not in done.err
+
     def test_one_execution_of_several_data_sources(self, command: Any, rig: SyncRig) -> None:
         words = ("--data-source", rig.source, "--data-source", UNKNOWN, "--execution", UNKNOWN)
         assert command("sync", "wait", *words).code == 2

@@ -54,7 +54,7 @@ def test_verify_then_touch_then_verify(command: Any, stuck: SyncRig) -> None:
     assert f"vmq sync touch {identity} --failed" in done.err
     refused = command("sync", "touch", identity, "--failed")
     assert refused.code == 2, "there is no terminal to ask on"
-    assert "Copy 1 objects" in refused.err
+    assert "Copy 1 object in" in refused.err
     touched = command("sync", "touch", identity, "--failed", "--yes")
     assert touched.code == 0, touched.err
     assert "Touched: 1 object." in touched.out
@@ -83,6 +83,14 @@ def test_where_nothing_can_be_seen_the_code_is_3(command: Any, rig: SyncRig) -> 
     done = command("sync", "verify")
     assert done.code == 3
     assert "Cannot tell" in done.out
+
+
+def test_where_nothing_can_be_touched_the_code_says_so(command: Any, rig: SyncRig) -> None:
+    done = command("sync", "touch", rig.incident.id, "--key", "guides/nope.md", "--yes")
+    assert done.code == 1
+    assert "1 key is held back" in done.err
+    assert "guides/nope.md" in done.err
+    assert "vmq versions" in done.err
 
 
 def test_a_pinned_digest_is_the_plan_that_was_looked_at(command: Any, rig: SyncRig) -> None:

@@ -26,11 +26,9 @@ __all__ = ["carry_out", "load", "nothing_to_do", "watching"]
 def nothing_to_do(plan: Plan) -> str:
     """Why a plan changes nothing."""
     held = sum(plan.head.blocked.values())
-    return (
-        f"Nothing is changed: {held:,} keys are held back (BLOCKED)."
-        if held
-        else "No object is to be changed."
-    )
+    if not held:
+        return "No object is to be changed."
+    return f"Nothing is changed: {held:,} key{' is' if held == 1 else 's are'} held back (BLOCKED)."
 
 
 def load(incident_id: str) -> Incident:

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vmqlib.cli.jobend import cleaner, failing, journaled_failing, show_job
 from vmqlib.cli.output import confirm, json_option, notice, print_json, progress_bar, table, yes_option
 from vmqlib.errors import Interrupted, VmqError
-from vmqlib.times import SystemClock, parse_span
+from vmqlib.times import parse_span
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.docsync import DocPlan, Uploaded
-    from vmqlib.runbook.resync import SyncJob
+    from vmqlib.runbook.resync import FailedDocuments, SyncJob
     from vmqlib.settings import Connector, Settings
 
 __all__ = ["docs_command"]
@@ -118,7 +119,11 @@ def docs_command(
             if as_json:  # what was uploaded is known, whatever became of the sync
                 print_json(_document(made, done))
             raise
-        _show_sync(made, done, job, as_json=as_json)
+        clean = cleaner(settings, incident)
+        failed = failing(aws, settings, job, clean)
+        if incident is not None:
+            resync.journal_outcome(incident, job, journaled_failing(failed))
+        _show_sync(made, done, job, failed, clean, as_json=as_json)
         return
     if as_json:
         print_json(_document(made, done))
@@ -126,14 +131,21 @@ def docs_command(
         notice(f"Next: `vmq sync start --connector {chosen.name}` and `vmq sync wait`, which index it.")
 
 
-def _show_sync(made: DocPlan, done: Uploaded | None, job: SyncJob, *, as_json: bool) -> None:
+def _show_sync(
+    made: DocPlan,
+    done: Uploaded | None,
+    job: SyncJob,
+    failed: FailedDocuments | None,
+    clean: Callable[[str], str],
+    *,
+    as_json: bool,
+) -> None:
     """How the sync ended; the command's exit code is 1 when that was not well."""
-    from vmqlib.runbook import resync
-
     if as_json:
-        print_json(_document(made, done) | {"sync": {**asdict(job), "succeeded": job.succeeded}})
+        listed = {"failing": failed.as_dict()} if failed is not None else {}
+        print_json(_document(made, done) | {"sync": {**asdict(job), "succeeded": job.succeeded, **listed}})
     else:
-        click.echo(resync.describe(job, SystemClock().now()))
+        show_job(job, failed, clean)
     if not job.succeeded:
         click.get_current_context().exit(1)
 
@@ -227,10 +239,7 @@ def _sync(
         _wait(settings, aws, chosen, started.execution_id, span)
         started = start()
     notice(f"{'Joined' if started.joined else 'Started'} sync job {started.execution_id}.")
-    job = _wait(settings, aws, chosen, started.execution_id, span)
-    if incident is not None:
-        resync.journal_outcome(incident, job)
-    return job
+    return _wait(settings, aws, chosen, started.execution_id, span)
 
 
 def _wait(settings: Settings, aws: Aws, chosen: Connector, execution_id: str, span: timedelta) -> SyncJob:

@@ -9,7 +9,7 @@ import click
 from vmqlib.cli import rollbackoutput as shows
 from vmqlib.cli.carrying import carry_out, load, nothing_to_do, watching
 from vmqlib.cli.output import confirm, json_option, notice, print_json, yes_option
-from vmqlib.errors import BadInput
+from vmqlib.errors import BadInput, CheckFailed
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
@@ -59,6 +59,8 @@ def touch_command(
     again. Content, content headers, tags, storage class, encryption and user metadata stay; the metadata key
     vmq-touched is added. The former version is kept.
 
+    Exit code 1: every object was held back (BLOCKED), so nothing was touched; or --check found a difference.
+
     \b
     Examples:
       vmq sync touch INC-20261123-001 --failed
@@ -106,11 +108,18 @@ def _plan_and_apply(
         shows.show_plan(incident, plan)
         click.echo(f"Digest  {plan.digest}")
     if not plan.changes:
-        notice(nothing_to_do(plan))
         if as_json:
             print_json({"id": incident.id, "digest": plan.digest, "changes": 0})
+        if (held := next((item for item in plan.iter_items() if item.action == "BLOCKED"), None)) is not None:
+            raise CheckFailed(
+                f"{nothing_to_do(plan)} {incident.redactor.text(held.key)}: {held.reason}",
+                hint=f"{held.remedy} `vmq versions` lists what changed, with keys as the bucket has them.".strip(),
+            )
+        notice(nothing_to_do(plan))
         return
-    confirm(f"Copy {plan.changes:,} objects in s3://{plan.scope.bucket} onto themselves?", yes=yes)
+    what = "1 object" if plan.changes == 1 else f"{plan.changes:,} objects"
+    onto = "itself" if plan.changes == 1 else "themselves"
+    confirm(f"Copy {what} in s3://{plan.scope.bucket} onto {onto}?", yes=yes)
     carry_out(
         incident,
         plan.digest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vmqlib.cli.jobend import cleaner, failing, journaled_failing, show_job
 from vmqlib.cli.output import json_option, notice, print_json, printable
 from vmqlib.cli.syncoptions import connect, incident_option, loaded, several
 from vmqlib.cli.syncprogress import watching
-from vmqlib.errors import AwsError, BadInput, CheckFailed, DeadlinePassed, Interrupted
+from vmqlib.errors import AwsError, BadInput, CheckFailed, DeadlinePassed, Interrupted, ResourceMissing
 from vmqlib.runbook import resync
 from vmqlib.runbook.resync.estimate import MOST_RUNS
 from vmqlib.sources.base import gather
 from vmqlib.sources.crew import within
-from vmqlib.times import SystemClock, parse_span
+from vmqlib.times import parse_span
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["wait_command"]
 
-_SHOWN = 3  # documents of each kind of error
 _USUAL_S = 3.0  # to ask what past jobs took: without an answer the wait begins without
 
 
@@ -58,8 +58,8 @@ def wait_command(
     Throttling and an endpoint that is gone for a while are borne until the deadline. INCOMPLETE is not success: the
     documents that failed are listed by their errors.
 
-    Exit code 0: SUCCEEDED. 1: INCOMPLETE, FAILED or ABORTED. 3: AWS refuses. 5: it still runs at the deadline. Of
-    several data sources, the highest code counts.
+    Exit code 0: SUCCEEDED. 1: INCOMPLETE, FAILED or ABORTED. 2: no such job (--execution). 3: AWS refuses. 5: it still
+    runs at the deadline. Of several data sources, the highest code counts.
 
     \b
     Examples:
@@ -94,7 +94,15 @@ def wait_command(
             f"Stopped waiting; the sync job{'s go' if len(jobs) > 1 else ' goes'} on.",
             hint=f"`{again}` waits again.",
         ) from error
+    ended = [_named(one) if execution_id else one for one in ended]
     _tell(ended, names, aws, settings, incident, as_json=as_json)
+
+
+def _named(one: resync.Ended) -> resync.Ended:
+    """A job that somebody named and that is not there is their input; what AWS itself refuses stays what it is."""
+    if isinstance(one.error, ResourceMissing) and not one.error.code:
+        return replace(one, error=BadInput(one.error.message, hint=one.error.hint))
+    return one
 
 
 def _own(incident: Incident, settings: Settings) -> tuple[Connector, ...]:
@@ -157,12 +165,10 @@ def _tell(
     *,
     as_json: bool,
 ) -> None:
-    clean = _cleaner(settings, incident)
+    clean = cleaner(settings, incident)
     documents: list[dict[str, Any]] = []
     for one in ended:
-        failed = None
-        if one.job is not None and one.job.status == "INCOMPLETE":
-            failed = resync.failed_documents(aws, settings, one.job, clean=clean)
+        failed = failing(aws, settings, one.job, clean) if one.job is not None else None
         if incident is not None and not incident.state.closed_at:
             _journal(incident, one, failed)
         documents.append(_document(one, names[one.data_source_id], failed))
@@ -179,12 +185,7 @@ def _tell(
 
 def _journal(incident: Incident, one: resync.Ended, failed: resync.FailedDocuments | None) -> None:
     if one.job is not None:
-        groups = [
-            {"error": error, "documents": len(names), "examples": list(names[:_SHOWN])}
-            for error, names in ((failed.groups or {}) if failed else {}).items()
-        ]
-        more = {"failing": groups, "failing_source": failed.source, "note": failed.note} if failed else {}
-        resync.journal_outcome(incident, one.job, more)
+        resync.journal_outcome(incident, one.job, journaled_failing(failed))
     elif isinstance(one.error, DeadlinePassed):
         data = {"action": "sync", "data_source_id": one.data_source_id, "problem": one.error.message}
         incident.note(f"Stopped waiting. {one.error.message}", data, step="resync")
@@ -210,38 +211,4 @@ def _say(
             notice(f"{before}{printable(one.error.message)} {printable(one.error.hint)}")
         return
     assert one.job is not None
-    job = one.job
-    click.echo(before + printable(clean(resync.describe(job, SystemClock().now()))))
-    if failed is not None:
-        if failed.note:
-            notice(printable(clean(failed.note)))
-        for error, names in (failed.groups or {}).items():
-            click.echo(printable(f"  {len(names)} document{'s' * (len(names) != 1)}: {error}"))
-            for key in _keys(names[:_SHOWN]):
-                click.echo(printable(f"    {key}"))
-            if len(names) > _SHOWN:
-                click.echo(f"    and {len(names) - _SHOWN} more")
-        notice(f"{job.status}: {resync.MEANING[job.status]}. --json lists every one.")
-    elif not job.succeeded:
-        notice(
-            f"{job.status}: {resync.MEANING[job.status]}. `vmq logs --since 2h` captures the connector's log."
-        )
-
-
-def _keys(names: Sequence[str]) -> list[str]:
-    """URIs as keys of the bucket, which people know."""
-    import pandas as pd
-
-    from vmqlib.runbook.affecteddocuments import document_keys
-
-    return list(document_keys(pd.Series(names, dtype="str")))
-
-
-def _cleaner(settings: Settings, incident: Incident | None) -> Callable[[str], str]:
-    """Masks what an error message may quote."""
-    if incident is not None:
-        return incident.redactor.text
-    from vmqlib.record.redaction import Redactor, redaction_key
-
-    contacts = (settings.contacts.knowledge_ops, settings.contacts.security)
-    return Redactor(keep=contacts, key=redaction_key(settings.incidents)).text
+    show_job(one.job, failed, clean, before=before)

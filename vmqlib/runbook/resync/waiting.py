@@ -138,7 +138,8 @@ def _too_late(
     else:
         why = missed.error.message if missed is not None else ""
         said = f"The sync job of data source {data_source_id} could not be seen within {after}. {why}"
+    goes_on = "It goes on by itself. " if job is not None else ""
     return DeadlinePassed(
         said.strip(),
-        hint="It goes on by itself. `vmq sync wait` waits again; `vmq sync history` shows what others took.",
+        hint=f"{goes_on}`vmq sync wait` waits again; `vmq sync history` shows what others took.",
     )
