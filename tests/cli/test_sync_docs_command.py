@@ -132,6 +132,19 @@ def test_upload_sync_and_wait_in_one(command: Any, docs: Path, incident: Inciden
     assert nothing.json["sync"]["succeeded"] is True
 
 
+def test_a_sync_that_leaves_documents_out_names_them(
+    command: Any, docs: Path, incident: Incident, quick: None
+) -> None:
+    (docs / "unreadable.md").write_bytes(b"\xff\xfe\xfa")
+    words = ("--prefix", "seventy/", "--incident", incident.id, "--wait", "--yes")
+    done = command("sync", "docs", str(docs), *words)
+    assert done.code == 1
+    assert "INCOMPLETE" in done.out
+    assert "seventy/unreadable.md" in done.out
+    ended = [event for event in incident.journal.events() if event.kind == "failed"][-1]
+    assert "seventy/unreadable.md" in str(ended.data.model_dump()["failing"])
+
+
 def test_a_sync_that_ran_before_the_upload_is_followed_by_another(
     command: Any, docs: Path, local: Any, quick: None
 ) -> None:
