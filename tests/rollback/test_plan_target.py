@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from vmqlib.errors import BadInput
+from vmqlib.runbook.lastgood import CameIn
 from vmqlib.runbook.rollback.target import as_of, last_good, parse_to, previous
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -111,3 +112,14 @@ def test_what_is_no_target(text: str) -> None:
 
 def test_a_target_of_ones_own() -> None:
     assert as_of(NOW, "Before the move.").why == "Before the move."
+
+
+def test_a_sync_that_took_in_what_is_unauthorized_is_not_good_and_the_plan_says_so() -> None:
+    seen = jobs(("good", "SUCCEEDED", 20, 19), ("tainted", "SUCCEEDED", 5, 4), ("later", "SUCCEEDED", 2, 1))
+    entered = CameIn(OPENED - timedelta(hours=5), by_sync=True)
+    target = parse("last-good", jobs=lambda: seen, came_in=entered)
+    assert target.at == OPENED - timedelta(hours=20)
+    assert target.why.endswith("The sync of 2026-11-23 03:00:00 UTC took in what is unauthorized.")
+    assert parse("last-good", jobs=lambda: seen).at == OPENED - timedelta(hours=2)
+    with pytest.raises(BadInput, match="before 2026-11-23 03:00:00 UTC"):
+        last_good(seen.iloc[1:], OPENED, came_in=entered)

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.looks import DS, NOW, chat, document, failed_look, job, look, version
 
+from vmqlib import view
 from vmqlib.runbook.affected import affected, affected_by
 from vmqlib.runbook.affecteddocuments import document_keys
+from vmqlib.runbook.triggers import detect
 from vmqlib.settings import Settings
 
 GOOD = NOW - timedelta(hours=8)
@@ -116,8 +118,9 @@ def test_prefixes_are_counted_and_the_worst_comes_first() -> None:
     table = told().prefixes
     assert table.to_dict("list") == {
         "prefix": ["a/", "", "b/"], "documents": [2, 1, 1], "failing": [1, 1, 0], "changed": [1, 1, 1],
+        "unwanted": [None, None, None],
     }  # fmt: skip
-    assert {str(table[name].dtype) for name in ("documents", "failing", "changed")} == {"Int64"}
+    assert {str(table[name].dtype) for name in ("documents", "failing", "unwanted", "changed")} == {"Int64"}
 
 
 @given(st.sets(st.sampled_from(ALL)), st.sampled_from(["missing", "failed"]))
@@ -261,3 +264,17 @@ def test_an_example_incident_tells_who_is_affected(project) -> None:
     assert found.documents.failing == found.index.failing > 0
     assert found.connectors[0].hit
     assert found.severity.customers == "hit"
+
+
+def test_documents_that_must_not_be_indexed_are_counted_by_prefix() -> None:
+    rows = [document(key) for key in ("a/1.md", "_staging/1.md", "_staging/2.md", "ci/3.json")]
+    seen = {"documents": look("documents", rows), "sync-jobs": jobs()}
+    settings = Settings(ds_id=DS, bucket_name="kb1")
+    found = affected(seen, settings, NOW, detect(seen, settings, NOW, triggers=["content"]))
+    assert found.unauthorized == "3 of 4 documents are where they must not be: _staging/ 2, ci/ 1"
+    table = found.prefixes.set_index("prefix")["unwanted"]
+    assert table.to_dict() == {"_staging/": 2, "ci/": 1, "a/": 0}
+    shown = view.affected(found).text
+    assert "3 of 4 documents are where they must not be" in shown
+    assert "1 unwanted" in next(line for line in shown.splitlines() if line.startswith("prefix ci/"))
+    assert affected(seen, settings, NOW).unauthorized == "", "nobody has judged it"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.runbook import lastgood
 from vmqlib.runbook.affectedconnectors import AffectedConnector, affected_connectors
 from vmqlib.runbook.affecteddocuments import FAILED, GONE, AffectedDocuments, affected_documents
 from vmqlib.runbook.guardrailchanges import Guardrail, guardrail
@@ -33,6 +34,7 @@ __all__ = [
     "affected_by",
 ]
 
+_FOLDERS = 6
 _NEEDED = ("resources", "sync-jobs", "documents", "versions", "metrics")
 
 
@@ -79,8 +81,8 @@ class Affected:
     documents:
         Documents in question.
     prefixes:
-        A frame: ``prefix`` (the first folder; ``""`` for the top), ``documents``, ``failing``, ``changed``
-        (``Int64``, missing where not known); most failing ones first.
+        A frame: ``prefix`` (the first folder; ``""`` for the top), ``documents``, ``failing``, ``unwanted`` (indexed
+        and must not be), ``changed`` (``Int64``, missing where not known); most failing ones first.
     questions:
         What users asked before and since, and how it went.
     web:
@@ -108,6 +110,21 @@ class Affected:
         """Which part of the index failed; ``None`` where that is not known."""
         return self.index.share_failing
 
+    @property
+    def unauthorized(self) -> str:
+        """How many documents are indexed that must not be, and below which prefixes; empty where none is known."""
+        count = self.documents.unwanted_count
+        if not count:
+            return ""
+        rows = self.prefixes[self.prefixes["unwanted"].fillna(0) > 0]
+        rows = rows.sort_values("unwanted", ascending=False, kind="stable")
+        names = [f"{name or '(top)'} {n:,}" for name, n in zip(rows["prefix"], rows["unwanted"], strict=True)]
+        whole = f" of {self.index.documents:,}" if self.index.documents is not None else ""
+        be = "is where it" if count == 1 else "are where they"
+        noun = "document" if count == 1 and not whole else "documents"
+        more = " …" if len(names) > _FOLDERS else ""
+        return f"{count:,}{whole} {noun} {be} must not be: {', '.join(names[:_FOLDERS])}{more}"
+
 
 def affected(
     seen: Mapping[str, Observation],
@@ -116,6 +133,7 @@ def affected(
     detection: Detection | None = None,
     *,
     opened: datetime | None = None,
+    came_in: datetime | None = None,
 ) -> Affected:
     """Who and what is hit. Pure.
 
@@ -132,12 +150,14 @@ def affected(
         their syncs alone, and the guardrail not at all.
     opened:
         When the incident was opened: what was hit is then told from the outage around it, also after recovery.
+    came_in:
+        When what is unauthorized came in: no sync since then is good.
     """
     there = {name: one for name, one in seen.items() if one.available}
     verdicts = detection.triggers if detection is not None else ()
-    connectors = affected_connectors(there, settings, verdicts, opened)
+    connectors = affected_connectors(there, settings, verdicts, opened, came_in)
     since = _first_sign(verdicts, connectors)
-    documents, prefixes = affected_documents(there, settings, connectors, opened)
+    documents, prefixes = affected_documents(there, settings, connectors, opened, _misplaced(verdicts))
     web = _web(there.get("resources"))
     asked = questions(
         seen.get("metrics"), since, now, baseline=timedelta(weeks=settings.detection.baseline_weeks)
@@ -162,13 +182,21 @@ def affected_by(incident: Incident, detection: Detection | None = None) -> Affec
     names = [
         name for name in (*_NEEDED, "document-report", "trail", "chat-controls") if name in incident.sources
     ]
+    found = lastgood.came_in(incident, detection)
     return affected(
         {name: incident.observed(name) for name in names},
         incident.settings,
         incident.as_of,
         detection,
         opened=incident.state.opened_at,
+        came_in=found.at if found else None,
     )
+
+
+def _misplaced(verdicts: Sequence[Verdict]) -> tuple[str, ...] | None:
+    """What the trigger ``content`` says must not be indexed; ``None`` where it cannot tell."""
+    told = next((one for one in verdicts if one.trigger == "content"), None)
+    return None if told is None or told.verdict == "unknown" else told.documents
 
 
 def _fires(verdicts: Sequence[Verdict], trigger: str, data_source_id: str = "") -> bool | None:

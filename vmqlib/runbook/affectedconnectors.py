@@ -53,8 +53,14 @@ class AffectedConnector:
 
 
 def affected_connectors(
-    there: Mapping[str, Observation], settings: Settings, verdicts: Sequence[Verdict], opened: datetime | None
+    there: Mapping[str, Observation],
+    settings: Settings,
+    verdicts: Sequence[Verdict],
+    opened: datetime | None,
+    came_in: datetime | None = None,
 ) -> tuple[AffectedConnector, ...]:
+    """Every data source that is known, and whether it is hit. From ``came_in`` on no sync is good, though it SUCCEEDED:
+    it took in what is unauthorized."""
     names = {one.data_source_id: one.name for one in settings.data_sources if one.data_source_id}
     schedules: dict[str, str] = {}
     if "resources" in there:
@@ -67,7 +73,7 @@ def affected_connectors(
     if jobs is not None:
         names = {**dict.fromkeys(jobs["data_source_id"].unique(), ""), **names}
     return tuple(
-        _connector(one, name or one, jobs, schedules.get(one), verdicts, opened)
+        _connector(one, name or one, jobs, schedules.get(one), verdicts, opened, came_in)
         for one, name in names.items()
     )
 
@@ -79,6 +85,7 @@ def _connector(
     schedule: str | None,
     verdicts: Sequence[Verdict],
     opened: datetime | None,
+    came_in: datetime | None,
 ) -> AffectedConnector:
     firing = [
         one.trigger
@@ -95,6 +102,8 @@ def _connector(
         return replace(told, hit=True if firing else None, why=why)
     newest = ended.iloc[-1]
     good, bad = _outage(ended, opened)
+    if came_in is not None and good is not None and good["started_at"] >= came_in:
+        good = last_good(ended, came_in)
     hit = bool(firing) or bad is not None
     if firing:
         why = f"{' and '.join(firing)} fires"

@@ -48,6 +48,8 @@ class AffectedDocuments:
     forbidden:
         Those of them that the setting names, which belong nowhere: the others belong where they are, and not into the
         index. In order, ten at most.
+    unwanted_count:
+        How many documents are indexed that the trigger ``content`` says must not be; ``None`` where it cannot tell.
     """
 
     failing: int | None = None
@@ -56,6 +58,7 @@ class AffectedDocuments:
     examples: tuple[str, ...] = ()
     unwanted: tuple[str, ...] | None = None
     forbidden: tuple[str, ...] = ()
+    unwanted_count: int | None = None
 
 
 def document_keys(names: pd.Series[str]) -> pd.Series[str]:
@@ -72,6 +75,7 @@ def affected_documents(
     settings: Settings,
     connectors: Sequence[AffectedConnector],
     until: datetime | None = None,
+    misplaced: Sequence[str] | None = None,
 ) -> tuple[AffectedDocuments, pd.DataFrame]:
     """Documents in question, and how they spread over the prefixes: see :class:`~vmqlib.runbook.affected.Affected`.
 
@@ -85,6 +89,8 @@ def affected_documents(
         The last good sync is that of the affected one.
     until:
         Changes after this moment are not counted: a rollback that followed is no part of what went wrong.
+    misplaced:
+        Keys of the documents that the trigger ``content`` says must not be in the index; ``None`` where it cannot tell.
     """
     import pandas as pd
 
@@ -109,10 +115,12 @@ def affected_documents(
         examples=() if failing is None else tuple(sorted(failing)[:_EXAMPLES]),
         unwanted=unwanted,
         forbidden=forbidden,
+        unwanted_count=None if misplaced is None else len(misplaced),
     )
     counts = {
         "documents": _by_prefix(listed),
         "failing": _by_prefix(failing),
+        "unwanted": None if misplaced is None else _by_prefix(pd.Series(misplaced, dtype="str")),
         "changed": None if changed is None else _by_prefix(changed.loc[changed["document"], "key"]),
     }
     known = [one for one in counts.values() if one is not None]
@@ -121,7 +129,7 @@ def affected_documents(
     for name, one in counts.items():
         values = [pd.NA] * len(prefixes) if one is None else [int(one.get(each, 0)) for each in prefixes]
         table[name] = pd.Series(values, dtype="Int64")
-    order = ["failing", "changed", "documents"]
+    order = ["failing", "unwanted", "changed", "documents"]
     return documents, table.sort_values(order, ascending=False, kind="stable", ignore_index=True)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.errors import BadInput
 from vmqlib.runbook.keychanges import Changes, Since, changed_keys
 from vmqlib.runbook.keyhistory import KeyHistory, alike, bare_key, unknown_key, versions_of
+from vmqlib.runbook.lastgood import good_before
 from vmqlib.runbook.promoters import Promoters
 from vmqlib.sources import syncjobs
 
@@ -93,7 +94,8 @@ def kept_changes(
 
 
 def kept_last_good(incident: Incident) -> Since:
-    """The start of the last sync that succeeded before the incident was opened, from its evidence.
+    """The start of the last sync that succeeded before the incident was opened, from its evidence; for content, before
+    what is unauthorized came in.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def kept_last_good(incident: Incident) -> Since:
     if not jobs.available:
         raise BadInput(f"{jobs.title}: {jobs.problem}", hint=jobs.hint)
     good = syncjobs.last_good(
-        jobs.frame, incident.state.opened_at, data_source_id=incident.identity.data_source_id
+        jobs.frame, good_before(incident), data_source_id=incident.identity.data_source_id
     )
     if good is None:
         raise BadInput("No sync succeeded before the incident was opened.", hint="Give a time: --since 2d.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vmqlib.runbook.affected import affected_by
 from vmqlib.runbook.affecteddocuments import document_keys
 from vmqlib.runbook.changes.signs import tells_of_refusal
+from vmqlib.runbook.lastgood import came_in, good_before
 from vmqlib.runbook.severity import given_by_person
 from vmqlib.runbook.stabilize.recurrence import cause_of, recurring
 from vmqlib.runbook.stabilize.story import schedules_off
@@ -89,7 +90,7 @@ def facts(
     if alarms.available:
         firing = alarms.frame.loc[alarms.frame["state"] == "ALARM", "name"]
         known = replace(known, alarms=tuple(firing))
-    known = _triage(incident, _syncs(incident, known), detection, found)
+    known = _triage(incident, _syncs(incident, known, detection), detection, found)
     if ranking is None:
         from vmqlib.runbook.overview import Overview
 
@@ -132,14 +133,15 @@ def _how_far(incident: Incident) -> Rollback:
     )
 
 
-def _syncs(incident: Incident, known: Facts) -> Facts:
+def _syncs(incident: Incident, known: Facts, detection: Detection | None) -> Facts:
     """Adds how the syncs went, and what follows from it for documents and objects."""
     state, jobs = incident.state, incident.observed("sync-jobs")
     if not jobs.available or jobs.frame.empty:
         return known
     ordered = jobs.frame.sort_values("started_at")
     newest = ordered.iloc[-1]
-    good = last_good(jobs.frame, state.opened_at)
+    entered = came_in(incident, detection)
+    good = last_good(jobs.frame, good_before(incident, detection))
     applied = [each.at for each in state.applied if each.step == "rollback"]
     report = incident.observed("document-report")
     again = recurring(
@@ -150,6 +152,7 @@ def _syncs(incident: Incident, known: Facts) -> Facts:
         known,
         rollback=replace(known.rollback, synced=bool(over)),
         last_status=newest["status"],
+        content_at=entered.at if entered else None,
         last_good_at=None if good is None else good["started_at"].to_pydatetime(),
         recovered=newest["status"] == "SUCCEEDED" and newest["started_at"] > state.opened_at,
         recurring_why=again.sentence if again else None,

@@ -101,6 +101,7 @@ class Facts:
     commit_about: str | None = None
     content_why: str | None = None
     content_uri: str | None = None
+    content_at: datetime | None = None
     acl_why: str | None = None
     acl_uri: str | None = None
     blind_why: str | None = None
@@ -162,6 +163,7 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "content_why": Fact("text", "which documents are indexed that must not be"),
         "content_uri": Fact("text", "the first that the setting `forbidden` names, as s3://bucket/key"),
         "acl_why": Fact("text", "what is wrong with the access control file, or open in it"),
+        "content_at": Fact("time", "when what is unauthorized came in: start of the sync that took it in"),
         "acl_uri": Fact("text", "that file, as s3://bucket/key"),
         "blind_why": Fact("text", "which alarm never sees its metric, and why"),
         "rollback_state": Fact("text", "as vmq rollback says: none, planned, applied, verified …", always=True),

@@ -45,11 +45,12 @@ def affected(found: Affected | Callable[[], Affected]) -> View:
         *_questions(found),
         _pair("web experience", _web(found)),
     ]
-    rows = records(found.prefixes.head(_ROWS), ["prefix", "documents", "failing", "changed"])
+    counts = ["documents", "failing", *(["unwanted"] if found.unauthorized else []), "changed"]
+    rows = records(found.prefixes.head(_ROWS), ["prefix", *counts])
     hit = [row for row in rows if any(_number(value) for value in row[2:])] or rows[:1]
     columns = [
         Column("prefix", lambda prefix: name(prefix) if plain(prefix) else "(top)"),
-        *(Column(title, _count, right=True) for title in ("documents", "failing", "changed")),
+        *(Column(title, _count, right=True) for title in counts),
     ]
     gaps = (
         [notice(join(["Not seen: ", plain(" ".join(found.not_seen), 800)]), "#E69F00")]
@@ -66,17 +67,14 @@ def affected(found: Affected | Callable[[], Affected]) -> View:
         ]
     )
     text = [lead, *(f"{title}: {words}" for title, words, _ in pairs)]
-    text += [_row_text(row) for row in hit]
+    text += [_row_text(row, counts) for row in hit]
     text += [f"not seen: {plain(one, 300)}" for one in found.not_seen]
     return Panel(html, "\n".join(text))
 
 
-_WORDS = ("documents", "failing", "changed")
-
-
-def _row_text(row: Sequence[Any]) -> str:
-    counts = (f"{_count(value)} {what}" for value, what in zip(row[1:], _WORDS, strict=True))
-    return line([f"prefix {plain(row[0], 120) or '(top)'}", *counts])
+def _row_text(row: Sequence[Any], counts: Sequence[str]) -> str:
+    shown = (f"{_count(value)} {what}" for value, what in zip(row[1:], counts, strict=True))
+    return line([f"prefix {plain(row[0], 120) or '(top)'}", *shown])
 
 
 def _pair(title: str, words: str) -> _Pair:
@@ -102,6 +100,8 @@ def _lead(found: Affected) -> str:
     """The finding in one sentence, from what was seen."""
     hit = [one for one in found.connectors if one.hit]
     parts = [f"{many(len(hit), 'connector')} affected"] if hit else []
+    if found.unauthorized:
+        parts.append(plain(found.unauthorized, 400))
     if found.index.failing:
         parts.append(f"{found.index.failing:,} of {found.index.documents or 0:,} documents fail")
     if found.guardrail.hit:

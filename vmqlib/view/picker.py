@@ -71,9 +71,10 @@ class Sight:
     @property
     def last_good(self) -> datetime | None:
         """Start of the last good sync before the incident."""
-        opened = self.incident.state.opened_at
+        from vmqlib.runbook.lastgood import good_before
+
         jobs = self.incident.observed("sync-jobs")
-        return last_good(jobs, opened, data_source_id=self.data_source_id)
+        return last_good(jobs, good_before(self.incident), data_source_id=self.data_source_id)
 
 
 @dataclass(frozen=True)

@@ -243,7 +243,13 @@ def _conditions(said: Detection, found: Affected) -> Iterable[str]:
     yield from (
         f"Connector {one.name or one.data_source_id}: {one.why}." for one in found.connectors if one.hit
     )
-    if found.index.failing is not None and found.index.documents is not None:
+    if found.unauthorized:
+        yield f"{found.unauthorized}."
+    if (
+        found.index.failing is not None
+        and found.index.documents is not None
+        and (found.index.failing or not found.unauthorized)
+    ):
         yield f"{found.index.failing:,} of {found.index.documents:,} documents are failed in the index."
     yield found.severity.reason
 

@@ -74,6 +74,7 @@ def plan(
     AwsError
         The bucket cannot be listed.
     """
+    from vmqlib.runbook.lastgood import came_in
     from vmqlib.runbook.rollback import planfile, planner
     from vmqlib.runbook.rollback.inspecting import inspected
     from vmqlib.runbook.rollback.objects import Objects
@@ -91,6 +92,7 @@ def plan(
         before=incident.state.opened_at or incident.identity.opened_at,
         since=since,
         data_source_id=incident.identity.data_source_id,
+        came_in=came_in(incident) if to.strip() == "last-good" else None,
     )
     crawl = crawled(incident)
     with S3(aws, scope.bucket) as s3:

@@ -14,6 +14,8 @@ from vmqlib.times import parse_iso, parse_when, show_time
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vmqlib.runbook.lastgood import CameIn
+
     Jobs = pd.DataFrame | Sequence[Mapping[str, Any]]
 
 __all__ = ["as_of", "last_good", "parse_to", "previous"]
@@ -47,7 +49,9 @@ def as_of(at: datetime, why: str = "", *, now: datetime | None = None) -> Target
     return Target("as-of", at, why or f"As it was at {show_time(at)}.")
 
 
-def last_good(jobs: Jobs, before: datetime, *, data_source_id: str = "") -> Target:
+def last_good(
+    jobs: Jobs, before: datetime, *, data_source_id: str = "", came_in: CameIn | None = None
+) -> Target:
     """As it was when the last sync that SUCCEEDED before the incident began.
 
     Its start, not its end: what changed while it ran may or may not have been crawled.
@@ -60,12 +64,16 @@ def last_good(jobs: Jobs, before: datetime, *, data_source_id: str = "") -> Targ
         When the incident was opened. A job that ended later has not succeeded before it.
     data_source_id:
         Only jobs of this data source.
+    came_in:
+        When what is unauthorized came in: a sync that began then or later is not good, though it SUCCEEDED.
 
     Raises
     ------
     BadInput
         No sync succeeded before then, so there is no last good state: a person has to give a time.
     """
+    if came_in is not None:
+        before = min(before, came_in.at)
     if isinstance(jobs, Sequence):
         row = syncjobs.last_good_row(jobs, before, data_source_id=data_source_id, ended=True)
         good = (str(row["execution_id"]), parse_iso(row["started_at"])) if row else None
@@ -81,7 +89,8 @@ def last_good(jobs: Jobs, before: datetime, *, data_source_id: str = "") -> Targ
             hint=_ASK,
         )
     job, at = good
-    return Target("last-good", at, f"As it was when the last good sync {job} began, {show_time(at)}.")
+    why = f"As it was when the last good sync {job} began, {show_time(at)}."
+    return Target("last-good", at, f"{why} {came_in.sentence}" if came_in else why)
 
 
 def previous(since: datetime | None = None, *, now: datetime | None = None) -> Target:
@@ -111,6 +120,7 @@ def parse_to(
     before: datetime,
     since: str = "",
     data_source_id: str = "",
+    came_in: CameIn | None = None,
 ) -> Target:
     """The target that ``--to`` names: ``last-good``, ``previous``, or a time (:func:`vmqlib.times.parse_when`).
 
@@ -128,6 +138,8 @@ def parse_to(
         For ``previous``: the time after which a key must have changed; empty when keys are named.
     data_source_id:
         For ``last-good``: whose jobs.
+    came_in:
+        For ``last-good``: when what is unauthorized came in.
 
     Raises
     ------
@@ -143,7 +155,7 @@ def parse_to(
     if text == "previous":
         return previous(parse_when(since, now) if since else None, now=now)
     if text == "last-good":
-        return last_good(jobs(), before, data_source_id=data_source_id)
+        return last_good(jobs(), before, data_source_id=data_source_id, came_in=came_in)
     try:
         at = parse_when(text, now)
     except BadInput as error:

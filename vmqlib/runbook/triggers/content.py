@@ -105,7 +105,16 @@ def content(seen: Seen, settings: Settings, now: datetime) -> tuple[Verdict, lis
     plain = {one.why for part in firing for one in part.unwanted} & {"housekeeping", "forbidden"}
     sure: Confidence = "high" if plain else "medium"
     return (
-        Verdict("content", "firing", worst.since, sure, reasons, worst.data_source_id, worst.cause),
+        Verdict(
+            "content",
+            "firing",
+            worst.since,
+            sure,
+            reasons,
+            worst.data_source_id,
+            worst.cause,
+            tuple(key for part in parts for one in part.unwanted for key in one.keys),
+        ),
         findings,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -67,6 +67,8 @@ class Verdict:
         The connector that is hit most; empty where it is not one's own.
     cause:
         What set it off, the same at every look for as long as it lasts; empty where nothing fires.
+    documents:
+        Of ``content``: keys of the documents that must not be in the index, one for each document.
     """
 
     trigger: Trigger
@@ -76,6 +78,7 @@ class Verdict:
     reasons: tuple[Reason, ...]
     data_source_id: str = ""
     cause: str = ""
+    documents: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
