@@ -362,7 +362,8 @@ def test_a_schedule_that_is_off_is_put_back_before_the_end() -> None:
 def test_who_was_refused_and_by_which_call_comes_before_the_schedule() -> None:
     known = replace(
         FAILING, about=("sync-failed",), refused=True, recurring_why="3 of 4.", schedule="cron(0)",
-        suspect_region="us-east-1", suspect="PutRolePolicy by tomasz, 2026-11-28", suspect_event_id="f1", suspect_role="r", suspect_policy="it's",
+        suspect_region="us-east-1", suspect="PutRolePolicy by tomasz, 2026-11-28", suspect_event_id="f1",
+        suspect_role="r", suspect_policy="it's",
     )  # fmt: skip
     found = names(known)
     assert found.index("role-refused") < found.index("suspect-policy") < found.index("recurring")

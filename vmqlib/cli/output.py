@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import click
 
 from vmqlib.errors import BadInput
 from vmqlib.times import iso
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = [
     "Bar",
@@ -63,32 +66,104 @@ def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", numeric: Sequence[str] = ()
 ) -> None:
     """A table on stdout: fitted to a terminal; when piped never cut, and plain. Cells are data, not markup."""
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
+
+    made = [[printable(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _fitted(Console(highlight=False), columns, made, title, numeric)
+        return
+    console = Console(width=4000, highlight=False)
+    # rich fills every line up to the widest cell: blanks that grep, diff and a mail's reader would have to bear.
+    with console.capture() as captured:
+        _side_by_side(console, columns, made, title, numeric, widths=None)
+    click.echo("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()), nl=False)
+
+
+_SHORT: Final = 24  # a time, a status, a schedule: cells up to this length stay on one line
+_WORD: Final = 36  # an id, a digest: words up to this length are not broken, so that they can be copied
+_GAP: Final = 2
+
+
+def _fitted(
+    console: Console, columns: Sequence[str], rows: list[list[str]], title: str, numeric: Sequence[str]
+) -> None:
+    """Prose takes the folding. Where even that leaves no room for what must not break, each row is a block of lines."""
+    cells = [[name, *(row[place] for row in rows)] for place, name in enumerate(columns)]
+    natural = [max(map(len, column)) for column in cells]
+    least = [max(map(_unbroken, column)) for column in cells]
+    room = console.width - _GAP * (len(columns) - 1)
+    if sum(least) <= room:
+        _side_by_side(console, columns, rows, title, numeric, widths=_shrunk(natural, least, room))
+    else:
+        _stacked(console, columns, rows, title)
+
+
+def _unbroken(cell: str) -> int:
+    if len(cell) <= _SHORT:
+        return len(cell)
+    return max((min(len(word), _WORD) for word in cell.split()), default=0)
+
+
+def _shrunk(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """The widths, the widest taken from first."""
+    widths = list(natural)
+    while sum(widths) > room:
+        place = max(
+            (place for place, width in enumerate(widths) if width > least[place]), key=widths.__getitem__
+        )
+        widths[place] -= 1
+    return widths
+
+
+def _side_by_side(
+    console: Console,
+    columns: Sequence[str],
+    rows: list[list[str]],
+    title: str,
+    numeric: Sequence[str],
+    *,
+    widths: Sequence[int] | None,
+) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    terminal = sys.stdout.isatty()
-    console = Console(width=None if terminal else 4000, highlight=False)
     made = Table(
         title=Text(title) if title else None,
-        box=SIMPLE_HEAD if terminal else None,
+        box=None if widths is None else SIMPLE_HEAD,
         title_justify="left",
         pad_edge=False,
+        show_edge=widths is None,
+        padding=(0, 1) if widths is None else (0, 1, 0, 0),
     )
-    for name in columns:
+    for place, name in enumerate(columns):
         made.add_column(
-            name, justify="right" if name in numeric else "left", overflow="fold", no_wrap=not terminal
+            name,
+            justify="right" if name in numeric else "left",
+            overflow="fold",
+            no_wrap=widths is None,
+            width=None if widths is None else widths[place],
         )
     for row in rows:
-        made.add_row(*(Text(printable(cell)) for cell in row))
-    if terminal:
+        made.add_row(*map(Text, row))
+    console.print(made)
+
+
+def _stacked(console: Console, columns: Sequence[str], rows: list[list[str]], title: str) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if title:
+        console.print(Text(title, "italic"))
+    for row in rows:
+        made = Table.grid(padding=(0, _GAP, 0, 0))
+        made.add_column(no_wrap=True, style="bold")
+        made.add_column(overflow="fold")
+        for name, cell in zip(columns, row, strict=True):
+            if cell:
+                made.add_row(Text(name), Text(cell))
         console.print(made)
-        return
-    # rich fills every line up to the widest cell: blanks that grep, diff and a mail's reader would have to bear.
-    with console.capture() as captured:
-        console.print(made)
-    click.echo("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()), nl=False)
+        console.print()
 
 
 def printable(cell: object) -> str:
