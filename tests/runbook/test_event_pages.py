@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -110,7 +110,7 @@ def test_an_alarm_is_known_by_its_name_or_else_by_its_metric() -> None:
 
 
 REFUSED = {
-    "OK": (message(NewStateValue="OK"), "is OK, not ALARM"),
+    "OK": (message(NewStateValue="OK"), "^Nothing to open: .* is OK, not ALARM"),
     "insufficient": (event(state={"value": "INSUFFICIENT_DATA"}), "INSUFFICIENT_DATA, not ALARM"),
     "composite message": (message(AlarmRule='ALARM("x")'), "composite"),
     "composite event": (event(configuration={"alarmRule": "ALARM(x)"}), "composite"),
@@ -194,3 +194,11 @@ def test_a_form_with_anything_in_any_place_is_read_or_refused(number: int, data:
             break
         place = place[key]
     _parsed_or_refused(json.dumps(form))
+
+
+def test_a_page_of_another_day_is_told() -> None:
+    page = parse(json.dumps(message()), SETTINGS)
+    assert page.out_of_date(AT + timedelta(hours=2)) == ""
+    assert page.out_of_date(AT - timedelta(minutes=1)) == "", "two clocks differ by a little"
+    assert "2026-11-23 09:12:05 UTC, 400 d ago" in page.out_of_date(AT + timedelta(days=400))
+    assert "from now" in page.out_of_date(AT - timedelta(days=400))

@@ -12,6 +12,7 @@ import click
 
 from vmqlib.cli.output import notice, print_json, printable
 from vmqlib.errors import AlreadyOpen, AwsError, BadInput
+from vmqlib.times import SystemClock
 
 if TYPE_CHECKING:
     from vmqlib.runbook.causes import Cause
@@ -35,12 +36,15 @@ class Occasion:
         The connector; empty where nothing names one.
     cause:
         Where a rule or a page set it off.
+    alarm:
+        The alarm of a page.
     """
 
     trigger: str
     title: str = ""
     data_source_id: str = ""
     cause: Cause | None = None
+    alarm: str = ""
 
 
 def by_event(path: str) -> Occasion:
@@ -71,7 +75,9 @@ def by_event(path: str) -> Occasion:
         notice(
             f"  the alarm is of account {printable(page.account)}; the settings say {settings.account_id}."
         )
-    return Occasion(page.trigger, page.title, page.data_source_id, Cause.of_page(page))
+    if old := page.out_of_date(SystemClock().now()):
+        notice(f"  {old}")
+    return Occasion(page.trigger, page.title, page.data_source_id, Cause.of_page(page), page.alarm)
 
 
 def by_rules(

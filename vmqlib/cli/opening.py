@@ -130,7 +130,15 @@ def open_command(
         notice(f"  {there.message}")
     for record in records:
         _others_open(record)
+        _say_where_ok(record, occasions[0].alarm)
     _show_all(records, as_json=as_json)
+
+
+def _say_where_ok(record: Record, alarm: str) -> None:
+    """Says where the alarm of the page that it was opened for has gone to OK meanwhile."""
+    seen = record.incident.observed("alarms")
+    if alarm and seen.available and (seen.frame["name"].eq(alarm) & seen.frame["state"].eq("OK")).any():
+        notice(f"  the alarm {printable(alarm)} is OK now.")
 
 
 def _show_all(records: Sequence[Record], *, as_json: bool) -> None:

@@ -11,11 +11,11 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from vmqlib.errors import BadInput
-from vmqlib.times import parse_iso
+from vmqlib.times import duration, parse_iso, show_time
 
 if TYPE_CHECKING:
     from vmqlib.settings import Settings
@@ -26,6 +26,8 @@ MOST_BYTES: Final = 512 * 1024
 """SNS and EventBridge carry 256 KB; quoting in an envelope may double that."""
 _DEEPEST = 24
 _TITLE = 160
+_FRESH = timedelta(days=1)
+_CLOCKS = timedelta(minutes=5)  # that two machines may differ by
 _BY_METRIC = {
     ("VaultMesh/QBusiness", "SyncFailed"): "sync-failed",
     ("VaultMesh/QBusiness", "NoSync"): "no-sync",
@@ -70,6 +72,14 @@ class Page:
     account: str = ""
     event: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    def out_of_date(self, now: datetime) -> str:
+        """A sentence where it is older than a day, or of the future; else empty. ``now`` is UTC."""
+        if self.since > now + _CLOCKS:
+            return f"the event is of {show_time(self.since)}, {duration(self.since - now)} from now."
+        if self.since < now - _FRESH:
+            return f"the event is of {show_time(self.since)}, {duration(now - self.since)} ago."
+        return ""
+
     @property
     def cause(self) -> str:
         """This alarm's change into ALARM: the same however often, and in whatever form, it is delivered."""
@@ -110,6 +120,10 @@ def parse(text: bytes | str, settings: Settings) -> Page:
     name = _text(alarm.name, "the alarm's name")
     state = _text(alarm.state, "the alarm's state")
     shown = name[:80]
+    if state == "OK":
+        raise BadInput(
+            f"Nothing to open: the alarm {shown!r} is OK, not ALARM.", hint="It is over by itself."
+        )
     if state != "ALARM":
         raise BadInput(
             f"The alarm {shown!r} is {state[:40]}, not ALARM.",
