@@ -57,6 +57,35 @@ class TestClearsBy:
         assert clears_by(replace(ALARM, **more)) is None
 
 
+class TestPromise:
+    """What was said at one look holds at the next: a time is the data's, or there is none."""
+
+    def test_the_time_does_not_move_with_the_looks(self) -> None:
+        good = replace(ALARM, good_since=1, good_by=AT + 5 * MINUTE)
+        for alarm in (ALARM, good):
+            said = {
+                replace(alarm, as_of=AT + timedelta(seconds=seconds)).sentence
+                for seconds in (0, 64, 107, 191)
+            }
+            assert len(said) == 1
+        assert "OK by 2026-11-23 09:07:00" in good.sentence
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"good_since": 1, "good_by": AT - 5 * MINUTE},
+            {"good_since": 1},
+            {"last_breach": AT - 60 * MINUTE},
+        ],
+        ids=["good long since", "good, nobody knows when", "the breach is long gone"],
+    )
+    def test_where_only_the_evaluation_is_awaited_no_time_is_said(self, more: dict[str, Any]) -> None:
+        assert "it is OK within a minute or two." in replace(ALARM, **more).sentence
+
+    def test_where_the_breach_is_not_known_it_is_a_span(self) -> None:
+        assert "it is OK within 16 min." in replace(ALARM, last_breach=None).sentence
+
+
 class Time:
     """A clock that only sleeping moves."""
 
@@ -252,3 +281,21 @@ def test_what_was_seen_is_in_the_journal(local: Any, aws: Aws) -> None:
     data = event.data.model_dump()
     assert data["ok"] is True
     assert [one["name"] for one in data["alarms"]] == ["QBusinessSyncFailed"]
+
+
+def test_a_good_datapoint_gives_a_time_that_stays(local: Any, aws: Aws) -> None:
+    local.clock.advance(
+        5 * MINUTE - timedelta(seconds=local.clock.now().timestamp() % 300)
+    )  # a period begins
+    alarm(aws, App="promised")
+    publish(aws, "promised", 1)
+    local.clock.advance(5 * MINUTE)
+    publish(aws, "promised", 0)
+    local.clock.advance(MINUTE)
+    look = Look(aws, aws.settings)
+    (first,) = look().alarms
+    local.clock.advance(timedelta(seconds=40))
+    (second,) = look().alarms
+    assert first.good_by is not None
+    assert first.good_by.timestamp() % 300 == 0
+    assert (first.good_by, clears_by(first)) == (second.good_by, clears_by(second))

@@ -159,7 +159,14 @@ def _alarm(row: Mapping[str, Any], points: _Points, now: datetime) -> Alarm:
     own = points.own.get(name, ())
     bad = [place for place, (_, value) in enumerate(own) if _breaches(row, value)]
     if bad:
-        made = replace(made, last_breach=own[bad[-1]][0], good_since=len(own) - bad[-1] - 1)
+        good = own[bad[-1] + 1 :]
+        enough = made.evaluation_periods
+        made = replace(
+            made,
+            last_breach=own[bad[-1]][0],
+            good_since=len(good),
+            good_by=good[enough - 1][0] if len(good) >= enough else None,
+        )
     if points.seen.get(name, True):
         return made
     sets = points.published.get((row["namespace"], row["metric"]), frozenset())

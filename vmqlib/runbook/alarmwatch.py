@@ -52,6 +52,8 @@ class Alarm:
         The end of the newest period whose datapoint breaches; ``None``: none was seen.
     good_since:
         Periods with a datapoint that does not breach, after that.
+    good_by:
+        The end of the one of those with which there are enough; ``None``: there are not, or that is not known.
     sees_nothing:
         Why it never gets a datapoint; empty where it does, or that is not known.
     """
@@ -66,6 +68,7 @@ class Alarm:
     treat_missing: str = "missing"
     last_breach: datetime | None = None
     good_since: int = 0
+    good_by: datetime | None = None
     sees_nothing: str = ""
 
     @property
@@ -84,7 +87,7 @@ class Alarm:
             return text
         at = clears_by(self)
         if at is not None:
-            return f"{text} Without another breach it is OK by {show_time(at)}."
+            return f"{text} Without another breach it is OK {_by(at, self)}."
         return f"{text} {_keeps(self)}"
 
 
@@ -98,11 +101,21 @@ def clears_by(alarm: Alarm) -> datetime | None:
     if alarm.state != "ALARM" or alarm.period is None or alarm.sees_nothing or alarm.as_of is None:
         return None
     if alarm.good_since >= alarm.evaluation_periods:
-        return alarm.as_of + 2 * _TICK
+        return max((alarm.good_by or alarm.as_of) + 2 * _TICK, alarm.as_of + _TICK)
     if alarm.treat_missing != "notBreaching":
         return None
     begun = alarm.last_breach or alarm.as_of
     return max(begun + (alarm.evaluation_periods + BEYOND) * alarm.period, alarm.as_of) + _TICK
+
+
+def _by(at: datetime, alarm: Alarm) -> str:
+    """A time only where it is the data's: one that is counted from the look would be a later one with each look."""
+    assert alarm.as_of is not None
+    if at - alarm.as_of <= 2 * _TICK:
+        return "within a minute or two"
+    if alarm.last_breach is None:
+        return f"within {duration(at - alarm.as_of)}"
+    return f"by {show_time(at)}"
 
 
 def _keeps(alarm: Alarm) -> str:
