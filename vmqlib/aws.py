@@ -7,7 +7,6 @@ The endpoint, the profile and the credentials are boto3's own affair
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
@@ -27,11 +26,12 @@ if TYPE_CHECKING:
 
     from vmqlib.settings import Settings
 
-__all__ = ["LATE", "Aws", "Caller", "InvalidRequest", "aws_errors"]
+__all__ = ["LATE", "LONG_READ_S", "Aws", "Caller", "InvalidRequest", "aws_errors"]
 
 _CONNECT_S = 5
 _READ_S = 15
-_LONG_READ_S: Final[Mapping[str, int]] = {"s3": 30, "logs": 30}  # pages of big listings, searches
+LONG_READ_S: Final = 30
+"""Seconds that a page of a big listing or of a search may keep one waiting; other looks list little."""
 LATE: Final = 2
 """Tries of a call that is not answered in time: an endpoint that hangs costs half a minute, not minutes."""
 _POOL = 32  # connections kept open by one client: more than any source uses threads
@@ -192,7 +192,7 @@ class Aws:
 
         config = Config(
             connect_timeout=_CONNECT_S,
-            read_timeout=read_s or _LONG_READ_S.get(service, _READ_S),
+            read_timeout=read_s or _READ_S,
             # botocore counts the first try, too, under this name.
             retries={"mode": "standard", "total_max_attempts": max_attempts},
             user_agent_extra=f"vmq/{__version__}",

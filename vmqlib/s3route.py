@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from vmqlib.aws import LONG_READ_S
 from vmqlib.awserrors import aws_errors, translated
 from vmqlib.errors import Unreachable
 
@@ -121,7 +122,7 @@ class Route:
     def learn(cls, aws: Aws, bucket: str, connections: int, region: str = "") -> Route:
         """The route that boto3 takes, found without asking AWS; ``region``: the bucket's, if it is another."""
         with aws_errors("s3:ListObjectVersions", f"bucket {bucket}"):
-            client = aws.own_client("s3", region=region)
+            client = aws.own_client("s3", region=region, read_s=LONG_READ_S)
             prepared = _prepared(client, bucket)
             parts = urlsplit(prepared.url)
             signature = _text(prepared.headers["Authorization"])

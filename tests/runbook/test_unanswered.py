@@ -127,7 +127,7 @@ def test_a_call_that_is_late_is_tried_twice(aws: Aws, silent: Silent) -> None:
 
 
 def test_so_is_a_listing_of_s3(aws: Aws, silent: Silent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmqlib.aws._LONG_READ_S", {"s3": 0.1})
+    monkeypatch.setattr("vmqlib.s3route.LONG_READ_S", 0.1)
     monkeypatch.setattr(S3, "pause", staticmethod(lambda *_: None))
     with S3(aws, "vaultmesh-knowledge-base") as s3, pytest.raises(Unreachable) as caught:
         s3.ask("GET", operation="s3:ListObjectVersions", query={"versions": ""})

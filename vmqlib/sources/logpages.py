@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.aws import LONG_READ_S
 from vmqlib.awserrors import aws_errors
 from vmqlib.errors import AwsError, ResourceMissing
 from vmqlib.sources.logquery import Span
@@ -106,7 +107,7 @@ class EventPages:
     """Reads pages of events. Safe to share between threads."""
 
     def __init__(self, aws: Aws) -> None:
-        self._client = aws.own_client("logs")
+        self._client = aws.own_client("logs", read_s=LONG_READ_S)
         self._client.meta.events.register("before-parse.cloudwatch-logs.FilterLogEvents", _keep_body)
 
     def pages(

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.awserrors import InvalidRequest, aws_errors
-from vmqlib.errors import AccessDenied, AwsError, ResourceMissing
+from vmqlib.errors import AccessDenied, AwsError, ResourceMissing, Unreachable
 from vmqlib.sources.base import TEXT, Column, Reading, Row, Source, data_source_ids, gather
 
 if TYPE_CHECKING:
@@ -206,6 +206,8 @@ def _object(aws: Aws, bucket: str) -> None:
     try:
         with aws_errors("s3:ListObjectsV2", f"bucket {bucket}"):
             found = s3.list_objects_v2(Bucket=bucket, Prefix=_AUDIT, MaxKeys=1).get("Contents", [])
+    except Unreachable:
+        raise  # whoever does not answer this does not answer the next
     except AwsError:
         found = []
     key = found[0]["Key"] if found else f"{_AUDIT}{_NOWHERE}"
