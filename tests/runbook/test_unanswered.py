@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from vmqlib.aws import Aws, aws_errors
+from vmqlib.cli.main import run, vmq
 from vmqlib.errors import DeadlinePassed, Throttled, Unreachable
 from vmqlib.runbook import alarmwatch, resync
 from vmqlib.runbook.alarmlook import Look
@@ -193,3 +194,15 @@ def test_a_signal_ends_it_at_once(command: str, silent: Silent) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize("command", ["doctor", "detect"])
+def test_one_advice_for_all_is_given_once(
+    command: str, silent: Silent, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    assert run(vmq, [command]) == 3
+    told = "".join(capsys.readouterr())
+    assert told.count("Sign in (aws sso login)") == 1
+    assert not silent.accepted, "nobody is asked without credentials"

@@ -77,8 +77,14 @@ def detect_command(
         print_json(document(found))
     else:
         show(found)
-    for name, problem in look.problems.items():
-        notice(f"  not seen: {printable(name)}: {printable(problem)}")
+    for hint, problems in look.problems_by_hint.items():
+        said: dict[str, list[str]] = {}
+        for name, problem in problems.items():
+            said.setdefault(problem, []).append(name)
+        for problem, names in said.items():
+            notice(f"  not seen: {printable(', '.join(names))}: {printable(problem)}")
+        if hint:
+            notice(f"  {printable(hint)}")
     click.get_current_context().exit(3 if look.blind else 1 if found.firing else 0)
 
 

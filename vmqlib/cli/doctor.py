@@ -77,13 +77,18 @@ def _show(found: Diagnosis) -> None:
         click.echo(click.style(part.title, bold=True))
         table(("outcome", "check", "finding"), [(one.outcome, one.name, one.finding) for one in part.checks])
         click.echo()
-    mends = [one for one in found.checks if one.ok is not True and one.mend]
+    mends: dict[str, list[CheckResult]] = {}
+    for one in found.checks:
+        if one.ok is not True and one.mend:
+            mends.setdefault(one.mend, []).append(one)
     if mends:
         click.echo(click.style("What to do", bold=True))
-    for one in mends:
-        click.echo(f"\n{_heading(one)}")
+    for mend, concerned in mends.items():
+        click.echo()
+        for one in concerned:
+            click.echo(_heading(one))
         # Not through the table: a command has to be copied as it is.
-        for line in one.mend.splitlines():
+        for line in mend.splitlines():
             click.echo(printable(line))
     click.echo(f"\n{found.summary}" if mends else found.summary)
 

@@ -74,6 +74,15 @@ class Look:
         }
 
     @property
+    def problems_by_hint(self) -> dict[str, dict[str, str]]:
+        """The same by the way out, which is one for many where AWS cannot be reached: titles and reasons."""
+        found: dict[str, dict[str, str]] = {}
+        for one in self.seen.values():
+            if not one.available or not one.complete:
+                found.setdefault(one.hint, {})[one.title] = one.problem or one.stopped
+        return found
+
+    @property
     def blind(self) -> bool:
         """Whether nothing at all could be seen."""
         return not any(one.available for one in self.seen.values())
