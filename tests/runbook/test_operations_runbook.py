@@ -19,6 +19,7 @@ from support.records import FakeAws, MovingClock
 from vmqlib.errors import BadInput, LockHeld, StorageError, WorldChanged
 from vmqlib.record.incident import Incident
 from vmqlib.runbook import operationsrunbook
+from vmqlib.runbook.keyevents import key_events
 from vmqlib.runbook.operationsrunbook import enter, preview, runbook_path
 from vmqlib.runbook.runbookentry import escape
 from vmqlib.settings import Settings
@@ -76,6 +77,15 @@ class TestWhatItSays:
             assert line in text.splitlines()
         assert "Acknowledged by" in text
         assert "after 34 min" in text
+
+    def test_of_several_proofs_only_the_last_is_told(self, make: Make) -> None:
+        incident = make()
+        incident.reopen("Again")
+        for ok, text in ((False, "Not proved: 3 of 4."), (None, "Cannot tell."), (True, "Proved: 4 of 4.")):
+            incident.verified("resync", text, {"action": "sync proof", "ok": ok})
+        incident.verified("rollback", "Verified: 5 objects as planned.", {"action": "rollback", "ok": True})
+        told = [event.summary for event in key_events(incident.journal.events()) if event.kind == "verified"]
+        assert told == ["Proved: 4 of 4.", "Verified: 5 objects as planned."]
 
     def test_what_was_not_said_is_said_so(self, make: Make, runbook: Path) -> None:
         enter(make())

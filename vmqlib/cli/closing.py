@@ -17,6 +17,7 @@ from vmqlib.times import duration, show_time
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.close import Afterwards, Ready
+    from vmqlib.runbook.communicate.sending import Sent
 
 __all__ = ["close_command", "reopen_command"]
 
@@ -139,6 +140,7 @@ def _end(
     todo: bool = True,
 ) -> None:
     """What comes of a closing, and what is said of it."""
+    from vmqlib.cli.messages import NOT_SENT, missed, sent_json
     from vmqlib.runbook.close import Afterwards, afterwards
 
     try:
@@ -160,7 +162,7 @@ def _end(
             | {
                 "entered": after.entered.path if after.entered else None,
                 "retro": after.invitation.resolve() if after.invitation else None,
-                "sent": sent,
+                "sent": [sent_json(one) for one in sent],
                 "problems": [f"{one}" for one in problems],
             }
         )
@@ -171,9 +173,7 @@ def _end(
         for problem in rest:
             notice(printable(problem))
         raise first
-    if any(not one["ok"] for one in sent):
-        from vmqlib.cli.messages import NOT_SENT
-
+    if missed(incident, sent):
         click.get_current_context().exit(NOT_SENT)
 
 
@@ -208,24 +208,24 @@ def _show(incident: Incident, after: Afterwards) -> None:
 
 def _tell_people(
     incident: Incident, post: bool | None, *, yes: bool, quiet: bool
-) -> tuple[list[dict[str, Any]], VmqError | None]:
+) -> tuple[tuple[Sent, ...], VmqError | None]:
     """That it is resolved, in the channel, and the invitation to the review: sent where that was asked for. And why
     nothing was sent, where that went wrong: it is closed all the same."""
-    from vmqlib.cli.messages import send_ending, sent_json
+    from vmqlib.cli.messages import send_ending
 
     later = f"Nobody was told. `vmq update {incident.id} --resolved` tells them."
     if post is False:
-        return [], None
+        return (), None
     if post is None and not sys.stdin.isatty():
         notice(later)
-        return [], None
+        return (), None
     try:
-        return [sent_json(one) for one in send_ending(incident, yes=yes and post is True, quiet=quiet)], None
+        return send_ending(incident, yes=yes and post is True, quiet=quiet), None
     except click.Abort:
         notice(later)
-        return [], None
+        return (), None
     except VmqError as error:
-        return [], error
+        return (), error
 
 
 @click.command("reopen")

@@ -22,6 +22,7 @@ __all__ = [
     "NOT_SENT",
     "channels_of",
     "ending",
+    "missed",
     "next_due",
     "picture",
     "preview",
@@ -202,6 +203,17 @@ def send_ending(incident: Incident, *, yes: bool, pinned: str = "", quiet: bool 
         bar.add_task("Writing the record again: it says who was told", total=None)
         write_record(incident)
     return sent
+
+
+def missed(incident: Incident, sent: tuple[Sent, ...]) -> bool:
+    """Whether somebody was not told who should have been. A way that nobody configured is none that failed, as long as
+    something went out on another; its text is left as a file, and that is said."""
+    from vmqlib.runbook.communicate.channels import slack_is_set
+
+    settings = incident.settings
+    configured = {"slack": slack_is_set(settings), "mail": bool(settings.email.transport)}
+    failed = [one for one in sent if not one.ok and (configured[one.delivery.place] or not one.unset)]
+    return bool(failed) or (bool(sent) and not any(one.ok for one in sent))
 
 
 def tell(sent: tuple[Sent, ...], *, quiet: bool = False) -> None:

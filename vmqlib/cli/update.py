@@ -122,7 +122,7 @@ def update_command(
 
 
 def _resolved(incident: Incident, *, dry_run: bool, pinned: str, yes: bool, as_json: bool) -> None:
-    from vmqlib.cli.messages import NOT_SENT, ending, preview, preview_json, send_ending, sent_json
+    from vmqlib.cli.messages import NOT_SENT, ending, missed, preview, preview_json, send_ending, sent_json
 
     if not incident.state.closed_at:
         raise BadInput(f"{incident.id} is not closed.", hint=f"`vmq close {incident.id}` comes first.")
@@ -137,7 +137,7 @@ def _resolved(incident: Incident, *, dry_run: bool, pinned: str, yes: bool, as_j
     sent = send_ending(incident, yes=yes, pinned=pinned, quiet=as_json)
     if as_json:
         print_json({"id": incident.id, "sent": [sent_json(one) for one in sent]})
-    click.get_current_context().exit(0 if all(one.ok for one in sent) else NOT_SENT)
+    click.get_current_context().exit(NOT_SENT if missed(incident, sent) else 0)
 
 
 def _refuse_mixes(text_from: str, edit: bool, watch: bool, posted: bool, say: str, link: str) -> None:

@@ -20,15 +20,23 @@ from vmqlib.record.events import (
 
 __all__ = ["ENTERED", "key_events"]
 
+_PROOF = "sync proof"  # vmqlib.runbook.proof.keeping, which would read more than this needs
+
 ENTERED = "entered"
 """Marks the note that an incident was entered into the operations runbook: it is not itself a part of what happened."""
 
 
 def key_events(events: Iterable[Event]) -> Iterator[Event]:
     """What a reader of the incident's story wants to know: opening, acknowledgement, severity, changes and how they
-    ended, messages, remarks of people, closing and reopening. Remarks for the review are not among them."""
+    ended, the last proof, messages, remarks of people, closing and reopening. Remarks for the review are not among
+    them."""
+    told = list(events)
+    # Every look proves anew: only the last proof is told of.
+    proofs = [one.seq for one in told if isinstance(one, Verified) and one.data.action == _PROOF]
     closed = False
-    for event in events:
+    for event in told:
+        if event.seq in proofs[:-1]:
+            continue
         match event:
             case Phase():
                 if event.data.acknowledged or (closed and event.data.phase != "closed"):
