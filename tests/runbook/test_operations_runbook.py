@@ -85,6 +85,9 @@ class TestWhatItSays:
             incident.verified("resync", text, {"action": "sync proof", "ok": ok})
         incident.verified("rollback", "Verified: 5 objects as planned.", {"action": "rollback", "ok": True})
         told = [event.summary for event in key_events(incident.journal.events()) if event.kind == "verified"]
+        kinds = incident.timeline().set_index("summary")["kind"]
+        assert kinds["Proved: 4 of 4."] == "verified"
+        assert kinds["Not proved: 3 of 4."] == kinds["Cannot tell."] == "not verified"
         assert told == ["Proved: 4 of 4.", "Verified: 5 objects as planned."]
 
     def test_what_was_not_said_is_said_so(self, make: Make, runbook: Path) -> None:

@@ -23,15 +23,20 @@ _PATH = re.compile(r"^arn:\S*[:/](?=[^:/])")
 
 
 def timeline(events: Iterable[Event]) -> pd.DataFrame:
-    """Every event: ``seq`` (Int64), ``at`` (UTC), ``kind``, ``step``, ``actor``, ``summary``."""
+    """Every event: ``seq`` (Int64), ``at`` (UTC), ``kind``, ``step``, ``actor``, ``summary``. A look that did not find
+    all as it should be, or could not tell, is of the kind ``not verified`` here."""
     import pandas as pd
 
     rows = [
-        (event.seq, event.at, event.kind, event.step, str(event.actor), event.summary) for event in events
+        (event.seq, event.at, _kind(event), event.step, str(event.actor), event.summary) for event in events
     ]
     frame = pd.DataFrame(rows, columns=["seq", "at", "kind", "step", "actor", "summary"])
     types = {"seq": "Int64", "kind": "str", "step": "str", "actor": "str", "summary": "str"}
     return frame.astype(types).assign(at=_utc(frame["at"]))
+
+
+def _kind(event: Event) -> str:
+    return "not verified" if event.kind == "verified" and event.data.ok is not True else event.kind
 
 
 def marks(events: Iterable[Event], promotions: Observation | None) -> pd.DataFrame:

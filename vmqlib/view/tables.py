@@ -334,6 +334,7 @@ _DONE = (
     "applied",
     "failed",
     "verified",
+    "not verified",
     "undone",
     "notified",
     "severity",
