@@ -268,7 +268,22 @@ def test_the_sign_of_failing_syncs_is_the_first_bad_ones_end() -> None:
     assert (sign.trigger, sign.at, sign.began_at, sign.good_at) == (
         "sync-failed", BEGAN + timedelta(minutes=5), BEGAN, GOOD,
     )  # fmt: skip
-    assert sign.documents == {"a.md"}
+    assert (sign.documents, sign.noun) == ({"a.md"}, "failing documents")
+
+
+def test_documents_of_which_some_are_whole_again_are_not_called_failing() -> None:
+    found = seen(
+        job("SUCCEEDED", GOOD),
+        job("INCOMPLETE", BEGAN),
+        documents=[document("a.md", "FAILED"), document("b.md")],
+    )
+    failed = [
+        {"data_source_id": DS, "document_id": f"s3://kb/{key}", "status": "FAILED", "at": BEGAN}
+        for key in ("a.md", "b.md")
+    ]
+    sign = sign_of(found | {"document-report": look("document-report", failed)})
+    assert sign is not None
+    assert (sign.documents, sign.noun) == ({"a.md", "b.md"}, "documents that have failed since")
 
 
 def test_after_a_recovery_it_is_still_the_outage_that_the_incident_was_opened_for() -> None:
