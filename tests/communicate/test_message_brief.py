@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vmqlib.aws import Aws
 from vmqlib.record.incident import Incident
+from vmqlib.runbook.answers import answers
 from vmqlib.runbook.communicate.brief import brief
 from vmqlib.runbook.communicate.message import KINDS, build
+from vmqlib.runbook.keptversions import kept_last_good
 from vmqlib.runbook.opening import look
+from vmqlib.runbook.overview import Overview
 from vmqlib.settings import Settings
 from vmqlib.simulator.slackblocks import check_blocks
 
@@ -98,3 +103,27 @@ def test_what_could_not_be_seen_is_said(seen, tmp_path) -> None:
     assert len(known.not_seen) > 3
     assert "Not seen: " in build("update", known, lambda text: text).text
     assert known.impact == ("How much of it users notice could not be told yet.",)
+
+
+def test_the_worst_of_unauthorized_content_reaches_the_screen_and_security(
+    start_local_aws: Any, point_at: Any, tmp_path: Path
+) -> None:
+    aws = start_local_aws("unauthorized-content")
+    point_at(aws)
+    settings = Settings.load(incidents=tmp_path)
+    made = Incident.open(
+        settings, Aws(settings), trigger="content", title="Leak", data_source_id=settings.ds_id
+    )
+    look(made)
+    known = brief(made)
+    screen = " ".join(str(line) for answer in answers(Overview(made)) for line in answer.lines)
+    for told in (" ".join(known.content), screen):
+        assert "lost its rule for security/" in told
+        assert "documents below hr/ are new in the index" in told
+    count = sum(why == "housekeeping" for why in aws.truth.unwanted.values())
+    for told in (" ".join(known.conditions), screen):
+        assert f"{count} of " in told
+        assert "documents are where they must not be: _staging/" in told
+        assert "0 of " not in told.partition("where they must not be")[0][-60:]
+    good = aws.truth.last_good_sync_started_at
+    assert abs(kept_last_good(made).at - good) < timedelta(seconds=2), "not the sync that took it in"
