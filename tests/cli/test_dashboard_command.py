@@ -41,6 +41,8 @@ def test_the_blind_widget_is_named_with_what_to_write(command: Any, blind: Any, 
     done = command("dashboard")
     assert done.code == 1, done.err
     assert f"fail: {BLIND}: SyncFailed has no value with no dimensions" in done.out
+    assert "pass" not in done.out, "it is about how old the data are, not about how good"
+    assert {"current", "blank"} <= set(done.out.split())
     assert json.dumps(["VaultMesh/QBusiness", "SyncFailed", "App", blind.env["APP_ID"]]) in done.out
     assert "not shown: Connector errors: a log query is not run here" in done.out
 

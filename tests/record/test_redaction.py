@@ -261,3 +261,11 @@ def test_a_spoilt_key_is_not_used(tmp_path: Path) -> None:
     (tmp_path / KEY_FILE).write_bytes(b"short")
     with pytest.raises(StorageError, match="5 bytes"):
         redaction_key(tmp_path)
+
+
+def test_the_working_directory_that_env_prints_is_no_password() -> None:
+    redactor = Redactor()
+    for shown in ("PWD=/work/main\nHOME=/root", "HOME=/root\nOLDPWD=/tmp/x"):
+        assert redactor.text(shown) == shown
+    for text in ("Server=x;PWD=/abc/def", "PWD=hunter2", "PWD=/wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"):
+        assert "[password]" in redactor.text(text)

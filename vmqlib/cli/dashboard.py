@@ -52,7 +52,7 @@ class _Seen:
 )  # fmt: skip
 @json_option
 def dashboard_command(since: str, incident_id: str, as_json: bool) -> None:
-    """Show what each widget of the CloudWatch dashboard shows now: newest values, their age, and a verdict.
+    """Show what each widget of the CloudWatch dashboard shows now: newest values, their age, whether they are current.
 
     Metrics, statistics, periods and maths are the dashboard's. A widget that shows nothing is named with the reason
     and, where CloudWatch knows the metric under other dimensions, with what to write instead. AWS is looked at, not
@@ -137,25 +137,26 @@ def _of_incident(settings: Settings, incident_id: str, window: Window) -> _Seen:
 
 
 def _show(now: Dashboard, before: Dashboard | None, checks: list[CheckResult], moment: datetime) -> None:
-    from vmqlib.runbook.dashboardchecks import widget_check
-
     at = now.at or moment
     rows = []
     for widget in now.widgets:
-        verdict = widget_check(widget, at).outcome if widget.kind == "metric" else ""
+        data = _data(widget, at) if widget.kind == "metric" else ""
         for place, line in enumerate(widget.lines):
             first = before.line(widget, line) if before else None
             rows.append([
                 widget.title if place == 0 else "", line.label, f"{line.statistic or 'value'}/{_span(line.period_s)}",
-                *([_value(first)] if before else []), _value(line), _age(line, at), verdict if place == 0 else "",
+                *([_value(first)] if before else []), _value(line), _age(line, at), data if place == 0 else "",
             ])  # fmt: skip
         for one in widget.alarms if widget.kind == "alarm" else ():
             state = str(one.get("state") or one.get("problem") or "unknown")
             rows.append(
                 [widget.title, str(one.get("name")), "alarm", *([""] if before else []), state, "", ""]
             )
-    columns = ["widget", "line", "per", *(["first seen"] if before else []), "now", "age", "verdict"]
+    columns = ["widget", "line", "per", *(["first seen"] if before else []), "now", "age", "data"]
     table(columns, rows, numeric=("first seen", "now"))
+    click.echo("data: whether what is shown is current, not whether it is good.")
+    if before:
+        click.echo("first seen and now: each the newest period of its look, which had perhaps only begun.")
     for check in checks:
         if check.ok is not True:
             click.echo(
@@ -235,6 +236,15 @@ def _newest(line: Line) -> dict[str, Any] | None:
 
 def _value(line: Line | None) -> str:
     return "" if line is None or line.newest is None else f"{line.newest[1]:,.6g}"
+
+
+def _data(widget: Widget, at: datetime) -> str:
+    from vmqlib.runbook.dashboardchecks import widget_check
+
+    ok = widget_check(widget, at).ok
+    if ok is None:
+        return "cannot tell"
+    return "current" if ok else "blank" if widget.blank else "not current"
 
 
 def _span(seconds: int) -> str:

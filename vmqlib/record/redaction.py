@@ -47,6 +47,7 @@ _MASK = re.compile(
 _NAME_CHARACTERS = string.ascii_letters + string.digits + "_-"
 _SHORT = 160  # shorter texts come again and again (statuses, streams, keys): their outcome is remembered
 _MOST_NAMES = 4096
+_FOLDER = re.compile(r"(?:^|\n)(?:OLD)?PWD\Z")  # as `env` prints the working directory: no password
 _PLAIN = frozenset({int, float, bool, type(None)})
 
 _is_sensitive = lru_cache(maxsize=4096)(forms.is_sensitive_name)
@@ -206,6 +207,12 @@ def _named_value(_: Redactor, match: re.Match[str], counts: Counter[str]) -> str
         return match[0]  # arn:aws:secretsmanager:…:secret:name
     value = match["quoted"] if quoted else match["bare"]
     if _stays(value) or (not quoted and value in {"null", "None", "true", "false"}):
+        return match[0]
+    if (
+        value.startswith("/")
+        and _FOLDER.search(match.string, 0, match.start("is"))
+        and not forms.looks_secret(value)
+    ):
         return match[0]
     strict = match["strict"] is not None
     if not strict:

@@ -34,7 +34,7 @@ def proof(found: Proof | Callable[[], Proof | None] | None, incident_id: str = "
     now = found() if callable(found) else found
     again = f"vmq sync verify --incident {incident_id}" if incident_id else "vmq sync verify"
     if now is None:
-        lead = "Nothing was proved yet: after the last change nobody has looked whether a sync took it over."
+        lead = "Nothing was proved yet: nobody has looked whether a sync took over what is in the bucket."
         return panel(lead, tag("div", "To look: ", code(again)), text=[f"To look: {again}"])
     parts: list[Html] = []
     lines: list[str] = []
