@@ -61,6 +61,11 @@ def note_command(
     from vmqlib.record.incident import Incident
 
     said = " ".join(text)
+    if question and not said.strip():
+        raise BadInput(
+            "What was answered is missing.",
+            hint='vmq note ID --question "…" --as-expected "what it answered" (or --not-as-expected).',
+        )
     if not said.strip() and not action.strip():
         raise BadInput(
             "The note is empty.", hint='Write what is to be remembered: "…", or --action "…" for the review.'

@@ -74,6 +74,8 @@ def update_command(
       vmq update INC-20261123-001 --posted --link https://…
     """
     _refuse_mixes(text_from, edit, watch, posted, say, link)
+    if watch or posted:
+        _refuse_alone("--watch" if watch else "--posted", dry_run, pinned, email, security, resolved)
     incident = _load(incident_id, online=refresh)
     if resolved:
         _resolved(incident, dry_run=dry_run, pinned=pinned, yes=yes, as_json=as_json)
@@ -150,6 +152,24 @@ def _refuse_mixes(text_from: str, edit: bool, watch: bool, posted: bool, say: st
         raise BadInput("--text and --edit are two ways to write it.", hint="Choose one.")
     if link and not posted:
         raise BadInput("--link is for --posted.", hint="The kit finds the link of what it posts itself.")
+
+
+def _refuse_alone(
+    which: str, dry_run: bool, pinned: str, email: bool, security: bool, resolved: bool
+) -> None:
+    """What sends by itself, or writes down what was sent, has no preview and no other message."""
+    given = {
+        "--dry-run": dry_run,
+        "--digest": bool(pinned),
+        "--email": email,
+        "--security": security,
+        "--resolved": resolved,
+    }
+    if wrong := [name for name, is_given in given.items() if is_given]:
+        raise BadInput(
+            f"{which} and {wrong[0]} do not go together. Nothing was sent or written.",
+            hint="`vmq update ID --dry-run` shows what would be sent now.",
+        )
 
 
 def _load(incident_id: str, *, online: bool) -> Incident:

@@ -149,9 +149,9 @@ def _how_bad(told: Overview) -> Iterator[Line]:
     else:
         share = f" ({index.failing / index.documents:.0%})" if index.failing else ""
         parts = [f"{index.failing:,} of {many(index.documents, 'document')} fail{share} now"]
-        if found.unauthorized:
-            # That none fails is no comfort where some are there that must not be.
-            parts = [found.unauthorized, *(parts if index.failing else [])]
+    if found.unauthorized:
+        # That none fails is no comfort where some are there that must not be.
+        parts = [found.unauthorized, *(parts if index.failing else [])]
     if asked.after is None:
         parts.append("questions: not seen")
     else:

@@ -129,7 +129,8 @@ def _slack(
     if token:
         if not _TOKEN_FORM.fullmatch(token):
             raise SettingsError(
-                f"{TOKEN} is no Slack token.", hint="A bot's token begins with xoxb-; it is not shown here."
+                f"{TOKEN} is not of a Slack token's form.",
+                hint="A bot's token is xoxb-, numbers and letters, as Slack shows it; it is not repeated here.",
             )
         return SlackBot(token, settings.slack_channel, settings.slack_api_url, waits)
     if webhook:
