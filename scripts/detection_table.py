@@ -37,7 +37,6 @@ TRIGGERS = ("sync-failed", "no-sync", "guardrail", "content")
 _FIRST_NOW = datetime(2026, 11, 23, 12, 3, 20, tzinfo=UTC)
 _APART = timedelta(hours=7, minutes=13)
 _PER_CHILD = 40  # scenarios that one process sets up before another takes its place
-_FORBIDDEN = ("hr/",)  # as VaultMesh's vmq.toml has it
 _NOT_IN_IT = ("cli", "view")  # of vmqlib: what they do changes no verdict
 
 
@@ -103,7 +102,7 @@ def judge(scenario: str, seed: int, code: str) -> Result:
         built = time.perf_counter()
         os.environ.update(local.env)
         truth, now = local.truth, local.clock.now()
-        settings = Settings.load(forbidden=_FORBIDDEN)
+        settings = Settings.load()
         aws = Aws(settings, FixedClock(now))
         window = Window(now - timedelta(weeks=settings.detection.baseline_weeks), now)
         needed = triggers.sources_for(triggers.NEEDED, settings)
