@@ -58,7 +58,8 @@ class Person:
 
 @pytest.fixture(scope="module")
 def local(start_local_aws: Callable[..., Any]) -> Any:
-    """With a dashboard that shows something and a metric that nobody publishes: why is asked for."""
+    """With a dashboard that shows something and a metric that nobody publishes, and an access control file that was
+    written again: why is asked for, and what it was."""
     import boto3
 
     local = start_local_aws("sync-failed")
@@ -73,6 +74,10 @@ def local(start_local_aws: Callable[..., Any]) -> Any:
         "properties": {"title": "Sync failures", "metrics": shown, "region": "eu-west-1"},
     }
     client.put_dashboard(DashboardName="VaultMesh-QBusiness", DashboardBody=json.dumps({"widgets": [widget]}))
+    client.close()
+    client = boto3.client("s3", endpoint_url=local.url, region_name="eu-west-1", **admin)
+    acl = {"Bucket": local.env["BUCKET_NAME"], "Key": "acl.json"}
+    client.put_object(**acl, Body=client.get_object(**acl)["Body"].read())
     client.close()
     return local
 
@@ -109,8 +114,10 @@ def refused(
                     continue
                 try:
                     reading = source.read(aws, settings, window)
-                    for _ in reading.rows:
-                        pass
+                    # What is read beside the thing itself says of its own row that it was refused.
+                    told = [str(row.get("problem", "")) for row in reading.rows]
+                    if denied := [one for one in told if "denied" in one.lower()]:
+                        missing[name] = " ".join(denied)
                     complete, stopped = reading.outcome()
                     if not complete:
                         missing[name] = stopped
