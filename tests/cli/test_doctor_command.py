@@ -93,7 +93,11 @@ def test_with_an_incident_it_is_kept_noted_and_rendered_again_offline(
     done = command("doctor", "--incident", incident.id, "--json")
     assert done.code == 1, done.err
     wanted = [one for one in done.json["checks"] if one["outcome"] == "fail"]
-    assert {one["name"] for one in wanted} == {"alarm sees its metric", "alarm tells somebody"}
+    assert {one["name"] for one in wanted} == {
+        "alarm sees its metric",
+        "alarm tells somebody",
+        "dashboard widget shows current data",
+    }
 
     (event,) = [one for one in incident.journal.events() if one.kind == "concluded"]
     assert event.data.verdict == "fail"

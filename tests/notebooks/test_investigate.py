@@ -41,14 +41,13 @@ def test_its_sections_have_names_of_their_own(investigate):
 @pytest.mark.slow
 @pytest.mark.notebooks
 def test_without_widgets_it_is_a_record(investigate, project, tmp_path, monkeypatch):
-    shutil.copytree(
-        next((project / "notebooks" / "examples").glob("INC-*/")), tmp_path / "incidents" / "INC-20261123-001"
-    )
+    example = next(one for one in (project / "notebooks" / "examples").glob("INC-*") if one.is_dir())
+    shutil.copytree(example, tmp_path / "incidents" / example.name)
     monkeypatch.setenv("VMQ_INCIDENTS", str(tmp_path / "incidents"))
     out = tmp_path / "out.ipynb"
     notebook.run(investigate, out, {})
     outputs = {c.id: c.outputs[0] for c in nbformat.read(out, 4).cells if c.cell_type == "code" and c.outputs}
-    assert "INC-20261123-001" in outputs["picker"].data["text/html"]
+    assert example.name in outputs["picker"].data["text/html"]
     assert all("text/html" in output.data for output in outputs.values())
     page = html.export(out, tmp_path / "out.html").read_text("utf-8")
     assert "widget-view" not in page

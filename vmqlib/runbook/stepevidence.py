@@ -255,7 +255,10 @@ def _with_suspect(incident: Incident, known: Facts, ranking: Ranking) -> Facts:
     if first is None:
         return known
     trail = incident.observed("trail").frame
-    row = trail[trail["event_id"].eq(first.change.reference)].iloc[0]
+    rows = trail[trail["event_id"].eq(first.change.reference)]
+    if rows.empty:  # a change that is told of by something else than its event's id
+        return replace(known, suspect=first.title)
+    row = rows.iloc[0]
     known = replace(
         known,
         suspect=first.title,
