@@ -242,9 +242,14 @@ def letter(mail: TakenMail) -> list[str]:
 
 
 def indented(lines: list[str], mark: str) -> str:
-    """The first lines of a message, marked."""
-    shown_lines = [line.strip() for line in trimmed(lines, first=9)]
-    return "\n" + textwrap.indent("\n".join(shown_lines), mark)
+    """The first lines of a message, marked. A long one goes on in the next line: what people read is not cut."""
+    kept = [line.strip() for line in lines if line.strip()]
+    left_out = len(kept) - 9
+    more = [f"{DIM}… {left_out} more line{'s' if left_out > 1 else ''}{PLAIN}"] if left_out > 0 else []
+    return "\n" + "\n".join(
+        textwrap.fill(line, WIDTH, initial_indent=mark, subsequent_indent=f"{mark}  ")
+        for line in (*kept[:9], *more)
+    )
 
 
 def title(heading: str, text: str) -> None:

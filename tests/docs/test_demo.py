@@ -39,6 +39,7 @@ def test_the_demo_runs_from_page_to_review_and_shows_the_messages(tmp_path: Path
     env = os.environ | {
         "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
         "VMQ_SLACK_WEBHOOK": "http://127.0.0.1:9/hook",
+        "COLUMNS": "140",  # as wide as where there is no terminal
     }
     done = subprocess.run(
         [sys.executable, str(tmp_path / "scripts" / "demo.py")],

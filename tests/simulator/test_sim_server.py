@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -126,6 +127,21 @@ def test_large_and_chunked_bodies_arrive_whole(empty_aws, client_of):
     assert connection.getresponse().read() == b""
     connection.close()
     assert s3.get_object(Bucket="bodies", Key="chunked")["Body"].read() == b"one two"
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("sent", [b"", b"64\r\nhalf of it"])
+def test_a_request_that_broke_off_does_nothing(empty_aws, client_of, head, sent):
+    s3 = client_of(empty_aws, "s3")
+    s3.create_bucket(Bucket="half", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    host, _, port = empty_aws.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as raw:
+        raw.sendall(f"PUT /half/a.md HTTP/1.1\r\nHost: {host}\r\n{head}\r\n\r\n".encode() + sent)
+        raw.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            assert raw.recv(100) == b""
+    assert s3.list_object_versions(Bucket="half").get("Versions", []) == []
+    s3.delete_bucket(Bucket="half")
 
 
 def test_many_clients_at_once_lose_nothing(empty_aws, client_of):

@@ -123,6 +123,9 @@ class _Handler(MotoRequestHandler):
     def run_wsgi(self) -> None:
         environ = self.make_environ()
         body = self._body(environ)
+        if body is None:
+            self._cut()
+            return
         environ["wsgi.input"] = io.BytesIO(body)
         environ["wsgi.input_terminated"] = True
         if "HTTP_TRANSFER_ENCODING" in environ:
@@ -133,11 +136,15 @@ class _Handler(MotoRequestHandler):
         except CutConnection:
             self._cut()
 
-    def _body(self, environ: Environ) -> bytes:
+    def _body(self, environ: Environ) -> bytes | None:
+        """The whole body, ``None`` where the client went away before its end: half a request does nothing."""
         if environ.get("wsgi.input_terminated"):
-            return cast("bytes", environ["wsgi.input"].readall())
+            with contextlib.suppress(OSError):  # no chunk where one should be
+                return cast("bytes", environ["wsgi.input"].readall())
+            return None
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        return self.rfile.read(length) if length else b""
+        body = self.rfile.read(length) if length else b""
+        return body if len(body) == length else None
 
     def _send(self, answer: Answer) -> None:
         self.send_response_only(answer.status, phrase(answer.status))
