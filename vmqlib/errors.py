@@ -169,14 +169,29 @@ class DeliveryFailed(VmqError):
         Whether it may have arrived: the answer was lost. It is not sent again by itself then.
     code:
         What the receiver said, in its own words; empty where it said nothing.
+    why:
+        The reason alone, a sentence: for whoever says by themselves what was not sent where. By default the message.
+    stopped:
+        Whether somebody pressed Ctrl-C while it waited to be tried again.
     """
 
     exit_code = 3
 
-    def __init__(self, message: str, *, hint: str = "", maybe: bool = False, code: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        maybe: bool = False,
+        code: str = "",
+        why: str = "",
+        stopped: bool = False,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.maybe = maybe
         self.code = code
+        self.why = why or message
+        self.stopped = stopped
 
 
 class WorldChanged(VmqError):

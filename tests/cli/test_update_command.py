@@ -94,6 +94,18 @@ def test_slack_that_refuses_says_what_to_do_and_the_code_tells(command, incident
     assert slack.token not in done.err + done.out
 
 
+def test_a_channel_that_may_come_back_is_tried_again_and_that_is_shown(
+    command, incident, monkeypatch
+) -> None:
+    monkeypatch.setenv("VMQ_SLACK_TOKEN", "xoxb-a-token-for-nobody")
+    monkeypatch.setenv("VMQ_SLACK_API_URL", "http://127.0.0.1:9/api/")
+    monkeypatch.setattr("vmqlib.runbook.communicate.trying._FIRST_PAUSE_S", 0.0)
+    done = command("update", incident.id, "--yes")
+    assert done.code == 3
+    assert "#ops-escalations: not reached (no connection to Slack), trying again in 0 s (2 of 3)" in done.err
+    assert done.err.index("(3 of 3)") < done.err.index("NOT SENT: update to #ops-escalations")
+
+
 def test_a_text_of_ones_own_and_from_stdin(command, incident, slack, tmp_path: Path, monkeypatch) -> None:
     written = tmp_path / "said.txt"
     written.write_text("Subject: All is well\nIt is over soon.\n- says dana")

@@ -29,10 +29,11 @@ class Idle:
     """Waiting that takes no time and is remembered."""
 
     slept: list[float] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     now: float = 0.0
 
     def waits(self, patience: float = 90.0) -> Waits:
-        return Waits(self.sleep, lambda: self.now, patience)
+        return Waits(self.sleep, lambda: self.now, patience, self.told.append)
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

@@ -149,6 +149,7 @@ class TestLogin:
         transport = over(server, user="vmq", password=PASSWORD)
         error = refusal(transport, idle)
         assert "535" in error.message
+        assert idle.slept == [], "waiting does not mend it"
         assert "VMQ_SMTP_PASSWORD" in error.hint
         told = "".join(traceback.format_exception(error)) + error.hint + repr(transport)
         assert PASSWORD not in told
@@ -158,7 +159,8 @@ class TestAnswers:
     def test_a_server_that_asks_to_wait_is_asked_again(self, mail_server, idle) -> None:
         server = mail_server(answer=["451 4.3.0 later"])
         MailChannel(over(server), SENDER, TO, idle.waits()).deliver(outgoing())
-        assert (len(server.mails), idle.slept) == (1, [1.0])
+        assert (len(server.mails), idle.slept) == (1, [2.0])
+        assert "the mail server asks to wait: 451 4.3.0 later" in idle.told[0]
 
     def test_a_refused_mail_is_not_tried_again(self, mail_server, idle) -> None:
         server = mail_server(answer=["552 5.2.3 too large"])
@@ -188,7 +190,7 @@ class TestAnswers:
     def test_where_nobody_listens_it_is_tried_again_and_was_not_sent(self, idle) -> None:
         error = refusal(SmtpTransport("127.0.0.1", 9, timeout=2), idle)
         assert not error.maybe
-        assert len(idle.slept) == 4
+        assert idle.slept == [2.0, 4.0]
 
 
 @pytest.fixture(scope="module")

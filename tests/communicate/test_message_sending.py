@@ -19,6 +19,7 @@ from vmqlib.runbook.communicate.keeping import keep
 from vmqlib.runbook.communicate.plan import MessagePlan, cadence, due_now, edited, plan
 from vmqlib.runbook.communicate.receipts import Image
 from vmqlib.runbook.communicate.sending import by_hand, one_at_a_time, reconcile, send
+from vmqlib.runbook.communicate.trying import Waits
 from vmqlib.settings import Email, Settings
 from vmqlib.simulator.slack import LocalSlack, SlackFault
 
@@ -223,6 +224,85 @@ class TestNotSent:
         assert server.envelopes == [("oncall@vaultmesh.io", ("knowledge-ops@vaultmesh.io",))]
         assert cadence(incident).update_due, "the channel was not told"
         assert data(incident, "notified")["fallback"] is True
+        (mail,) = server.mails
+        assert mail["Subject"].startswith("Not posted in #ops-escalations: INC-20261123-001 (SEV2): update 1")
+        first = mail.get_body(("plain",)).get_content().splitlines()[0]
+        assert first.startswith(
+            "#ops-escalations could not be reached: The app is not in #ops-escalations. This is"
+        )
+        assert "could not be reached" in mail.get_body(("html",)).get_content()
+        # That it was not mailed anew is said: on the terminal, and in the journal.
+        assert "The same was mailed to knowledge-ops@vaultmesh.io at 09:31 UTC already" in sent.fallback[1]
+        last = next(e for e in reversed([*incident.journal.events()]) if e.kind == "failed")
+        assert last.summary == (
+            "update was not sent to #ops-escalations: The app is not in #ops-escalations. "
+            "The same was mailed to knowledge-ops@vaultmesh.io at 09:31 UTC already."
+        )
+
+    @pytest.mark.parametrize("which", ["severity", "remark", "resolved", "half an hour later"])
+    def test_what_is_new_is_mailed_again_while_the_channel_is_down(
+        self, mailing, ways, slack, clock, which
+    ) -> None:
+        incident, server = mailing
+        slack.faults.append(SlackFault(POST, error="is_archived", times=9))
+        post(incident, ways)
+        clock.forward(minutes=2)
+        post(incident, ways)
+        assert len(server.mails) == 1
+        match which:
+            case "severity":
+                incident.set_severity("SEV1", "Nobody gets an answer.")
+            case "remark":
+                incident.note("Support confirms.")
+            case "resolved":
+                incident.close("over")
+            case _:
+                clock.forward(minutes=29)
+        post(incident, ways, "resolved" if which == "resolved" else due_now(incident))
+        assert len(server.mails) == 2
+        assert server.mails[1]["In-Reply-To"] == server.mails[0]["Message-ID"]
+
+    def test_after_the_channel_was_told_the_next_failure_is_mailed(self, mailing, ways, slack, clock) -> None:
+        incident, server = mailing
+        for fault in (SlackFault(POST, error="is_archived"), None, SlackFault(POST, error="is_archived")):
+            slack.faults[:] = [fault] if fault else []
+            clock.forward(minutes=1)
+            post(incident, ways)
+        assert len(server.mails) == 2
+
+    def test_the_mail_names_no_secret_and_begins_no_header(self, mailing, ways, slack, clock) -> None:
+        incident, server = mailing
+        evil = Incident.open(
+            incident.settings,
+            None,
+            trigger="content",
+            title=f"x\r\nBcc: evil@example.com {SECRET}",
+            clock=clock,
+        )
+        slack.faults.append(SlackFault(POST, error="is_archived"))
+        post(evil, ways)
+        (mail,) = server.mails
+        assert mail["Bcc"] is None
+        assert SECRET not in mail.as_string()
+
+    def test_ctrl_c_while_the_channel_is_tried_again_takes_the_other_way_at_once(
+        self, mailing, slack, idle
+    ) -> None:
+        incident, server = mailing
+        slack.faults.append(SlackFault(POST, status=429, retry_after=60))
+
+        def interrupted(_: float) -> None:
+            raise KeyboardInterrupt
+
+        known = incident.settings.model_copy(update={"slack_api_url": slack.api_url})
+        env = {"VMQ_SLACK_TOKEN": slack.token}
+        channels = open_channels(known, lambda: pytest.fail("asked"), env, Waits(interrupted))
+        made = plan(incident, "update")
+        (sent,) = send(incident, made, made.digest, channels)
+        assert (sent.ok, sent.maybe, sent.stopped) == (False, False, True)
+        assert len(server.mails) == 1
+        assert kinds(incident) == ["applying", "failed", "applying", "notified"]
+        assert reconcile(incident, channels) == ()
 
     def test_what_may_have_arrived_is_neither_repeated_nor_mailed(self, mailing, idle) -> None:
         incident, server = mailing
@@ -454,6 +534,24 @@ class TestKeepingTheCadence:
         assert minutes == [0, 1, 3, 7]
         assert len(slack.messages) == 1
         assert cadence(incident).past[0].late >= timedelta(minutes=14)
+
+    def test_ctrl_c_while_a_channel_is_tried_again_ends_it_and_says_what_became_of_it(
+        self, incident, slack, clock
+    ) -> None:
+        slack.faults.append(SlackFault(POST, status=429, retry_after=60))
+
+        def interrupted(_: float) -> None:
+            raise KeyboardInterrupt
+
+        known = incident.settings.model_copy(update={"slack_api_url": slack.api_url})
+        env = {"VMQ_SLACK_TOKEN": slack.token}
+        channels = open_channels(known, lambda: pytest.fail("asked"), env, Waits(interrupted))
+        clock.forward(minutes=31)
+        told: list[Any] = []
+        with pytest.raises(KeyboardInterrupt):
+            for one in keep(incident, lambda: channels, lambda _: None):
+                told.append(one)  # noqa: PERF402 - what was told before it is interrupted counts
+        assert "not sent to #ops-escalations. Slack asks to slow down; interrupted" in told[0].text
 
     def test_where_nobody_knows_whether_it_arrived_it_waits_for_the_next(
         self, incident, ways, slack, clock

@@ -14,6 +14,7 @@ from vmqlib.runbook.communicate.brief import Brief, brief
 from vmqlib.runbook.communicate.message import build
 from vmqlib.runbook.communicate.receipts import Image, Outgoing
 from vmqlib.runbook.communicate.slack import SlackBot, SlackWebhook
+from vmqlib.runbook.communicate.trying import Waits
 from vmqlib.simulator.slack import CHANNEL_ID, LocalSlack, SlackFault
 
 POST = "chat.postMessage"
@@ -149,7 +150,38 @@ def test_where_nobody_listens_it_is_tried_again_and_was_not_sent(known, idle) ->
     with pytest.raises(DeliveryFailed, match="no connection to Slack") as caught:
         bot.deliver(outgoing(known))
     assert not caught.value.maybe
-    assert len(idle.slept) == 4
+    assert idle.slept == [2.0, 4.0], "nobody waits for nothing after the last try"
+    assert idle.told == [
+        "#ops-escalations: not reached (no connection to Slack), trying again in 2 s (2 of 3)",
+        "#ops-escalations: not reached (no connection to Slack), trying again in 4 s (3 of 3)",
+    ]
+
+
+def test_ctrl_c_while_it_waits_ends_the_trying_and_tells_that_it_was_not_sent(slack, known) -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    slack.faults.append(SlackFault(POST, status=429, retry_after=60))
+    bot = SlackBot(slack.token, "#ops-escalations", slack.api_url, Waits(interrupted))
+    with pytest.raises(DeliveryFailed, match="interrupted before it was tried again") as caught:
+        bot.deliver(outgoing(known))
+    assert (caught.value.stopped, caught.value.maybe) == (True, False)
+    slack.faults[:] = [SlackFault(POST, lost=True)]
+    with pytest.raises(DeliveryFailed, match="may have arrived") as caught:
+        bot.deliver(outgoing(known))
+    assert (caught.value.stopped, caught.value.maybe) == (True, True)
+    assert slack.requests.count(POST) == 2
+
+
+def test_a_connection_that_takes_too_long_was_none(known, idle, monkeypatch) -> None:
+    def silent(*_: Any, **__: Any) -> Any:
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", silent)
+    bot = SlackBot("xoxb-a-token-for-nobody", "#ops-escalations", "http://127.0.0.1:9/api/", idle.waits())
+    with pytest.raises(DeliveryFailed, match="no connection to Slack within 10 s") as caught:
+        bot.deliver(outgoing(known))
+    assert not caught.value.maybe
 
 
 @pytest.mark.parametrize(
@@ -164,12 +196,13 @@ def test_where_nobody_listens_it_is_tried_again_and_was_not_sent(known, idle) ->
         ("something_new", "something_new", "chat.postMessage"),
     ],
 )
-def test_slacks_refusals_say_what_to_do(bot, slack, known, code, said, hint) -> None:
+def test_slacks_refusals_say_what_to_do(bot, slack, known, idle, code, said, hint) -> None:
     slack.faults.append(SlackFault(POST, error=code))
     with pytest.raises(DeliveryFailed) as caught:
         bot.deliver(outgoing(known))
     assert said in caught.value.message
     assert hint in caught.value.hint
+    assert (idle.slept, slack.requests) == ([], (POST,)), "waiting does not mend it"
     assert (caught.value.code, caught.value.maybe, caught.value.exit_code) == (code, False, 3)
     assert slack.messages == ()
 
@@ -185,12 +218,13 @@ def test_a_wrong_token_a_foreign_channel_and_an_absent_app_are_refused(slack, kn
 
 
 @pytest.mark.parametrize("code", ["no_service", "channel_is_archived", "invalid_payload"])
-def test_a_webhooks_refusals_say_what_to_do(hook, slack, known, code) -> None:
+def test_a_webhooks_refusals_say_what_to_do(hook, slack, known, idle, code) -> None:
     slack.faults.append(SlackFault("webhook", status=404, error=code))
     with pytest.raises(DeliveryFailed) as caught:
         hook.deliver(outgoing(known))
     assert caught.value.code == code
     assert caught.value.hint
+    assert (idle.slept, slack.requests) == ([], ("webhook",))
 
 
 class TestThePicture:

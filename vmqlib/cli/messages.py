@@ -44,7 +44,10 @@ def channels_of(incident: Incident) -> Channels:
     from vmqlib.aws import Aws
     from vmqlib.runbook.communicate.channels import open_channels
 
-    return open_channels(incident.settings, lambda: incident.aws or Aws(incident.settings))
+    from vmqlib.runbook.communicate.trying import Waits
+
+    waits = Waits(told=lambda text: notice(printable(text)))
+    return open_channels(incident.settings, lambda: incident.aws or Aws(incident.settings), waits=waits)
 
 
 def picture(incident: Incident, channels: Channels) -> Image | None:

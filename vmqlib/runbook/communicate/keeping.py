@@ -76,6 +76,8 @@ def keep(
     ------
     LockHeld
         When another process keeps this incident's cadence.
+    KeyboardInterrupt
+        When somebody pressed Ctrl-C; where that was while a channel was tried again, what became of it is given first.
     """
     pauses = {name: _Pause() for name in ("update", STAKEHOLDERS)}
     with one_at_a_time(incident.dir, ".watching.lock", "keeps this incident's cadence", patience=0):
@@ -89,6 +91,8 @@ def keep(
             if due:
                 told = _once(incident, due, channels(), image, refresh)
                 yield told
+                if any(one.stopped for one in told.sent):
+                    raise KeyboardInterrupt
                 for name in due:
                     pauses[name].after(told, name, incident)
                 continue
@@ -172,4 +176,5 @@ def _once(
 def _words(one: Sent) -> str:
     if one.receipt is not None:
         return f"{one.delivery.message.subject}: sent to {one.receipt.channel}."
-    return f"{one.problem} {' '.join(one.fallback)}"
+    what = "perhaps sent" if one.maybe else "not sent"
+    return f"{one.delivery.message.subject}: {what} to {one.delivery.where}. {one.problem} {' '.join(one.fallback)}"

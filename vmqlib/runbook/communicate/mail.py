@@ -78,6 +78,7 @@ class MailChannel:
             self._waits,
             self.where,
             lambda: self.find(outgoing),
+            can_look=False,
         )
 
     def find(self, outgoing: Outgoing) -> Receipt | None:

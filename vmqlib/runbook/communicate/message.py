@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from vmqlib.errors import BadInput, SettingsError
 from vmqlib.record.canonical import canonical, digest, jsonable
 from vmqlib.runbook.communicate.blocks import blocks, fallback_text
-from vmqlib.runbook.communicate.documents import Document, Part, as_data, parse
+from vmqlib.runbook.communicate.documents import Document, Part, as_data, clean, parse
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
     from vmqlib.runbook.communicate.brief import Brief
 
-__all__ = ["KINDS", "Message", "MessageKind", "build", "kind_of", "rewrite"]
+__all__ = ["KINDS", "Message", "MessageKind", "build", "instead", "kind_of", "rewrite"]
 
 MessageKind = Literal["acknowledged", "update", "severity", "stakeholders", "security", "resolved", "retro"]
 KINDS: Final[tuple[MessageKind, ...]] = get_args(MessageKind)
 """Every message, by the name of its template."""
+
+_NEWS = 12  # characters: more digits than that in a row might be masked in the journal as a card's number
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,15 @@ class Message:
         What it says.
     basis:
         A hash of what it was made from, without the time of the next update: that is known only when it is sent.
+    news:
+        The same without when AWS was looked at last: two messages with the same one say nothing new.
     """
 
     kind: MessageKind
     incident_id: str
     document: Document
     basis: str
+    news: str = ""
 
     @property
     def subject(self) -> str:
@@ -122,8 +127,34 @@ def build(kind: str, brief: Brief, mask: Callable[[str], str]) -> Message:
         When its template was changed and is wrong: it names the file, and the line where that is known.
     """
     which = kind_of(kind)
-    basis = digest(canonical({"kind": which, "brief": jsonable(asdict(replace(brief, next_update_at=None)))}))
-    return Message(which, brief.id, _masked(_rendered(which, brief), mask), basis)
+    timeless = replace(brief, next_update_at=None)
+    basis, news = _hash(which, timeless), _hash(which, replace(timeless, seen_at=None))
+    return Message(which, brief.id, _masked(_rendered(which, brief), mask), basis, news[:_NEWS])
+
+
+def _hash(kind: MessageKind, brief: Brief) -> str:
+    return digest(canonical({"kind": kind, "brief": jsonable(asdict(brief))}))
+
+
+def instead(message: Message, channel: str, why: str, mask: Callable[[str], str]) -> Message:
+    """The same message for somebody else: it says first that it could not be posted where it belongs.
+
+    Parameters
+    ----------
+    channel:
+        Where it belongs.
+    why:
+        Why it could not be posted there, a sentence.
+    mask:
+        Takes secrets out of that.
+    """
+    said = " ".join(clean(mask(why)).split())
+    first = (
+        f"{channel} could not be reached: {said} This is the message “{message.kind}” that was meant for it; "
+        "please pass it on."
+    )
+    subject = f"Not posted in {channel}: {message.subject}"
+    return replace(message, document=Document(subject, (Part("paragraph", first), *message.document.parts)))
 
 
 def rewrite(message: Message, text: str, mask: Callable[[str], str]) -> Message:
@@ -139,7 +170,8 @@ def rewrite(message: Message, text: str, mask: Callable[[str], str]) -> Message:
     if not lines.startswith("Subject:"):
         lines = f"Subject: {message.subject}\n{text}"
     document = _masked(parse(lines), mask)
-    return replace(message, document=document, basis=digest(canonical(asdict(document))))
+    said = digest(canonical(asdict(document)))
+    return replace(message, document=document, basis=said, news=said[:_NEWS])
 
 
 def _masked(document: Document, mask: Callable[[str], str]) -> Document:

@@ -18,7 +18,7 @@ from vmqlib.errors import BadInput, DeliveryFailed, LockHeld, VmqError, WorldCha
 from vmqlib.record.evidence import Question
 from vmqlib.record.storage import storage_errors, write_atomically
 from vmqlib.runbook.communicate.documents import Document, source
-from vmqlib.runbook.communicate.message import Message
+from vmqlib.runbook.communicate.message import Message, instead
 from vmqlib.runbook.communicate.plan import ATTACHED, Delivery, MessagePlan, last_told
 from vmqlib.runbook.communicate.receipts import Attachment, Channel, Image, Outgoing, Receipt
 from vmqlib.times import iso
@@ -26,6 +26,7 @@ from vmqlib.times import iso
 if TYPE_CHECKING:
     from vmqlib.record.events import Event, EvidenceRef
     from vmqlib.record.incident import Incident
+    from vmqlib.record.state import Update
     from vmqlib.runbook.communicate.channels import Channels
 
 __all__ = ["ACTION", "Sent", "by_hand", "one_at_a_time", "reconcile", "send"]
@@ -54,6 +55,8 @@ class Sent:
         What was done instead: where the text was left, and to whom it was mailed.
     unset:
         Whether there is no way to send it.
+    stopped:
+        Whether somebody pressed Ctrl-C while it waited to be tried again.
     """
 
     delivery: Delivery
@@ -63,6 +66,7 @@ class Sent:
     maybe: bool = False
     fallback: tuple[str, ...] = ()
     unset: bool = False
+    stopped: bool = False
 
     @property
     def ok(self) -> bool:
@@ -116,7 +120,7 @@ def _deliver(
     channel = channels.slack if slack else channels.mail(delivery.to)
     if channel is None:
         why = channels.why_no_slack if slack else channels.why_no_mail
-        missing = DeliveryFailed(f"Not sent to {delivery.where}: {why}", hint=_SETUP)
+        missing = DeliveryFailed(f"Not sent to {delivery.where}: {why}", hint=_SETUP, why=why)
         return replace(_not_sent(incident, delivery, "", missing, channels), unset=True)
     data, ref = _begun(incident, delivery, approval, channel, _marker())
     outgoing = Outgoing(
@@ -201,8 +205,11 @@ def _not_sent(
 ) -> Sent:
     """The way out: a file to paste by hand, and for the channel a mail to the lead. Nothing here stops the work."""
     maybe = bool(getattr(error, "maybe", False))
+    why = _why(error)
     path = _left_as_file(incident, delivery)
     done = [f"The text is in {path}: paste it by hand."]
+    stands_in = delivery.place == "slack" and not maybe
+    earlier = _mailed_before(incident, delivery.message) if stands_in else None
     data: dict[str, Any] = {
         "action": ACTION,
         "message": delivery.message.kind,
@@ -216,10 +223,21 @@ def _not_sent(
         "written": str(path.relative_to(incident.dir)),
     }
     what = "may have been sent" if maybe else "was not sent"
-    incident.failed(STEP, f"{delivery.message.kind} {what} to {delivery.where}: {error.message}", data)
-    if delivery.place == "slack" and not maybe and (mailed := _mailed(incident, delivery, channels)):
-        done.append(mailed)
-    return Sent(delivery, None, error.message, error.hint, maybe, tuple(done))
+    said = f"{delivery.message.kind} {what} to {delivery.where}: {why}"
+    if earlier is not None:
+        known = f"The same was mailed to {earlier.channel} at {earlier.at:%H:%M} UTC already"
+        incident.failed(STEP, f"{said} {known}.", {**data, "mailed_at": iso(earlier.at)})
+        done.append(f"{known}; it is mailed again when it says something new, or the next update is due.")
+    else:
+        incident.failed(STEP, said, data)
+        if stands_in and (mailed := _mailed(incident, delivery, why, channels)):
+            done.append(mailed)
+    stopped = bool(getattr(error, "stopped", False))
+    return Sent(delivery, None, why, error.hint, maybe, tuple(done), stopped=stopped)
+
+
+def _why(error: VmqError) -> str:
+    return str(getattr(error, "why", "") or error.message)
 
 
 def _left_as_file(incident: Incident, delivery: Delivery) -> Path:
@@ -242,28 +260,41 @@ def _slot(incident: Incident, delivery: Delivery) -> datetime:
     return due if due is not None and due < now else now
 
 
-def _mailed(incident: Incident, delivery: Delivery, channels: Channels) -> str:
-    """The same by e-mail to the knowledge ops lead, once for each time that it is due."""
-    state = incident.state
-    told = next((one.at for one in reversed(state.updates) if one.counts), state.opened_at)
-    if any(one.fallback and told is not None and one.at > told for one in state.updates):
-        return ""
+def _mailed_before(incident: Incident, message: Message) -> Update | None:
+    """The mail that said the same in the channel's place, while the time is running for which that was said."""
+    said = {
+        event.at
+        for event in incident.journal.events()
+        if event.kind == "notified"
+        and event.data.fallback
+        and getattr(event.data, "news", "") == message.news
+    }
+    last = next((one for one in reversed(incident.state.updates) if one.fallback and one.at in said), None)
+    told = next((one.at for one in reversed(incident.state.updates) if one.counts), None)
+    if last is None or (told is not None and told >= last.at):
+        return None
+    return last if incident.clock.now() < last.at + incident.state.update_every else None
+
+
+def _mailed(incident: Incident, delivery: Delivery, why: str, channels: Channels) -> str:
+    """The same by e-mail to the knowledge ops lead, who is told that it belongs into the channel."""
     to = (incident.settings.contacts.knowledge_ops,)
     channel = channels.mail(to)
     if channel is None:
         return ""
-    instead = Delivery(delivery.message, "mail", to)
-    data, ref = _begun(incident, instead, "", channel, _marker())
-    data["fallback"] = True
+    message = instead(delivery.message, delivery.where, why, incident.redactor.text)
+    stand_in = Delivery(message, "mail", to)
+    data, ref = _begun(incident, stand_in, "", channel, _marker())
+    data |= {"fallback": True, "news": message.news}
     try:
         receipt = channel.deliver(
-            Outgoing(delivery.message, data["item"], "", _thread(incident, channel), at=incident.clock.now())
+            Outgoing(message, data["item"], "", _thread(incident, channel), at=incident.clock.now())
         )
     except VmqError as error:
         more = {"problem": error.message, "hint": error.hint, "maybe": bool(getattr(error, "maybe", False))}
-        incident.failed(STEP, f"Nor was it mailed to {channel.where}: {error.message}", {**data, **more})
-        return f"Nor could it be mailed to {channel.where}: {error.message}"
-    _arrived(incident, instead, data, receipt, ref)
+        incident.failed(STEP, f"Nor was it mailed to {channel.where}: {_why(error)}", {**data, **more})
+        return f"Nor could it be mailed to {channel.where}: {_why(error)}"
+    _arrived(incident, stand_in, data, receipt, ref)
     return f"It was mailed to {channel.where} instead."
 
 

@@ -13,6 +13,7 @@ import http.client
 import logging
 import socket
 import ssl
+import urllib.error
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -255,7 +256,13 @@ class SlackWebhook:
     def deliver(self, outgoing: Outgoing) -> Receipt:
         """Posts it. Raises as the protocol says."""
         self._waits.begin()
-        return keep_trying(lambda: self._post(outgoing), self._waits, self.where, lambda: self.find(outgoing))
+        return keep_trying(
+            lambda: self._post(outgoing),
+            self._waits,
+            self.where,
+            lambda: self.find(outgoing),
+            can_look=False,
+        )
 
     def find(self, outgoing: Outgoing) -> Receipt | None:
         """A webhook cannot look."""
@@ -286,13 +293,18 @@ def _lost(error: BaseException) -> Exception:
     if isinstance(reason, socket.gaierror):
         return NotYet("Slack's name cannot be resolved")
     if isinstance(reason, ssl.SSLCertVerificationError):
+        why = "The certificate of Slack, or of a proxy before it, is not trusted."
         return DeliveryFailed(
-            "Not posted: the certificate of Slack, or of a proxy before it, is not trusted.",
+            f"Not posted: {why}",
             hint="Where a proxy opens TLS, name its certificates in SSL_CERT_FILE.",
+            why=why,
         )
     if isinstance(reason, OSError) and reason.errno in _NOT_LEFT:
         return NotYet("no connection to Slack")
-    if isinstance(error, TimeoutError) or isinstance(reason, TimeoutError):
+    # urllib wraps what happens before all of a request has left, and nothing else.
+    if isinstance(error, urllib.error.URLError) and isinstance(reason, TimeoutError):
+        return NotYet(f"no connection to Slack within {_TIMEOUT_S} s")
+    if isinstance(error, TimeoutError):
         return Unknown(f"no answer within {_TIMEOUT_S} s")
     return Unknown("the connection broke before an answer came")
 

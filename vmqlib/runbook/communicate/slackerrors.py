@@ -60,4 +60,4 @@ def refused(code: str, channel: str, *, needed: str = "", status: int = 200) -> 
         code, ("Slack refused: {word}.", "See that word on the page of Slack's method chat.postMessage.")
     )
     said = said.format(channel=channel, needed=needed or "that it needs", word=word)
-    return DeliveryFailed(f"Not posted: {said}", hint=hint, code=word)
+    return DeliveryFailed(f"Not posted: {said}", hint=hint, code=word, why=said)

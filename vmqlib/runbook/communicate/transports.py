@@ -136,9 +136,11 @@ class SmtpTransport:
         return Receipt("smtp", where, local, domain=domain, answer=f"{code} {_words(words)}", remark=remark)
 
     def _refused(self, what: str, hint: str = "") -> DeliveryFailed:
+        said = f"{self.host}:{self.port} refused. {what}"
         return DeliveryFailed(
-            f"Not sent: {self.host}:{self.port} refused. {what}",
+            f"Not sent: {said}",
             hint=hint or "Mend that under [email] in vmq.toml, or ask who runs that mail server.",
+            why=said,
         )
 
 
@@ -202,7 +204,9 @@ class SesTransport:
             raise NotYet("SES asks to slow down", error.retry_after or 2.0) from None
         except AwsError as error:
             hint = _VERIFY.format(sender=sender) if error.code in _UNVERIFIED else error.hint
-            raise DeliveryFailed(f"Not sent: {error.message}", hint=hint, code=error.code) from None
+            raise DeliveryFailed(
+                f"Not sent: {error.message}", hint=hint, code=error.code, why=error.message
+            ) from None
         finally:
             client.close()
         message_id = str(answer["MessageId"])
