@@ -43,7 +43,6 @@ def channels_of(incident: Incident) -> Channels:
     """The ways that settings and environment set up."""
     from vmqlib.aws import Aws
     from vmqlib.runbook.communicate.channels import open_channels
-
     from vmqlib.runbook.communicate.trying import Waits
 
     waits = Waits(told=lambda text: notice(printable(text)))
