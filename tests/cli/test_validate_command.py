@@ -68,6 +68,17 @@ class TestValidate:
         assert held.code == 1
         assert held.json["state"] == "open"
         assert [check["name"] for check in held.json["in_the_way"]] == ["canary question is answered"]
+        assert held.json["hint"].splitlines()[1].startswith(f"`vmq close {incident.id} --force --reason")
+        shown = command("close", incident.id)
+        assert shown.code == 1
+        head, row = shown.out.splitlines()
+        assert head.split() == ["outcome", "check", "why", "next"]
+        assert row.startswith(f"cannot tell  canary question is answered ({QUESTION})")
+        assert f"vmq note {incident.id} --question '{QUESTION}' --as-expected" in row
+        error, first, second = shown.err.splitlines()
+        assert error.startswith("Error: Not closed: 1 check is in the way: ")
+        assert first.strip().startswith(f"`vmq validate {incident.id}`")
+        assert second.strip().startswith(f"`vmq close {incident.id} --force --reason")
         assert "closed" not in kinds(incident)
         wrong = command("note", incident.id, "--question", "Never asked?", "--as-expected", "it does")
         assert (wrong.code, QUESTION in wrong.err) == (2, True)
@@ -93,7 +104,8 @@ class TestValidate:
             cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="")
         assert (done.code, closed.code) == (1, 1)
         assert "vmq alarms wait --incident" in done.out
-        assert "It is in ALARM" in closed.err
+        assert "It is in ALARM" in closed.out
+        assert f"vmq alarms wait --incident {incident.id}" in closed.out
         for written in (done.out, done.err, closed.out, closed.err):
             assert "\x1b" not in written
             assert "\u202e" not in written

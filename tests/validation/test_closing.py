@@ -94,8 +94,11 @@ class TestHeld:
         found.checks = (GOOD, CheckResult(name, False, "It is not.", mend="Mend it."))
         made = close.ready(incident)
         assert isinstance(made.refusal, CheckFailed)
-        assert "It is not." in made.refusal.message
-        assert "Mend it." in made.refusal.hint
+        assert made.refusal.message == f"Not closed: 1 check is in the way: {name}."
+        assert [one.mend for one in made.held] == ["Mend it."]
+        first, second = made.refusal.hint.split("\n")
+        assert f"vmq validate {incident.id}" in first
+        assert ("--schedule-off-reason" if name == SCHEDULE else "--force --reason") in second
         with pytest.raises(CheckFailed):
             close.close(incident, made)
         assert incident.state.closed_at is None

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vmqlib.cli.alarms import watch
-from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, yes_option
+from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, table, yes_option
 from vmqlib.errors import BadInput, Interrupted, VmqError
+from vmqlib.runbook.wording import one_line
 from vmqlib.settings import Settings
 from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
+    from vmqlib.runbook.checks import CheckResult
     from vmqlib.runbook.close import Afterwards, Ready
     from vmqlib.runbook.communicate.sending import Sent
 
 __all__ = ["close_command", "reopen_command"]
 
 _PATIENCE = timedelta(minutes=30)
+_LONGEST_WHY, _LONGEST_NEXT = 90, 240
+_COMMAND = re.compile(r"(?:vmq|make|aws) [^`]+")
 
 _id = click.argument("incident_id", metavar="ID")
 
@@ -57,8 +63,9 @@ def close_command(
     same command again does what is missing. Nothing of AWS is changed.
 
     \b
-    Exit codes: 0 closed, 1 it is not over, 3 AWS could not be asked, or a message did not go where it should, 4
-    something was changed while it was being closed, 5 with --wait the alarms were not OK after half an hour.
+    Exit codes: 0 closed, 1 it is not over, 2 bad input or settings, or it is closed already and nothing is missing,
+    3 AWS could not be asked, or a message did not go where it should, 4 something was changed while it was being
+    closed, 5 with --wait the alarms were not OK after half an hour, 130 interrupted.
 
     \b
     Examples:
@@ -102,7 +109,10 @@ def close_command(
         )
     if made.refusal is not None:
         if as_json:
-            print_json(_document(incident, made) | {"problem": made.refusal.message})
+            refusal = {"problem": made.refusal.message, "hint": made.refusal.hint}
+            print_json(_document(incident, made) | refusal)
+        else:
+            _show_held(made.held)
         raise made.refusal
     close(incident, made, Words(*(_asked(name, text) for name, text in zip(names, given, strict=True))))
     _end(incident, made, entry=not no_entry, post=post, yes=yes, as_json=as_json)
@@ -175,6 +185,27 @@ def _end(
         raise first
     if missed(incident, sent):
         click.get_current_context().exit(NOT_SENT)
+
+
+def _show_held(held: Sequence[CheckResult]) -> None:
+    """One line for each check in the way: which, why, what to do next."""
+    rows = [
+        (
+            one.outcome,
+            f"{one.name}{f' ({one.subject})' if one.subject else ''}",
+            one_line(one.finding, _LONGEST_WHY),
+            _next(one.mend),
+        )
+        for one in held
+    ]
+    table(("outcome", "check", "why", "next"), rows)
+
+
+def _next(mend: str) -> str:
+    """The first command of a mend, where it has one; else what it says first."""
+    lines = [one_line(line, _LONGEST_NEXT) for line in mend.splitlines()] or [""]
+    found = next((found for line in lines if (found := _COMMAND.search(line))), None)
+    return found[0].strip() if found else lines[0]
 
 
 def _document(incident: Incident, made: Ready | None) -> dict[str, Any]:

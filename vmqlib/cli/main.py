@@ -163,5 +163,5 @@ def _fail(message: str, hint: str, code: int) -> int:
     # What AWS or a bucket says stands in a message, too: nothing in it steers the terminal.
     click.echo(f"{click.style('Error:', fg='red', bold=True)} {_plain(message)}", err=True)
     if hint:
-        click.echo(f"       {_plain(hint)}", err=True)
+        click.echo("\n".join(f"       {line}" for line in _plain(hint).split("\n")), err=True)
     return code

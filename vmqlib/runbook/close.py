@@ -294,20 +294,18 @@ def _names(checks: tuple[CheckResult, ...] | list[CheckResult]) -> str:
 
 
 def _refusal(incident: Incident, held: tuple[CheckResult, ...] | list[CheckResult]) -> VmqError:
-    said = [
-        f"{one.name}{f' ({one.subject})' if one.subject else ''}: {one.finding}"
-        if one.ok is False
-        else f"it cannot be told whether {one.name}{f' ({one.subject})' if one.subject else ''}: {one.finding}"
-        for one in held
-    ]
-    mends = list(dict.fromkeys(one.mend for one in held if one.mend))
-    way = f"{mends[0]}  " if len(mends) == 1 and "\n" not in mends[0] else ""
+    """How much is in the way: what was found of each, and how to mend it, is in the checks."""
     only = all(one.name == SCHEDULE for one in held)
     despite = (
-        "say why it stays: --schedule-off-reason" if only else "close all the same with --force --reason"
+        f"`vmq close {incident.id} --schedule-off-reason …` says why it stays off."
+        if only
+        else f"`vmq close {incident.id} --force --reason …` closes it all the same."
     )
-    hint = f"{way}`vmq validate {incident.id}` shows each; or {despite}."
-    message = f"Not closed: {' '.join(one.rstrip('.') + '.' for one in said)}"
+    hint = f"`vmq validate {incident.id}` looks again, and shows the whole of each.\n{despite}"
+    number = (
+        f"1 check is in the way: {_names(held)}" if len(held) == 1 else f"{len(held)} checks are in the way"
+    )
+    message = f"Not closed: {number}."
     if all(one.ok is None for one in held) and incident.observed("sync-jobs").problem:
         return AwsError(message, hint=hint)
     return CheckFailed(message, hint=hint)
