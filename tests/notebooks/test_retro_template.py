@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +95,13 @@ def test_a_review_is_written_and_the_closed_record_stays_whole(closed: Incident,
     page.write_text("edited by hand")
     assert not closed.verify().ok
     assert "Noted" not in said("note", closed.id, "--retro", "lucky", "Dana looked by chance.")
-    said("note", closed.id, "--action", "Alarm on it", "--owner", "dana", "--due", "2026-12-04")
+    due = f"{datetime.now(UTC) + timedelta(days=6):%Y-%m-%d}"
+    said("note", closed.id, "--action", "Alarm on it", "--owner", "dana", "--due", due)
     for _ in range(2):
         said("retro", closed.id)
         text = page.read_text()
         assert "Dana looked by chance." in text
-        assert "2026-12-04" in text
+        assert due in text
     assert closed.verify().findings == ()
     assert "time to detect" in said("retro", closed.id)
 
@@ -120,6 +122,7 @@ def test_a_review_does_not_seal_what_others_changed(closed: Incident) -> None:
         ["note", "ID", "--action", "a", "--retro", "well"],
         ["note", "ID", "text", "--owner", "dana"],
         ["note", "ID", "--action", "a", "--due", "tomorrow"],
+        ["note", "ID", "--action", "a", "--due", "2026-11-22"],
         ["note", "ID", "text", "--retro", "meh"],
         ["entry", "INC-20200101-001"],
         ["retro", "INC-20200101-001"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 import click
@@ -25,7 +24,9 @@ _RETRO = ("well", "badly", "lucky")
 @click.option("--retro", type=click.Choice(_RETRO), help="What went well, badly, or where we were lucky.")
 @click.option("--action", default="", metavar="TEXT", help="An action item of the review.")
 @click.option("--owner", default="", metavar="NAME", help="Who does it.")
-@click.option("--due", default="", metavar="DATE", help="Until when, such as 2026-12-04.")
+@click.option(
+    "--due", default="", metavar="DATE", help="Until when, such as 2026-12-04; not a day that is over."
+)
 @click.option(
     "--question", metavar="TEXT", help="The canary question or guardrail prompt that you asked yourself."
 )
@@ -83,7 +84,10 @@ def note_command(
     incident = Incident.load(incident_id, settings=Settings.load())
     data: Mapping[str, Any] = _asked_by_hand(incident.settings, question, as_expected)
     if action:
-        data = {"retro": "action", "owner": owner.strip(), "due": _day(due)}
+        from vmqlib.runbook.retro.duedate import due_day
+
+        day = due_day(due, incident.clock.now(), incident.settings.retro.time_zone)
+        data = {"retro": "action", "owner": owner.strip(), "due": day}
     elif retro:
         data = {"retro": retro}
     event = incident.note(action or said, data)
@@ -91,14 +95,6 @@ def note_command(
         print_json({"id": incident_id, "seq": event.seq, "at": event.at, "summary": event.summary})
     else:
         notice(f"Noted as event {event.seq} at {show_time(event.at)}.")
-
-
-def _day(text: str) -> str:
-    """A day as it is kept, ``2026-12-04``; empty where none is given."""
-    try:
-        return date.fromisoformat(text).isoformat() if text else ""
-    except ValueError as error:
-        raise BadInput(f"{text!r} is not a day.", hint="Write one such as 2026-12-04.") from error
 
 
 def _asked_by_hand(settings: Settings, question: str | None, ok: bool | None) -> Mapping[str, Any]:
