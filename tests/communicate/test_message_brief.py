@@ -45,6 +45,7 @@ def test_conditions_say_what_fires_and_who_is_hit(seen) -> None:
     assert known.seen_at is not None
     assert known.since is not None
     assert known.since < known.opened_at
+    assert known.trigger == "“SyncFailed” alarm triggered for more than 15 minutes", "as was seen"
 
 
 def test_needs_are_the_next_steps_but_for_telling_people(seen) -> None:

@@ -100,6 +100,34 @@ class TestAPlan:
         assert "jane@example.com" not in made.text
 
 
+class TestTheFirstMessage:
+    def test_speaks_of_none_before_it(self, incident, clock) -> None:
+        for which in ("acknowledged", "update", "severity"):
+            text = plan(incident, which).text
+            assert "Nothing was changed so far." in text
+            assert "last message" not in text
+        incident.notified("told", channel="#ops-escalations", data={"message": "acknowledged"})
+        clock.forward(minutes=1)
+        assert "Nothing was changed since the last message." in plan(incident, "update").text
+
+    @pytest.mark.parametrize(
+        ("cause", "said"),
+        [
+            ("", "Syncs have failed for more than 15 minutes"),
+            ("sync-failed/job/j-1", "Syncs have failed for more than 15 minutes"),
+            (
+                "sync-failed/alarm/QBusinessSyncFailed/2026-11-23T08:00:00+00:00",
+                "“SyncFailed” alarm triggered for more than 15 minutes",
+            ),
+        ],
+    )
+    def test_says_that_the_alarm_triggered_only_where_that_was_seen(
+        self, settings, clock, cause, said
+    ) -> None:
+        made = Incident.open(settings, None, trigger="sync-failed", title="x", cause=cause, clock=clock)
+        assert f"- Trigger: {said}." in plan(made, "acknowledged").text
+
+
 class TestSent:
     def test_is_on_record_with_slacks_answer_and_the_text(self, incident, ways, slack) -> None:
         (sent,) = post(incident, ways, say="Restoring now.")

@@ -32,7 +32,9 @@ __all__ = [
     "SEVERITIES",
     "TRIGGERS",
     "Record",
+    "alarmed",
     "begin",
+    "condition",
     "look",
     "page_to_record",
     "title_of",
@@ -212,15 +214,31 @@ def open_incident(
 def title_of(found: Detection, verdict: Verdict, settings: Settings) -> str:
     """What an incident that is opened for a verdict is called. That the alarm triggered it says only where that is
     seen."""
-    told = [one for one in verdict.reasons if one.source in ("alarms", "alarm-history")]
-    if any(one.says == "firing" for one in told):
-        return TRIGGERS[verdict.trigger]
+    if alarmed(verdict):
+        return condition(verdict.trigger, by_alarm=True)
     names = {"sync-failed": settings.alarms.sync_failed, "no-sync": settings.alarms.no_sync}
     words, name = _CONDITIONS[verdict.trigger], names.get(verdict.trigger)
     kinds = {one.kind for one in found.findings if name and name in one.text and one.level == "problem"}
     if "blind-alarm" in kinds:
         return f"{words}; the alarm is blind"
     return f"{words}; the alarm did not trigger" if "alarm-disagrees" in kinds else words
+
+
+def condition(trigger: str, *, by_alarm: bool) -> str:
+    """What a trigger is about.
+
+    Parameters
+    ----------
+    by_alarm:
+        Whether it was seen that the alarm triggered: then in the runbook's words. Else they would say too much.
+    """
+    return (TRIGGERS if by_alarm else _CONDITIONS).get(trigger, trigger)
+
+
+def alarmed(verdict: Verdict) -> bool:
+    """Whether it was seen that the trigger's alarm went off."""
+    told = [one for one in verdict.reasons if one.source in ("alarms", "alarm-history")]
+    return any(one.says == "firing" for one in told)
 
 
 def look(

@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vmqlib.record.state import State
-from vmqlib.runbook.opening import TRIGGERS
+from vmqlib.runbook.opening import alarmed, condition
 from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.events import Event
+    from vmqlib.record.identity import Identity
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.affected import Affected
     from vmqlib.runbook.nextsteps import NextStep
@@ -36,7 +37,8 @@ class Brief:
     Parameters
     ----------
     id, title, trigger, connector, channel:
-        What it is; the trigger in the runbook's words; ``connector`` is empty where none is in question.
+        What it is; the trigger in the runbook's words where it was seen that the alarm triggered, else what was found;
+        ``connector`` is empty where none is in question.
     severity, severity_before, severity_reason:
         As it is now; what it was before the last change, and why that was made; empty where it never changed.
     opened_at, acknowledged_at, closed_at:
@@ -55,6 +57,8 @@ class Brief:
         Documents that are indexed and must not be.
     not_seen:
         What could not be seen.
+    first:
+        Whether nothing was said in the channel before.
     actions:
         What was changed, checked and remarked since the last message in the channel.
     done:
@@ -97,6 +101,7 @@ class Brief:
     impact: tuple[str, ...] = ()
     content: tuple[str, ...] = ()
     not_seen: tuple[str, ...] = ()
+    first: bool = True
     actions: tuple[str, ...] = ()
     done: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
@@ -147,7 +152,7 @@ def brief(
     known = Brief(
         id=identity.id,
         title=" ".join(identity.title.split()),
-        trigger=TRIGGERS.get(identity.trigger, identity.trigger),
+        trigger=condition(identity.trigger, by_alarm=_paged(identity)),
         connector=identity.data_source_id,
         severity=state.severity,
         severity_before=(severities[-1].data.previous or "") if severities else "",
@@ -159,6 +164,7 @@ def brief(
         closed_by=closing.by if closing else "",
         lasted=duration(state.closed_at - opened) if state.closed_at else "",
         channel=settings.slack_channel,
+        first=told is None,
         actions=_some(_actions(events, told)),
         done=_some(_done(state)),
         waiting=_some(_waiting(events)),
@@ -190,8 +196,11 @@ def _with_evidence(known: Brief, still: Incident) -> Brief:
     seen = still.observations()
     said = detect(seen, still.settings, still.as_of)
     found = affected_by(still, said)
+    mine = next((one for one in said.triggers if one.trigger == still.identity.trigger), None)
+    by_alarm = _paged(still.identity) or (mine is not None and alarmed(mine))
     return replace(
         known,
+        trigger=condition(still.identity.trigger, by_alarm=by_alarm),
         connector=_connector(found, known.connector),
         since=found.since,
         seen_at=max((one.at for one in seen.values() if one.available and one.at), default=None),
@@ -210,6 +219,11 @@ def _offline(incident: Incident) -> Incident:
     from vmqlib.record.incident import Incident as Opened
 
     return Opened(incident.dir, incident.identity, incident.settings, None, incident.clock, incident.sources)
+
+
+def _paged(identity: Identity) -> bool:
+    """Whether it was opened for an alarm's page (:attr:`vmqlib.runbook.pages.Page.cause`)."""
+    return identity.cause.startswith(f"{identity.trigger}/alarm/")
 
 
 def _link(base: str, incident_id: str) -> str:
