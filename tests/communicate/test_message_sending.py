@@ -20,6 +20,7 @@ from vmqlib.runbook.communicate.plan import MessagePlan, cadence, due_now, edite
 from vmqlib.runbook.communicate.receipts import Image
 from vmqlib.runbook.communicate.sending import by_hand, one_at_a_time, reconcile, send
 from vmqlib.runbook.communicate.trying import Waits
+from vmqlib.runbook.operationsrunbook import preview
 from vmqlib.settings import Email, Settings
 from vmqlib.simulator.slack import LocalSlack, SlackFault
 
@@ -98,6 +99,14 @@ class TestAPlan:
         )
         assert SECRET not in made.text
         assert "jane@example.com" not in made.text
+
+
+def test_of_several_proofs_a_message_has_the_last(incident) -> None:
+    for number in range(3):
+        incident.verified("resync", f"Not proved: {number}.", {"action": "sync proof", "ok": False})
+    text = plan(incident, "update").text
+    assert "Not proved: 2." in text
+    assert "Not proved: 1." not in text
 
 
 class TestTheFirstMessage:
@@ -289,6 +298,31 @@ class TestNotSent:
         post(incident, ways, "resolved" if which == "resolved" else due_now(incident))
         assert len(server.mails) == 2
         assert server.mails[1]["In-Reply-To"] == server.mails[0]["Message-ID"]
+
+    def test_the_entry_in_the_operations_runbook_has_one_line_of_them(
+        self, mailing, ways, slack, clock, tmp_path
+    ) -> None:
+        incident, _ = mailing
+        incident.settings = incident.settings.model_copy(update={"operations_runbook": tmp_path / "OPS.md"})
+        slack.faults.append(SlackFault(POST, error="is_archived", times=4))
+        post(incident, ways, "acknowledged")
+        for minutes in (31, 2, 31):  # the second of them says nothing new
+            clock.forward(minutes=minutes)
+            post(incident, ways)
+        clock.forward(minutes=1)
+        slack.faults.append(SlackFault(POST, error="is_archived", times=1))
+        post(incident, ways, say="Restored.")
+        post(incident, ways, say="Restored.")
+        incident.close("over")
+        entry = preview(incident).entry.splitlines()
+        about = [line for line in entry if "ops-escalations" in line]
+        assert [line.split(" | ")[1].removesuffix(" |") for line in about] == [
+            "2 messages did not reach #ops-escalations; mailed to knowledge-ops@vaultmesh.io instead",
+            "INC-20261123-001 (SEV2): update 1: sent to #ops-escalations.",
+        ]
+        assert about[0].startswith("| 2026-11-23 10:0")
+        attempts = incident.timeline().query("step == 'communicate'").kind.tolist()
+        assert attempts.count("failed") == 5, "the record has every one"
 
     def test_after_the_channel_was_told_the_next_failure_is_mailed(self, mailing, ways, slack, clock) -> None:
         incident, server = mailing

@@ -18,7 +18,7 @@ from vmqlib.record.events import (
     Verified,
 )
 
-__all__ = ["ENTERED", "key_events"]
+__all__ = ["ENTERED", "key_events", "old_proofs"]
 
 _PROOF = "sync proof"  # vmqlib.runbook.proof.keeping, which would read more than this needs
 
@@ -31,11 +31,10 @@ def key_events(events: Iterable[Event]) -> Iterator[Event]:
     ended, the last proof, messages, remarks of people, closing and reopening. Remarks for the review are not among
     them."""
     told = list(events)
-    # Every look proves anew: only the last proof is told of.
-    proofs = [one.seq for one in told if isinstance(one, Verified) and one.data.action == _PROOF]
+    old = old_proofs(told)
     closed = False
     for event in told:
-        if event.seq in proofs[:-1]:
+        if event.seq in old:
             continue
         match event:
             case Phase():
@@ -52,3 +51,9 @@ def key_events(events: Iterable[Event]) -> Iterator[Event]:
                 about = event.data.model_dump()
                 if not (event.data.torn or event.data.retro or about.get(ENTERED)):
                     yield event
+
+
+def old_proofs(events: Iterable[Event]) -> frozenset[int]:
+    """The numbers of all proofs but the last: every look proves anew, and only the last one is told of."""
+    proofs = [one.seq for one in events if isinstance(one, Verified) and one.data.action == _PROOF]
+    return frozenset(proofs[:-1])

@@ -17,6 +17,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from vmqlib.record.storage import storage_errors, sync_file, sync_folder, tempor
 from vmqlib.runbook.keyevents import ENTERED, key_events
 from vmqlib.runbook.runbookentry import EntryFacts, entry_lines
 from vmqlib.runbook.runbookplace import place
+from vmqlib.runbook.undelivered import is_attempt, undelivered
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
@@ -182,11 +184,21 @@ def _lines(incident: Incident, path: Path) -> list[str]:
             opened_at=state.opened_at or incident.identity.opened_at,
             closings=state.closings,
             reopenings=state.reopenings,
-            timeline=[(event.at, event.summary) for event in key_events(incident.journal.events())],
+            timeline=_timeline(incident),
             record=page.relative_to(folder).as_posix() if linked else str(page),
             linked=linked,
         )
     )
+
+
+def _timeline(incident: Incident) -> list[tuple[datetime, str]]:
+    """What happened. That messages did not go where they should is one line: each attempt is in the record."""
+    events = list(incident.journal.events())
+    told = [(event.at, event.summary) for event in key_events(events) if not is_attempt(event)]
+    if (missed := undelivered(events)) is None:
+        return told
+    before = sum(at <= missed[0] for at, _ in told)
+    return [*told[:before], missed, *told[before:]]
 
 
 def _change(path: Path, incident_id: str, lines: list[str]) -> Change:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vmqlib.record.state import State
+from vmqlib.runbook.keyevents import old_proofs
 from vmqlib.runbook.opening import alarmed, condition
 from vmqlib.times import duration, show_time
 
@@ -303,8 +304,9 @@ def _content(said: Detection, found: Affected) -> Iterable[str]:
 
 def _actions(events: Sequence[Event], told: datetime | None) -> Iterable[str]:
     """What happened since the last message, in the words of the journal: changes, checks, people's remarks."""
+    old = old_proofs(events)
     for event in events:
-        if told is not None and event.at <= told:
+        if event.seq in old or (told is not None and event.at <= told):
             continue
         failed = event.kind == "failed" and not event.data.source
         remark = event.kind == "noted" and not event.step and not event.data.torn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
@@ -27,6 +28,7 @@ MessageKind = Literal["acknowledged", "update", "severity", "stakeholders", "sec
 KINDS: Final[tuple[MessageKind, ...]] = get_args(MessageKind)
 """Every message, by the name of its template."""
 
+_NUMBERS = re.compile(r"\d[\d.,:%-]*(?: (?:d|h|min|s)\b)?")
 _NEWS = 12  # characters: more digits than that in a row might be masked in the journal as a card's number
 
 
@@ -45,7 +47,7 @@ class Message:
     basis:
         A hash of what it was made from, without the time of the next update: that is known only when it is sent.
     news:
-        The same without when AWS was looked at last: two messages with the same one say nothing new.
+        A hash of what is new in it: two messages with the same one differ in nothing but times and numbers.
     """
 
     kind: MessageKind
@@ -127,13 +129,28 @@ def build(kind: str, brief: Brief, mask: Callable[[str], str]) -> Message:
         When its template was changed and is wrong: it names the file, and the line where that is known.
     """
     which = kind_of(kind)
-    timeless = replace(brief, next_update_at=None)
-    basis, news = _hash(which, timeless), _hash(which, replace(timeless, seen_at=None))
-    return Message(which, brief.id, _masked(_rendered(which, brief), mask), basis, news[:_NEWS])
+    basis = _hash(which, replace(brief, next_update_at=None))
+    return Message(which, brief.id, _masked(_rendered(which, brief), mask), basis, _news(which, brief))
 
 
-def _hash(kind: MessageKind, brief: Brief) -> str:
-    return digest(canonical({"kind": kind, "brief": jsonable(asdict(brief))}))
+def _hash(kind: MessageKind, brief: Brief, *more: str) -> str:
+    return digest(canonical({"kind": kind, "brief": jsonable(asdict(brief)), "more": more}))
+
+
+def _news(kind: MessageKind, brief: Brief) -> str:
+    """What was seen counts without its times and numbers, which move by themselves; what people did and said, whole."""
+    seen = (
+        *brief.conditions,
+        *brief.impact,
+        *brief.content,
+        *brief.not_seen,
+        *(one.why for one in brief.needs),
+    )
+    still = replace(
+        brief, next_update_at=None, seen_at=None, since=None, conditions=(), impact=(), content=(), not_seen=(),
+        needs=(),
+    )  # fmt: skip
+    return _hash(kind, still, *(" ".join(_NUMBERS.sub("", text).split()) for text in seen))[:_NEWS]
 
 
 def instead(message: Message, channel: str, why: str, mask: Callable[[str], str]) -> Message:

@@ -221,12 +221,15 @@ def _not_sent(
         "code": str(getattr(error, "code", "")),
         "maybe": maybe,
         "written": str(path.relative_to(incident.dir)),
+        "news": delivery.message.news,
     }
     what = "may have been sent" if maybe else "was not sent"
     said = f"{delivery.message.kind} {what} to {delivery.where}: {why}"
     if earlier is not None:
         known = f"The same was mailed to {earlier.channel} at {earlier.at:%H:%M} UTC already"
-        incident.failed(STEP, f"{said} {known}.", {**data, "mailed_at": iso(earlier.at)})
+        incident.failed(
+            STEP, f"{said} {known}.", {**data, "mailed_to": earlier.channel, "mailed_at": iso(earlier.at)}
+        )
         done.append(f"{known}; it is mailed again when it says something new, or the next update is due.")
     else:
         incident.failed(STEP, said, data)
