@@ -70,6 +70,25 @@ def test_a_file_that_is_not_there(command: Any) -> None:
     assert "nowhere.json cannot be read" in done.err
 
 
+def test_an_old_page_of_another_account_is_said_and_goes_with_the_incident(
+    healthy_aws: Any, point_at: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vmqlib.cli.occasions import by_event
+
+    point_at(healthy_aws)
+    alarm = {"AlarmName": "QBusinessSyncFailed", "NewStateValue": "ALARM", "AWSAccountId": "999999999999",
+             "StateChangeTime": "2020-01-01T09:00:00.000+0000"}  # fmt: skip
+    Path("page.json").write_text(json.dumps(alarm))
+    occasion = by_event("page.json")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert occasion.cause is not None
+    assert len(occasion.cause.remarks) == 2
+    assert err.splitlines() == [f"  {remark}" for remark in occasion.cause.remarks]
+    assert "of account 999999999999" in err
+    assert "the event is of 2020-01-01 09:00:00 UTC" in err
+
+
 def test_where_nothing_fires_nothing_is_opened(command: Any, healthy_aws: Any, point_at: Any) -> None:
     point_at(healthy_aws)
     done = command("open", "--auto", "--json")

@@ -202,3 +202,11 @@ def test_a_page_of_another_day_is_told() -> None:
     assert page.out_of_date(AT - timedelta(minutes=1)) == "", "two clocks differ by a little"
     assert "2026-11-23 09:12:05 UTC, 400 d ago" in page.out_of_date(AT + timedelta(days=400))
     assert "from now" in page.out_of_date(AT - timedelta(days=400))
+
+
+def test_what_is_to_be_known_of_a_page_itself() -> None:
+    page = parse(json.dumps(message(AWSAccountId="999999999999\x1b[31m")), SETTINGS)
+    assert page.remarks("", AT) == ()
+    other, old = page.remarks("123456789012", AT + timedelta(days=3))
+    assert other == "the alarm is of account 999999999999 [31m; the settings say 123456789012."
+    assert old == "the event is of 2026-11-23 09:12:05 UTC, 3 d ago."

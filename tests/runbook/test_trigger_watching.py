@@ -129,6 +129,14 @@ def opened(clock: MovingClock, tmp_path: Path) -> Any:
 SINCE = NOW - timedelta(hours=1)
 
 
+def test_what_is_to_be_known_of_the_page_is_in_the_journal(opened: Any) -> None:
+    made = opened(KEY, since=SINCE, remarks=("the event is of 2026-10-01 09:00:00 UTC, 53 d ago.",))
+    first, second = made.journal.events()
+    assert (first.kind, second.kind, second.step) == ("opened", "noted", "open")
+    assert second.summary == "The event is of 2026-10-01 09:00:00 UTC, 53 d ago."
+    assert second.summary in made.timeline()["summary"].tolist()
+
+
 def test_a_cause_has_one_incident_open_or_closed(opened: Any, clock: MovingClock) -> None:
     first = opened(KEY, since=SINCE)
     assert first.identity.cause == KEY

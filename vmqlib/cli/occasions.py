@@ -71,13 +71,10 @@ def by_event(path: str) -> Occasion:
         ) from error
     settings = Settings.load()
     page = parse(content, settings)
-    if settings.account_id and page.account and page.account != settings.account_id:
-        notice(
-            f"  the alarm is of account {printable(page.account)}; the settings say {settings.account_id}."
-        )
-    if old := page.out_of_date(SystemClock().now()):
-        notice(f"  {old}")
-    return Occasion(page.trigger, page.title, page.data_source_id, Cause.of_page(page), page.alarm)
+    remarks = page.remarks(settings.account_id or "", SystemClock().now())
+    for remark in remarks:
+        notice(f"  {printable(remark)}")
+    return Occasion(page.trigger, page.title, page.data_source_id, Cause.of_page(page, remarks), page.alarm)
 
 
 def by_rules(

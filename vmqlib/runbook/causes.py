@@ -49,6 +49,8 @@ class Cause:
         The connector; empty where it is not one's own.
     event:
         What was delivered, where a page set it off: kept in the journal's first event.
+    remarks:
+        What is to be known of that page, a sentence each: written into the journal.
     """
 
     trigger: str
@@ -56,6 +58,7 @@ class Cause:
     since: datetime | None = None
     data_source_id: str = ""
     event: Mapping[str, Any] | None = field(default=None, repr=False)
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def of_verdict(cls, verdict: Verdict) -> Cause:
@@ -63,9 +66,9 @@ class Cause:
         return cls(verdict.trigger, verdict.cause, verdict.since, verdict.data_source_id)
 
     @classmethod
-    def of_page(cls, page: Page) -> Cause:
-        """The cause of a page."""
-        return cls(page.trigger, page.cause, page.since, page.data_source_id, page.event)
+    def of_page(cls, page: Page, remarks: tuple[str, ...] = ()) -> Cause:
+        """The cause of a page, with what is to be known of it (:meth:`vmqlib.runbook.pages.Page.remarks`)."""
+        return cls(page.trigger, page.cause, page.since, page.data_source_id, page.event, remarks)
 
 
 @contextlib.contextmanager

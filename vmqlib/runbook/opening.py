@@ -198,7 +198,7 @@ def open_incident(
     settings.require("app_id", "index_id")
     source = data_source_id or settings.data_sources[0].data_source_id
     with once(settings.incidents, cause) if cause else nullcontext():
-        return Incident.open(
+        made = Incident.open(
             settings,
             aws,
             trigger=trigger,
@@ -209,6 +209,9 @@ def open_incident(
             event=cause.event if cause else None,
             clock=clock or SystemClock(),
         )
+    for remark in cause.remarks if cause else ():
+        made.note(f"{remark[:1].upper()}{remark[1:]}", {"page": True}, step="open")
+    return made
 
 
 def title_of(found: Detection, verdict: Verdict, settings: Settings) -> str:

@@ -72,6 +72,23 @@ class Page:
     account: str = ""
     event: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    def remarks(self, account_id: str, now: datetime) -> tuple[str, ...]:
+        """What whoever is paged ought to know of the page itself, a sentence each: it is of another account, it is old.
+
+        Parameters
+        ----------
+        account_id:
+            The account of the settings; empty where none is set.
+        now:
+            The moment, UTC.
+        """
+        found = []
+        if account_id and self.account and self.account != account_id:
+            found.append(f"the alarm is of account {_one_line(self.account)}; the settings say {account_id}.")
+        if old := self.out_of_date(now):
+            found.append(old)
+        return tuple(found)
+
     def out_of_date(self, now: datetime) -> str:
         """A sentence where it is older than a day, or of the future; else empty. ``now`` is UTC."""
         if self.since > now + _CLOCKS:
