@@ -120,14 +120,64 @@ class TestWhatItSays:
         assert "- **Root cause:** The true cause" in text
         assert "It \\| broke again" in text
 
-    def test_an_incident_elsewhere_is_named_by_its_path(self, make: Make, tmp_path: Path) -> None:
-        incident = make()
+    def elsewhere(self, incident: Incident, tmp_path: Path, **email: str) -> Path:
+        """An operations runbook outside of the folder that the incidents are in."""
         (tmp_path / "other").mkdir()
-        incident.settings = incident.settings.model_copy(
-            update={"operations_runbook": tmp_path / "other" / "RUNBOOK.md"}
+        path = tmp_path / "other" / "RUNBOOK.md"
+        known = incident.settings
+        incident.settings = known.model_copy(
+            update={"operations_runbook": path, "email": known.email.model_copy(update=email)}
         )
+        return path
+
+    def record_line(self, path: Path) -> str:
+        return next(line for line in path.read_text().splitlines() if line.startswith("- **Record:**"))
+
+    def test_a_record_elsewhere_is_named_by_its_folder_with_how_to_share_it(
+        self, make: Make, tmp_path: Path
+    ) -> None:
+        incident = make()
+        path = self.elsewhere(incident, tmp_path)
         enter(incident)
-        assert "](" not in (tmp_path / "other" / "RUNBOOK.md").read_text()
+        line = self.record_line(path)
+        assert line.startswith(
+            f"- **Record:** {incident.id}/incident.html in the incidents folder of whoever closed"
+        )
+        assert f"`vmq publish {incident.id} s3://…`" in line
+        assert str(tmp_path) not in path.read_text(), "a path of one machine says nothing on another"
+
+    def test_a_published_record_is_named_by_where_it_is(self, make: Make, tmp_path: Path) -> None:
+        incident = make()
+        path = self.elsewhere(incident, tmp_path)
+        enter(incident)
+        kept = (incident.dir / "runbook-entry.md").read_bytes()
+        uri = f"s3://vaultmesh-audit/incidents/{incident.id}/"
+        incident.applied("close", f"Published at {uri}.", {"action": "publish", "digest": "d", "item": uri})
+        assert enter(incident).changed
+        assert (
+            self.record_line(path)
+            == f"- **Record:** s3\\://vaultmesh-audit/incidents/{incident.id}/incident.html"
+        )
+        assert "Published at" not in path.read_text()
+        assert not enter(incident).changed
+        assert (incident.dir / "runbook-entry.md").read_bytes() == kept, (
+            "what was published stays as it is there"
+        )
+        assert incident.verify().ok
+
+    def test_the_settings_address_is_linked(self, make: Make, tmp_path: Path) -> None:
+        incident = make()
+        path = self.elsewhere(incident, tmp_path, record_url="https://records.example.com/a_(b)/")
+        enter(incident)
+        line = self.record_line(path)
+        where = f"https://records.example.com/a_%28b%29/{incident.id}/incident.html"
+        (link,) = [
+            one
+            for token in MarkdownIt().parse(line)
+            for one in token.children or ()
+            if one.type == "link_open"
+        ]
+        assert link.attrs["href"] == where
 
     @given(st.text(max_size=60))
     @example("# heading\n## Incidents")

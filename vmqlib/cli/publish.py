@@ -57,6 +57,7 @@ def publish_command(
     from vmqlib.aws import Aws
     from vmqlib.record.incident import Incident
     from vmqlib.runbook import publish
+    from vmqlib.runbook.operationsrunbook import entered
     from vmqlib.runbook.publish.applying import check
     from vmqlib.settings import Settings
 
@@ -92,6 +93,8 @@ def publish_command(
     click.echo(f"  MANIFEST.json  {done.manifest_sha256}")
     if done.page:
         click.echo(f"  {done.page}")
+    if done.uploaded and entered(incident):
+        notice(f"  `vmq entry {incident.id}` says in the operations runbook where it is.")
 
 
 def _show(made: PublishPlan) -> None:

@@ -25,7 +25,8 @@ from vmqlib.errors import BadInput, LockHeld, StorageError, VmqError, WorldChang
 from vmqlib.record import manifest
 from vmqlib.record.storage import storage_errors, sync_file, sync_folder, temporary, write_atomically
 from vmqlib.runbook.keyevents import ENTERED, key_events
-from vmqlib.runbook.runbookentry import EntryFacts, entry_lines
+from vmqlib.runbook.recordplace import PUBLISH, record_place
+from vmqlib.runbook.runbookentry import RECORD, EntryFacts, entry_lines
 from vmqlib.runbook.runbookplace import place
 from vmqlib.runbook.undelivered import is_attempt, undelivered
 
@@ -156,14 +157,19 @@ def entered(incident: Incident) -> bool:
 
 
 def _keep(incident: Incident, entry: bytes) -> Path:
-    """The entry in the incident's folder, under its manifest."""
+    """The entry in the incident's folder, under its manifest. One that differs in nothing but where the record is stays
+    as it is: it may have been published so."""
     kept = incident.dir / ENTRY
-    if not kept.exists() or kept.read_bytes() != entry:
+    if not kept.exists() or _but_for_place(kept.read_bytes()) != _but_for_place(entry):
         write_atomically(kept, entry)
     # Also where it was written before: whoever did that may have been killed before it was sealed.
     if not manifest.holds(incident.dir, kept):
         incident.reseal([kept])
     return kept
+
+
+def _but_for_place(entry: bytes) -> list[bytes]:
+    return [line for line in entry.splitlines() if not line.startswith(RECORD.encode())]
 
 
 def _lines(incident: Incident, path: Path) -> list[str]:
@@ -173,9 +179,7 @@ def _lines(incident: Incident, path: Path) -> list[str]:
             f"{incident.id} is not closed.",
             hint=f"It is entered when it is closed: `vmq close {incident.id}`.",
         )
-    page = (incident.dir / "incident.html").resolve()
-    folder = path.resolve().parent
-    linked = page.is_relative_to(folder)
+    record = record_place(incident, path.resolve().parent)
     return entry_lines(
         EntryFacts(
             id=incident.id,
@@ -185,16 +189,22 @@ def _lines(incident: Incident, path: Path) -> list[str]:
             closings=state.closings,
             reopenings=state.reopenings,
             timeline=_timeline(incident),
-            record=page.relative_to(folder).as_posix() if linked else str(page),
-            linked=linked,
+            record=record.where,
+            linked=record.linked,
+            record_note=record.hint,
         )
     )
 
 
 def _timeline(incident: Incident) -> list[tuple[datetime, str]]:
-    """What happened. That messages did not go where they should is one line: each attempt is in the record."""
+    """What happened. That messages did not go where they should is one line: each attempt is in the record. Where that
+    was published is said beside it."""
     events = list(incident.journal.events())
-    told = [(event.at, event.summary) for event in key_events(events) if not is_attempt(event)]
+    told = [
+        (event.at, event.summary)
+        for event in key_events(events)
+        if not is_attempt(event) and getattr(event.data, "action", "") != PUBLISH
+    ]
     if (missed := undelivered(events)) is None:
         return told
     before = sum(at <= missed[0] for at, _ in told)

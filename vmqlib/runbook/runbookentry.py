@@ -15,7 +15,10 @@ from vmqlib.record.state import Closing, Reopening
 from vmqlib.runbook.wording import one_line
 from vmqlib.times import duration, show_time
 
-__all__ = ["EntryFacts", "entry_lines", "escape"]
+__all__ = ["RECORD", "EntryFacts", "entry_lines", "escape"]
+
+RECORD = "- **Record:**"
+"""Begins the line that says where the record is."""
 
 _LONGEST_WORDS = 2_000
 _LONGEST_ROW = 300
@@ -40,9 +43,12 @@ class EntryFacts:
     timeline:
         When and what, oldest first.
     record:
-        Where the record is: its path from the operations runbook's folder, or a whole path where that leads out of it.
+        Where the record is (:mod:`~vmqlib.runbook.recordplace`): an address, its path from the operations runbook's
+        folder, or its name.
     linked:
         Whether ``record`` is to be a link.
+    record_note:
+        How to get at it, in Markdown; empty where that is clear.
     """
 
     id: str
@@ -54,6 +60,7 @@ class EntryFacts:
     timeline: Sequence[tuple[datetime, str]]
     record: str
     linked: bool = True
+    record_note: str = ""
 
 
 def escape(text: str, limit: int = _LONGEST_WORDS) -> str:
@@ -85,7 +92,7 @@ def entry_lines(facts: EntryFacts) -> list[str]:
     ]
     if last.outcome:
         lines += [f"- **Outcome:** {escape(last.outcome)}"]
-    lines += [f"- **Record:** {_record(facts)}", "", "| time (UTC) | what |", "| --- | --- |"]
+    lines += [f"{RECORD} {_record(facts)}", "", "| time (UTC) | what |", "| --- | --- |"]
     rows = [
         f"| {show_time(at).removesuffix(' UTC')} | {escape(what, _LONGEST_ROW)} |"
         for at, what in facts.timeline
@@ -102,4 +109,7 @@ def _stated(words: str) -> str:
 
 def _record(facts: EntryFacts) -> str:
     shown = escape(facts.record)
-    return f"[{shown}]({quote(facts.record)})" if facts.linked else shown
+    # Of an address the parts stay as they are; what would end the link does not.
+    safe = ":/?#[]@!$&'*+,;=%" if "://" in facts.record else "/"
+    place = f"[{shown}]({quote(facts.record, safe=safe)})" if facts.linked else shown
+    return f"{place}{facts.record_note}"

@@ -23,6 +23,7 @@ from vmqlib.runbook.objectcontent import SHA256_METADATA, Content, proves
 from vmqlib.runbook.objectwriting import write
 from vmqlib.runbook.publish.plan import PublishFile, PublishPlan
 from vmqlib.runbook.publish.planning import WORKERS, read_file
+from vmqlib.runbook.recordplace import PUBLISH
 from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.preview import many
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTION", "STEP", "Published", "apply", "check"]
 
-ACTION = "publish"
+ACTION = PUBLISH
 STEP = "communicate"
 
 
