@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +46,40 @@ def test_it_is_an_appointment_of_half_an_hour(opened: Opened, clock: MovingClock
         "mailto:knowledge-ops@vaultmesh.io", "mailto:security@vaultmesh.io",
     ]  # fmt: skip
     assert incident.verify().findings == (), "it is under the manifest"
+
+
+@pytest.mark.parametrize(
+    ("closed_at", "zone", "expected"),
+    [
+        # Friday evening before Easter: the Monday is a holiday in Ireland, and the hour is one of summer time.
+        ("2026-04-03T18:00Z", "Europe/Dublin", "2026-04-07T09:00Z"),
+        # Friday evening before the clocks go back: ten o'clock is ten o'clock UTC again; that Monday is a holiday, too.
+        ("2026-10-23T18:00Z", "Europe/Dublin", "2026-10-27T10:00Z"),
+        # Late on Friday in UTC it is Saturday in Auckland.
+        ("2026-11-27T23:00Z", "Pacific/Auckland", "2026-11-29T21:00Z"),
+    ],
+)
+def test_a_calendar_reads_the_right_business_day(
+    opened: Opened, clock: MovingClock, closed_at: str, zone: str, expected: str
+) -> None:
+    clock.at = datetime.fromisoformat(closed_at) - timedelta(hours=1)
+    country = "NZ" if zone.startswith("Pacific") else "IE"
+    incident = opened(retro={"country": country, "time_zone": zone, "business_day": 1})
+    clock.forward(hours=1)
+    incident.close()
+    assert event(invitation(incident).read_bytes()).decoded("DTSTART") == datetime.fromisoformat(expected)
+
+
+def test_it_says_where_the_record_is_and_no_path_of_this_machine(opened: Opened, tmp_path: Path) -> None:
+    incident = opened()
+    incident.close()
+    text = str(event(invitation(incident).read_bytes())["DESCRIPTION"])
+    assert text.endswith("Record: incident.html in the incident folder INC-20261123-001")
+    assert str(tmp_path) not in text
+    email = incident.settings.email.model_copy(update={"record_url": "https://records.example.com/"})
+    incident.settings = incident.settings.model_copy(update={"email": email})
+    text = str(event(invitation(incident).read_bytes())["DESCRIPTION"])
+    assert text.endswith("Record: https://records.example.com/INC-20261123-001/incident.html")
 
 
 def test_the_same_again_leaves_the_file(opened: Opened, clock: MovingClock) -> None:

@@ -153,6 +153,7 @@ class TestWhatItSays:
         kept = (incident.dir / "runbook-entry.md").read_bytes()
         uri = f"s3://vaultmesh-audit/incidents/{incident.id}/"
         incident.applied("close", f"Published at {uri}.", {"action": "publish", "digest": "d", "item": uri})
+        incident.notified("Resolved.", channel="#ops-escalations", data={"message": "resolved"})
         assert enter(incident).changed
         assert (
             self.record_line(path)

@@ -298,5 +298,5 @@ def _asked(name: str, given: str) -> str:
         return given
     if sys.stdin.isatty():
         return str(click.prompt(name, default="", show_default=False, err=True))
-    notice(f"{name} is not stated; --{name.lower().replace(' ', '-')} states it.")
+    notice(f"{name}: not stated; --{name.lower().replace(' ', '-')} states it.")
     return ""

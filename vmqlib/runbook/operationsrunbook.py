@@ -25,8 +25,8 @@ from vmqlib.errors import BadInput, LockHeld, StorageError, VmqError, WorldChang
 from vmqlib.record import manifest
 from vmqlib.record.storage import storage_errors, sync_file, sync_folder, temporary, write_atomically
 from vmqlib.runbook.keyevents import ENTERED, key_events
-from vmqlib.runbook.recordplace import PUBLISH, record_place
-from vmqlib.runbook.runbookentry import RECORD, EntryFacts, entry_lines
+from vmqlib.runbook.recordplace import PUBLISH, published_at, record_place
+from vmqlib.runbook.runbookentry import EntryFacts, entry_lines
 from vmqlib.runbook.runbookplace import place
 from vmqlib.runbook.undelivered import is_attempt, undelivered
 
@@ -157,19 +157,14 @@ def entered(incident: Incident) -> bool:
 
 
 def _keep(incident: Incident, entry: bytes) -> Path:
-    """The entry in the incident's folder, under its manifest. One that differs in nothing but where the record is stays
-    as it is: it may have been published so."""
+    """The entry in the incident's folder, under its manifest. Once that was published it stays as it is there."""
     kept = incident.dir / ENTRY
-    if not kept.exists() or _but_for_place(kept.read_bytes()) != _but_for_place(entry):
+    if not kept.exists() or (kept.read_bytes() != entry and not published_at(incident)):
         write_atomically(kept, entry)
     # Also where it was written before: whoever did that may have been killed before it was sealed.
     if not manifest.holds(incident.dir, kept):
         incident.reseal([kept])
     return kept
-
-
-def _but_for_place(entry: bytes) -> list[bytes]:
-    return [line for line in entry.splitlines() if not line.startswith(RECORD.encode())]
 
 
 def _lines(incident: Incident, path: Path) -> list[str]:

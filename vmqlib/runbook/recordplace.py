@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
 
-__all__ = ["PUBLISH", "RecordPlace", "published_at", "record_place"]
+__all__ = ["PUBLISH", "RecordPlace", "published_at", "record_address", "record_place"]
 
 PUBLISH = "publish"
 """The action of ``vmq publish`` in the journal (:mod:`vmqlib.runbook.publish`)."""
@@ -44,8 +44,8 @@ def record_place(incident: Incident, folder: Path) -> RecordPlace:
     folder:
         Where the file is that names it.
     """
-    if base := incident.settings.email.record_url:
-        return RecordPlace(f"{base.rstrip('/')}/{incident.id}/{_PAGE}", linked=True)
+    if address := record_address(incident):
+        return RecordPlace(address, linked=True)
     if uri := published_at(incident):
         return RecordPlace(f"{uri}{_PAGE}", linked=False)
     page = (incident.dir / _PAGE).resolve()
@@ -56,6 +56,12 @@ def record_place(incident: Incident, folder: Path) -> RecordPlace:
         f"it, and `vmq entry {incident.id}` says here where"
     )
     return RecordPlace(f"{incident.id}/{_PAGE}", linked=False, hint=hint)
+
+
+def record_address(incident: Incident) -> str:
+    """Where the settings say that records are (``email.record_url``); empty where they do not."""
+    base = incident.settings.email.record_url
+    return f"{base.rstrip('/')}/{incident.id}/{_PAGE}" if base else ""
 
 
 def published_at(incident: Incident) -> str:

@@ -15,10 +15,7 @@ from vmqlib.record.state import Closing, Reopening
 from vmqlib.runbook.wording import one_line
 from vmqlib.times import duration, show_time
 
-__all__ = ["RECORD", "EntryFacts", "entry_lines", "escape"]
-
-RECORD = "- **Record:**"
-"""Begins the line that says where the record is."""
+__all__ = ["EntryFacts", "entry_lines", "escape"]
 
 _LONGEST_WORDS = 2_000
 _LONGEST_ROW = 300
@@ -92,7 +89,7 @@ def entry_lines(facts: EntryFacts) -> list[str]:
     ]
     if last.outcome:
         lines += [f"- **Outcome:** {escape(last.outcome)}"]
-    lines += [f"{RECORD} {_record(facts)}", "", "| time (UTC) | what |", "| --- | --- |"]
+    lines += [f"- **Record:** {_record(facts)}", "", "| time (UTC) | what |", "| --- | --- |"]
     rows = [
         f"| {show_time(at).removesuffix(' UTC')} | {escape(what, _LONGEST_ROW)} |"
         for at, what in facts.timeline

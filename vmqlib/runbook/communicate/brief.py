@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vmqlib.record.state import State
 from vmqlib.runbook.keyevents import old_proofs
 from vmqlib.runbook.opening import alarmed, condition
+from vmqlib.runbook.recordplace import record_address
 from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def brief(
         next_update_at=None if state.closed_at else next_update_at,
         update_minutes=settings.update_minutes,
         knowledge_ops=settings.contacts.knowledge_ops,
-        record_url=_link(settings.email.record_url, identity.id),
+        record_url=record_address(still),
         closing_impact=closing.impact if closing else "",
         closing_cause=closing.cause if closing else "",
         closing_remediation=closing.remediation if closing else "",
@@ -225,10 +226,6 @@ def _offline(incident: Incident) -> Incident:
 def _paged(identity: Identity) -> bool:
     """Whether it was opened for an alarm's page (:attr:`vmqlib.runbook.pages.Page.cause`)."""
     return identity.cause.startswith(f"{identity.trigger}/alarm/")
-
-
-def _link(base: str, incident_id: str) -> str:
-    return f"{base.rstrip('/')}/{incident_id}/incident.html" if base else ""
 
 
 def _connector(found: Affected, data_source_id: str) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vmqlib.errors import BadInput
 from vmqlib.record import manifest
 from vmqlib.record.storage import storage_errors, write_atomically
+from vmqlib.runbook.recordplace import record_address
 from vmqlib.runbook.retro.slot import retro_slot, slot_rule
 from vmqlib.runbook.wording import one_line
 from vmqlib.times import show_time
@@ -86,7 +87,8 @@ def meeting(incident: Incident) -> Meeting:
         "What happened, how long each part took, what went well and badly, where we were lucky; action items.",
         f"Prepare it: vmq retro {incident.id}",
         f'Add what you want to say: vmq note {incident.id} --retro badly "…", vmq note {incident.id} --action "…"',
-        f"Record: {incident.dir.resolve() / 'incident.html'}",
+        # Others read this: a path of this machine would tell them nothing.
+        f"Record: {record_address(incident) or f'incident.html in the incident folder {incident.id}'}",
     ]
     return Meeting(
         uid=f"{uuid.uuid5(_SPACE, f'{incident.id} {state.opened_at.isoformat()}')}@vaultmesh-q",
