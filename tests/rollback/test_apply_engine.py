@@ -245,6 +245,34 @@ def test_stopping_ends_what_is_in_flight_and_begins_nothing(path: Path) -> None:
     assert set(objects.applied.values()) == {1}
 
 
+def test_what_s3_does_not_answer_is_left_in_doubt_and_found_out_later(path: Path) -> None:
+    """A stop waits for its grace, and no longer; nothing is said of what has no answer, and nothing is done twice."""
+    items, stop, silence = items_of(40), threading.Event(), threading.Event()
+    asked = threading.Barrier(3)
+
+    def before(item: Item, tries: int) -> None:
+        if len(objects.sent) > 10 and not silence.is_set():
+            asked.wait(5)
+            silence.wait(30)
+
+    objects = FakeObjects(items, before=before)
+    threading.Thread(target=lambda: (asked.wait(5), stop.set()), daemon=True).start()
+    begun = time.monotonic()
+    with ApplyLog(path, HEAD) as log:
+        tally = run(items, objects, log, workers=2, stop=stop, pause=no_pause, grace=0.05)
+    assert time.monotonic() - begun < 3
+    assert (tally.unknown, tally.interrupted, tally.error, tally.failed) == (2, True, None, 0)
+    assert tally.done == len(objects.applied)
+    assert tally.done + tally.left == changes(items)
+    assert applylog.read(path).counts == {"done": tally.done, "in-doubt": 2}
+    silence.set()  # and now they arrive after all
+    while len(objects.applied) < tally.done + 2:
+        time.sleep(0.01)
+    again = applied(items, objects, path)
+    assert (again.done, again.found, again.unknown, again.left) == (changes(items) - 2, 2, 0, 0)
+    assert set(objects.applied.values()) == {1}
+
+
 def test_ctrl_c_ends_what_is_in_flight(path: Path) -> None:
     items = items_of(2000)
 

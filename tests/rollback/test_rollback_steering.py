@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import stat
@@ -26,7 +27,8 @@ from vmqlib.errors import (
 )
 from vmqlib.record.incident import Incident
 from vmqlib.runbook import resync, rollback
-from vmqlib.runbook.rollback import planfile
+from vmqlib.runbook.rollback import engine, planfile
+from vmqlib.s3 import S3
 from vmqlib.settings import Settings
 
 
@@ -417,6 +419,56 @@ class TestApply:
         assert state.plan is None
         assert plan.path.name in state.problem
         assert state.command == f"vmq rollback plan {rig.incident.id}"
+
+
+def test_what_s3_does_not_answer_is_journaled_as_not_known(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    was = rig.spoiled()
+    plan = rig.plan()
+    stop, answer = threading.Event(), threading.Event()
+    send = S3.send
+
+    def silent(s3: S3, method: str, key: str = "", **more: Any) -> Any:
+        if method == "PUT" and not answer.is_set():
+            stop.set()
+            answer.wait(30)
+        return send(s3, method, key, **more)
+
+    monkeypatch.setattr(S3, "send", silent)
+    monkeypatch.setattr(engine, "run", functools.partial(engine.run, grace=0.1))
+    with pytest.raises(Interrupted, match=r"of \d nobody knows") as raised:
+        apply(rig, plan, workers=1, stop=stop)
+    assert f"vmq rollback resume {rig.incident.id}" in raised.value.hint
+    (data,) = events(rig.incident, "failed")
+    assert data["unknown"] == 1
+    assert data["done"] + data["left"] + 1 == plan.changes
+    last = rollback.status(rig.again()).applied
+    assert last is not None
+    assert last.unknown == 1
+    assert "1 not known" in last.sentence
+    answer.set()
+    again = rollback.resume(rig.again())
+    assert (again.ok, again.restored, again.unknown) == (True, plan.changes, 0)
+    assert rig.holds() == was
+
+
+def test_an_aws_that_does_not_answer_holds_no_apply_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.spoiled()
+    plan = rig.plan()
+    stop, answer = threading.Event(), threading.Event()
+
+    def silent(*_: Any, **__: Any) -> Any:
+        stop.set()
+        answer.wait(30)
+        raise AwsError("too late")
+
+    there = rig.versions()
+    monkeypatch.setattr(S3, "ask", silent)
+    with pytest.raises(Interrupted, match="before anything was sent") as raised:
+        apply(rig, plan, stop=stop)
+    answer.set()
+    assert f"vmq rollback apply {rig.incident.id}" in raised.value.hint
+    assert rig.versions() == there
+    assert rig.kinds("applying", "failed") == []
 
 
 def test_nothing_to_do_is_said(rig: Rig) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,12 +19,14 @@ import pytest
 from vmqlib.aws import Aws, aws_errors
 from vmqlib.cli.main import run, vmq
 from vmqlib.errors import DeadlinePassed, Throttled, Unreachable
-from vmqlib.runbook import alarmwatch, resync
+from vmqlib.record.incident import Incident
+from vmqlib.runbook import alarmwatch, resync, rollback
 from vmqlib.runbook.alarmlook import Look
 from vmqlib.s3 import S3
 from vmqlib.settings import Settings
-from vmqlib.sources.base import gather
-from vmqlib.sources.crew import within
+from vmqlib.sources import REGISTRY
+from vmqlib.sources.base import Source, gather
+from vmqlib.sources.crew import unless, within
 
 BRIEFLY = timedelta(seconds=0.3)
 ENVIRONMENT = {
@@ -176,9 +179,60 @@ def test_an_interrupted_gathering_waits_for_nobody() -> None:
     hold.set()
 
 
+def test_who_interrupts_a_look_does_not_wait_until_aws_says_who_acts(aws: Aws, silent: Silent) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    jobs = Source("sync-jobs", "Sync history", interrupted, REGISTRY["sync-jobs"].columns)
+    settings = aws.settings
+    incident = Incident.open(settings, None, trigger="content", data_source_id=settings.ds_id)
+    asking = Incident.load(incident.id, settings=settings, aws=aws, sources={**REGISTRY, "sync-jobs": jobs})
+
+    def looked() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            rollback.plan(asking)
+
+    assert took(looked) < 5
+    assert not silent.accepted
+    assert [
+        event.data.model_dump()["not_seen"] for event in incident.journal.events() if event.kind == "noted"
+    ] == [["sync-jobs"]]
+    assert not (incident.dir / "rollback").exists()
+
+
+def test_a_look_that_nobody_waits_for_any_more_is_dropped() -> None:
+    hold, stop = threading.Event(), threading.Event()
+    threading.Timer(0.1, stop.set).start()
+
+    def dropped() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            unless(stop, lambda: hold.wait(30))
+
+    assert took(dropped) < 5
+    hold.set()
+    assert unless(threading.Event(), lambda: 7) == 7
+    assert unless(None, lambda: 7) == 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["rollback plan {}", "rollback plan {} --to 6h", "sync docs ."])
+def test_a_signal_ends_planning_at_once_and_leaves_no_plan(command: str, silent: Silent) -> None:
+    settings = Settings.load()
+    incident = Incident.open(settings, None, trigger="content", data_source_id=settings.ds_id)
+    Path("a.md").write_text("text")
+    assert signalled(command.format(incident.id), silent) == 130
+    assert not [*(incident.dir / "rollback").glob("*")]
+    assert incident.verify().ok
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["detect", "doctor", "dashboard", "sync wait", "alarms wait"])
 def test_a_signal_ends_it_at_once(command: str, silent: Silent) -> None:
+    assert signalled(command, silent) == 130
+
+
+def signalled(command: str, silent: Silent) -> int:
+    """The exit code of a command that is told to end while it waits; it may take three seconds."""
     process = subprocess.Popen(
         [sys.executable, "-m", "vmqlib.cli", *command.split()],
         env={**os.environ, "PYTHONWARNINGS": ""}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -190,7 +244,7 @@ def test_a_signal_ends_it_at_once(command: str, silent: Silent) -> None:
         assert silent.accepted, "it asks"
         time.sleep(0.3)  # the other threads ask, too
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 130
+        return process.wait(3)
     finally:
         process.kill()
         process.communicate()

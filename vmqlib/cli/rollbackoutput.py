@@ -85,7 +85,9 @@ def show_applied(incident: Incident, applied: Applied) -> None:
     """How an apply ended, on stdout."""
     mask = incident.redactor.text
     click.echo(f"Plan {applied.digest[:12]}: {applied.sentence}")
-    counts = [(name, getattr(applied, name)) for name in ("done", "found", "changed", "failed", "left")]
+    counts = [
+        (name, getattr(applied, name)) for name in ("done", "found", "changed", "failed", "left", "unknown")
+    ]
     table(("outcome", "objects"), [pair for pair in counts if pair[1]], numeric=("objects",))
     if applied.problems:
         table(

@@ -7,7 +7,7 @@ import difflib
 import getpass
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,8 @@ class Incident(Diary):
         self._redactor: Redactor | None = None
         self._actor: Actor | None = None
         self._once = threading.RLock()
+        self._asking = threading.Lock()  # its own: what is masked and folded does not wait for STS
+        self._hurried = False
         self._state, self._state_end = State(update_every=_cadence(settings)), 0
         self._good: set[str] = set()
         self._tables = tables.SourceTables(self.evidence)
@@ -243,7 +245,10 @@ class Incident(Diary):
     def actor(self) -> Actor:
         """Who acts: the STS caller, asked once and ``unknown`` where it cannot be had, and the user of this
         machine."""
-        with self._once:
+        known = self._actor
+        if known is None and self._hurried:  # not even for the lock: whoever has it may be asking
+            return Actor(caller="unknown", user=_user())
+        with self._asking:
             if self._actor is None:
                 caller = "unknown"
                 if self.aws is not None:
@@ -251,6 +256,16 @@ class Incident(Diary):
                         caller = self.aws.caller().arn
                 self._actor = Actor(caller=caller, user=_user())
             return self._actor
+
+    @contextlib.contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Somebody interrupts: what is written within this does not wait for AWS to say who acts, which is ``unknown``
+        then where it was not asked before."""
+        self._hurried = True
+        try:
+            yield
+        finally:
+            self._hurried = False
 
     def _account(self) -> str:
         parts = self.actor().caller.split(":")

@@ -80,7 +80,10 @@ def look_at_all(
             progress(name)
     except KeyboardInterrupt:
         stop.set()
-        incident.note(f"The look at AWS was interrupted. Not seen: {', '.join(left)}.", {"not_seen": left})
+        with incident.hurried():  # an AWS that keeps one waiting is not asked who we are, either
+            incident.note(
+                f"The look at AWS was interrupted. Not seen: {', '.join(left)}.", {"not_seen": left}
+            )
         raise
     finally:
         stop.set()

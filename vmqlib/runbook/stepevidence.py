@@ -124,7 +124,7 @@ def _how_far(incident: Incident) -> Rollback:
         command=now.command,
         plan=plan.summary if plan else "",
         changes=plan.changes if plan else 0,
-        left=last.left if last else 0,
+        left=last.left + last.unknown if last else 0,
         failed=last.failed if last else 0,
         others=last.others if last else 0,
         own=last.own if last else 0,

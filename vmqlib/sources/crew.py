@@ -6,16 +6,17 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from concurrent.futures import TimeoutError as LateError
 from typing import Any, ParamSpec, TypeVar
 
 from vmqlib.errors import Unreachable
 
-__all__ = ["Crew", "within"]
+__all__ = ["Crew", "unless", "within"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_TICK_S = 0.05
 
 
 class Crew(Executor):
@@ -76,6 +77,34 @@ class Crew(Executor):
     def _work(self) -> None:
         while (one := self._todo.get()) is not None:
             one[1]()
+
+
+def unless(stop: threading.Event | None, look: Callable[[], T]) -> T:
+    """What ``look`` returns or raises, unless somebody wants an end first: then it is dropped.
+
+    For where Ctrl-C sets an event instead of being raised: a call to an AWS that does not answer would not notice.
+
+    Parameters
+    ----------
+    stop:
+        Set by whoever wants it to end; ``None``: nobody can.
+    look:
+        Something that changes nothing.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        ``stop`` was set.
+    """
+    if stop is None:
+        return look()
+    crew = Crew(1, "vmq-unless")
+    late = crew.submit(look)
+    crew.shutdown(wait=False)
+    while not stop.is_set():
+        if wait([late], _TICK_S).done:
+            return late.result()
+    raise KeyboardInterrupt
 
 
 def within(seconds: float, look: Callable[[], T], what: str) -> T:

@@ -19,7 +19,7 @@ from vmqlib.sources.versionpages import CALL, ObjectVersion, Page
 
 __all__ = ["OtherOrder", "Source", "in_order", "sharded"]
 
-_PATIENCE_S = 2.0  # for threads to end: one that waits for a dead server is left behind
+_PATIENCE_S = 0.5  # for threads to end: one that waits for a dead server is left behind
 
 
 class Source(Protocol):

@@ -108,6 +108,7 @@ def _tally(last: Applied) -> tuple[Html, list[str]]:
         ("changed", last.own, "this incident itself changed them after the plan was made; left alone"),
         ("failed", last.failed, "AWS refused"),
         ("left", last.left, "not come to"),
+        ("unknown", last.unknown, "S3 did not answer: carried out or not, a resume finds out"),
     ]
     rows = [row for row in told if row[1] or row[0] == "done"]
     columns = [Column("result", chip), Column("objects", count, right=True), Column("meaning")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vmqlib.errors import AwsError, BadInput, Interrupted, StorageError, VmqError, WorldChanged
 from vmqlib.runbook.approval import check_digest
@@ -21,6 +21,7 @@ from vmqlib.runbook.rollback.results import Applied, Ending
 from vmqlib.runbook.rollback.sidebyside import log_of
 from vmqlib.runbook.rollback.standing import read_plan
 from vmqlib.runbook.rollback.story import Story, folder, log_name, story
+from vmqlib.sources.crew import unless
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WORKERS", "apply", "approve", "check_applicable", "resume"]
 
+T = TypeVar("T")
 WORKERS = 16
 _IN_JOURNAL = 5
 
@@ -77,7 +79,7 @@ def apply(
     Interrupted
         It was stopped.
     """
-    aws = check_applicable(incident, plan, digest)
+    aws = _looked(incident, plan.head.purpose, stop, lambda: check_applicable(incident, plan, digest))
     return _carry_out(
         incident, aws, plan, rate=rate, workers=workers, thaw=thaw, progress=progress, stop=stop
     )
@@ -126,7 +128,7 @@ def resume(
             hint=f"`{verifies}` looks whether it holds; `{plans}` plans anew.",
         )
     plan = read_plan(incident, told.plans[last.digest])
-    belongs(incident, aws, plan)
+    _looked(incident, purpose, stop, lambda: belongs(incident, aws, plan))
     return _carry_out(
         incident, aws, plan, rate=rate, workers=workers, thaw=thaw, progress=progress, stop=stop, before=last
     )
@@ -210,7 +212,7 @@ def _carry_out(
         raise BadInput("Workers and rate must be above 0.", hint="Leave them out for the defaults.")
     total = sum(plan.head.counts.get(action, 0) for action in CHANGES)
     with S3(aws, plan.scope.bucket, connections=max(32, workers)) as s3:
-        _still_versioned(s3, plan)
+        _looked(incident, plan.head.purpose, stop, lambda: _may_begin(incident, s3, plan))
         head = Head(plan=plan.digest, incident=incident.id, actor=str(incident.actor()))
         path = private(folder(incident)) / log_name(plan.digest)
         with ApplyLog(path, head, clock=incident.clock) as log:
@@ -233,6 +235,33 @@ def _carry_out(
     made = _end(incident, plan, about, tally, ending, sha256, error)
     _raise(incident, plan, made, error)
     return made
+
+
+def _looked(
+    incident: Incident, purpose: PurposeName, stop: threading.Event | None, look: Callable[[], T]
+) -> T:
+    """A look at AWS before anything is begun, which an AWS that does not answer must not draw out.
+
+    Raises
+    ------
+    Interrupted
+        ``stop`` was set.
+    """
+    try:
+        return unless(stop, look)
+    except KeyboardInterrupt as error:
+        verbs: tuple[Verb, Verb] = ("apply", "resume")
+        begins, goes_on = (command(purpose, verb, incident.id) for verb in verbs)
+        raise Interrupted(
+            "Stopped before anything was sent to the bucket.",
+            hint=f"`{begins}` begins, `{goes_on}` goes on with what was begun before.",
+        ) from error
+
+
+def _may_begin(incident: Incident, s3: Any, plan: Plan) -> None:
+    """The last look before the journal says that it begins; who acts is known by then, too."""
+    _still_versioned(s3, plan)
+    incident.actor()
 
 
 def _still_versioned(s3: Any, plan: Plan) -> None:
@@ -307,12 +336,13 @@ def _end(
     made = Applied(
         digest=plan.digest, kind=plan.target.kind, ending=ending, done=tally.done, found=tally.found,
         changed=tally.changed, own=_own(incident, plan) if tally.changed else 0, failed=tally.failed,
-        left=tally.left, seconds=round(tally.seconds, 3),
+        left=tally.left - tally.unknown, unknown=tally.unknown, seconds=round(tally.seconds, 3),
         at=incident.clock.now(), by=incident.actor().user, log=str(about["log"]), log_sha256=sha256,
         problems=tally.problems, of=plan.head.of,
     )  # fmt: skip
     counts = {
-        name: getattr(made, name) for name in ("done", "found", "changed", "own", "failed", "left", "seconds")
+        name: getattr(made, name)
+        for name in ("done", "found", "changed", "own", "failed", "left", "unknown", "seconds")
     }
     data = {**about, **counts, "ending": ending, "log_sha256": sha256}
     data["problems"] = [asdict(each) for each in made.problems[:_IN_JOURNAL]]
@@ -367,7 +397,8 @@ def _raise(incident: Incident, plan: Plan, made: Applied, error: VmqError | None
         raise error
     if made.ending == "interrupted":
         raise Interrupted(
-            f"Stopped: {made.restored} objects are as planned, {made.left} are left as they were.",
+            f"Stopped: {made.restored} objects are as planned, {made.left} are left as they were"
+            + (f", and of {made.unknown} nobody knows: S3 did not answer." if made.unknown else "."),
             hint=f"`{_type(incident, plan, 'resume')}` goes on, `{_type(incident, plan, 'undo')}` takes it back.",
         )
     if (refusal := _refusal(incident, plan, made)) is not None:

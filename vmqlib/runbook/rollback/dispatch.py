@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
@@ -31,6 +33,7 @@ _TICK_S = 0.1
 _FLUSH_S = 0.25  # how long an outcome may wait for the disk
 _IN_A_ROW = 10  # refusals that concern more than their item, with nothing carried out in between, end the run
 _PROBLEMS = 20
+_LEAVING_S = 0.5  # for threads to end when they are not waited for
 _DECIDED = frozenset({"done", "found", "changed"})
 
 
@@ -47,6 +50,8 @@ class Dispatcher:
         Set by whoever wants it to end.
     changed:
         What to say of an item that is not what was planned for any more.
+    grace:
+        How many seconds what is in flight has after ``stop``. What has no answer then is left in doubt.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Dispatcher:
         pace: Pace,
         stop: threading.Event,
         changed: Callable[[Item], Outcome] = lambda _: CHANGED,
+        grace: float = math.inf,
     ) -> None:
         self.counts = {"done": 0, "found": 0, "changed": 0, "failed": 0}
         self.given_up = self.retries = self.throttled = 0
@@ -65,6 +71,8 @@ class Dispatcher:
         self.crash: BaseException | None = None
         self._items, self._objects, self._log, self._pace, self._stop = items, objects, log, pace, stop
         self._changed = changed
+        self._grace = grace
+        self._stopped_at: float | None = None
         self._window = 3 * pace.handful + (0 if pace.rate else pace.pool.most)
         self._queue: SimpleQueue[Any] = SimpleQueue()  # jobs, nudges, and None for the end
         self._looks: deque[Look] = deque()
@@ -84,13 +92,17 @@ class Dispatcher:
     def run(self) -> None:
         """Carries everything out and ends with nothing under way. Errors are found in ``error`` and ``crash``."""
         names = (f"rollback-{index}" for index in range(self._pace.pool.most))
-        workers = [threading.Thread(target=self._work, args=(i,), name=name) for i, name in enumerate(names)]
+        # Daemons: a process that is told to end does not wait for an S3 that does not answer.
+        workers = [
+            threading.Thread(target=self._work, args=(i,), name=name, daemon=True)
+            for i, name in enumerate(names)
+        ]
         started = []
         try:
             for worker in workers:
                 worker.start()
                 started.append(worker)
-            while self._out or (self._more and not self._halted):
+            while (self._out or (self._more and not self._halted)) and not self._past_grace():
                 for step in (self._feed, self._wait, self._collect, self._send, self._flush):
                     self._guarded(step)
         except BaseException as error:  # noqa: BLE001 - raised where the run was started
@@ -99,8 +111,7 @@ class Dispatcher:
             for _ in started:
                 self._queue.put(None)
             self._pace.pool.release()
-            for worker in started:
-                worker.join()
+            self._join(started)
             self._guarded(self._log.flush)
 
     def rest(self) -> int:
@@ -109,6 +120,24 @@ class Dispatcher:
             item.action in CHANGES and self._log.state(number) not in _DECIDED for number, item in self._items
         )
         return sum(undecided)
+
+    def _past_grace(self) -> bool:
+        """Whether somebody wants it to end, and what is in flight had its time."""
+        if not self._stop.is_set():
+            return False
+        now = self._pace.monotonic()
+        if self._stopped_at is None:
+            self._stopped_at = now
+        return now - self._stopped_at >= self._grace
+
+    def _join(self, workers: list[threading.Thread]) -> None:
+        """Waits for the workers; for those that S3 keeps waiting only if there is a wait for what they do."""
+        until = time.monotonic() + _LEAVING_S
+        for worker in workers:
+            worker.join(max(0.0, until - time.monotonic()) if self._out else None)
+        # What has no answer is not come to where it was only looked at; else its intent stays without an outcome.
+        self.given_up += self._out
+        self._out = 0
 
     # -- the workers
 

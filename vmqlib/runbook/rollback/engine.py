@@ -26,6 +26,7 @@ __all__ = ["Applier", "Progress", "Tally", "run"]
 
 _HANDFUL = (64, 256)  # items at least and at most, when no rate is set
 _TICK_S = 0.1
+_GRACE_S = 5.0  # an orchestrator's time-out is ten
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Tally:
         Items that S3 refused in this run; a resume tries them again.
     left:
         Items that were not come to, or of which nobody knows what came of them; a resume goes on with them.
+    unknown:
+        How many of the latter: asked for, and no answer.
     seconds:
         How long this run took.
     earlier:
@@ -64,6 +67,7 @@ class Tally:
     changed: int = 0
     failed: int = 0
     left: int = 0
+    unknown: int = 0
     seconds: float = 0.0
     earlier: int = 0
     retries: int = 0
@@ -89,11 +93,14 @@ def run(
     monotonic: Callable[[], float] = time.monotonic,
     pause: Callable[[int, float], float] = backoff,
     changed: Callable[[Item], Outcome] = lambda _: CHANGED,
+    grace: float = _GRACE_S,
 ) -> Tally:
     """Carries out what the log does not know to be decided; given a log with entries, it resumes.
 
-    Ctrl-C in the calling thread, or ``stop``, begins nothing new; what is in flight ends and is logged. So does an
-    error that concerns every item (:attr:`Tally.error`). Items that failed in an earlier run are tried again.
+    Ctrl-C in the calling thread, or ``stop``, begins nothing new; what is in flight has ``grace`` seconds to end, and
+    is logged. What S3 does not answer by then stays in doubt, for a resume to find out: as if the process had been
+    killed, but told. Its request may still arrive, under its condition. An error that concerns every item
+    (:attr:`Tally.error`) begins nothing new, either. Items that failed in an earlier run are tried again.
 
     Parameters
     ----------
@@ -122,6 +129,8 @@ def run(
         Seconds before the next try, by tries so far and what S3 asked for.
     changed:
         What to say of an item that is not what was planned for any more.
+    grace:
+        Seconds.
 
     Raises
     ------
@@ -147,7 +156,7 @@ def run(
     decided = log.counts
     earlier = {name: decided.get(name, 0) for name in ("done", "found", "changed")}
     meter = Meter(total, earlier, monotonic)
-    dispatcher = Dispatcher(enumerate(items), objects, log, pace, stop, changed)
+    dispatcher = Dispatcher(enumerate(items), objects, log, pace, stop, changed, grace)
     told = _supervised(
         dispatcher, stop, lambda: progress and progress(meter.look(dispatcher.counts, pool.limit))
     )
@@ -159,6 +168,7 @@ def run(
     return Tally(
         **counts,
         left=left,
+        unknown=log.counts.get("in-doubt", 0),
         seconds=seconds,
         earlier=sum(earlier.values()),
         retries=dispatcher.retries,

@@ -75,6 +75,8 @@ class Applied:
         Items that were carried out, and that had been already (by a run that was killed before it could say so).
     changed, failed, left:
         Items that were not as planned any more, that AWS refused, that were not come to.
+    unknown:
+        Items that were asked for, and S3 did not answer: carried out or not, a resume finds out.
     own:
         How many of the changed ones this incident itself had changed since: by a touch, an undo, another plan.
     seconds:
@@ -104,6 +106,7 @@ class Applied:
     own: int = 0
     failed: int = 0
     left: int = 0
+    unknown: int = 0
     seconds: float = 0.0
     at: datetime | None = None
     by: str = ""
@@ -137,6 +140,7 @@ class Applied:
         parts += [f"{self.own} changed since by this incident itself and left alone"] * bool(self.own)
         parts += [f"{self.failed} refused"] * bool(self.failed)
         parts += [f"{self.left} not come to"] * bool(self.left)
+        parts += [f"{self.unknown} not known: S3 did not answer"] * bool(self.unknown)
         begun = {"interrupted": " Interrupted.", "unfinished": " It has not ended."}.get(self.ending, "")
         return f"{', '.join(parts)}.{begun}"
 

@@ -161,7 +161,8 @@ def _kind(data: Mapping[str, Any]) -> TargetKind:
 
 def _applied(event: Event, data: Mapping[str, Any], ending: Ending) -> Applied:
     numbers: Any = {
-        name: int(data.get(name) or 0) for name in ("done", "found", "changed", "own", "failed", "left")
+        name: int(data.get(name) or 0)
+        for name in ("done", "found", "changed", "own", "failed", "left", "unknown")
     }
     return Applied(
         digest=str(data["digest"]),
