@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -307,6 +308,59 @@ def test_ctrl_c_ends_what_is_in_flight_and_says_how_to_go_on(desk: Desk) -> None
     assert len(desk.holds()) == 60 - done.left == done.written
     assert desk.applied(desk.planned()).ending == "applied"
     assert len(desk.holds()) == 60
+
+
+def test_what_s3_does_not_answer_is_journaled_as_not_known(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.files({f"{number}.md": "new" for number in range(6)})
+    made = desk.planned()
+    answer, send = threading.Event(), S3.send
+
+    def silent(s3: S3, method: str, key: str = "", **more: Any) -> Any:
+        got = send(s3, method, key, **more)
+        if method == "PUT" and key > "1.md":
+            answer.wait(30)  # it arrives, and nobody hears of it
+        return got
+
+    def interrupt(through: int, total: int) -> None:
+        if through == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(S3, "send", silent)
+    monkeypatch.setattr("vmqlib.runbook.docsync.applying.GRACE_S", 0.2)
+    done = desk.applied(made, incident=desk.incident, workers=2, progress=interrupt)
+    assert done.ending == "interrupted"
+    assert done.counts == {"done": 2, "left": 2, "unknown": 2}
+    problem = docsync.problem(made, done)
+    assert isinstance(problem, Interrupted)
+    assert "of 2 nobody knows" in problem.message
+    (told,) = resyncstory.uploads(desk.incident)
+    assert told.results == done.counts
+    assert {one["result"] for one in told.troubles} == {"unknown"}
+    answer.set()
+    assert len(desk.holds()) == 4
+    assert len(desk.planned().changes) == 2
+    assert desk.applied(desk.planned()).ending == "applied"
+    assert len(desk.versions()) == 6
+
+
+def test_ctrl_c_while_it_looks_again_loses_no_word_of_what_was_done(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.files({"a.md": "new"})
+    made = desk.planned()
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vmqlib.runbook.docsync.applying.current_entries", interrupted)
+    done = desk.applied(made, incident=desk.incident)
+    assert (done.ending, done.counts, done.verified) == ("interrupted", {"done": 1}, None)
+    assert "not looked at again" in done.verification
+    assert "vmq rollback plan" in done.undo
+    (told,) = resyncstory.uploads(desk.incident)
+    assert (told.ending, told.undo) == ("interrupted", done.undo)
 
 
 def test_killed_on_the_way_the_next_run_does_the_rest(desk: Desk, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,45 @@ def test_interrupted_there_is_no_manifest_and_the_next_run_goes_on(record: Recor
     assert manifest_key(incident) not in record.holds_keys()
     record.published(incident)
     assert verify_folder(record.download(tmp_path, incident.id)).ok
+
+
+def test_whether_a_manifest_without_an_answer_is_there_nobody_claims(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = record.closed()
+    made, send = publish.plan(incident, record.target), S3.send
+
+    def silent(s3: S3, method: str, key: str = "", **more: Any) -> Any:
+        answer = send(s3, method, key, **more)
+        if method == "PUT" and key == manifest_key(incident):
+            raise KeyboardInterrupt  # it arrived, and nobody heard of it
+        return answer
+
+    monkeypatch.setattr(S3, "send", silent)
+    with pytest.raises(Interrupted, match="whether its manifest arrived is not known"):
+        record.published(incident, made)
+    monkeypatch.setattr(S3, "send", send)
+    assert record.published(incident).uploaded == 0
+
+
+def test_what_s3_does_not_answer_holds_nobody_up(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    incident = record.closed()
+    made, send, answer = publish.plan(incident, record.target), S3.send, threading.Event()
+
+    def silent(s3: S3, method: str, key: str = "", **more: Any) -> Any:
+        if method == "PUT":
+            answer.wait(30)
+        return send(s3, method, key, **more)
+
+    def interrupt(through: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(S3, "send", silent)
+    monkeypatch.setattr("vmqlib.runbook.publish.applying._GRACE_S", 0.1)
+    with pytest.raises(Interrupted, match="has no manifest yet"):
+        record.published(incident, made, progress=interrupt)
+    assert not answer.is_set()
+    answer.set()
 
 
 def test_refusals_of_s3(record: Record) -> None:

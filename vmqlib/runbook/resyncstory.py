@@ -172,7 +172,9 @@ def _troubles(incident: Incident, event: Event) -> tuple[Mapping[str, Any], ...]
         return ()
     try:
         rows = incident.evidence.open(event.evidence[0]).rows()
-        return tuple(islice((row for row in rows if row["result"] in ("changed", "failed")), _TROUBLES))
+        return tuple(
+            islice((row for row in rows if row["result"] in ("changed", "failed", "unknown")), _TROUBLES)
+        )
     except VmqError as error:
         return (
             {"key": event.evidence[0].file, "action": "", "result": "cannot tell", "problem": error.message},

@@ -7,12 +7,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from vmqlib.errors import AwsError, BadInput, Interrupted, VmqError, WorldChanged
+from vmqlib.errors import AwsError, BadInput, Interrupted, Unreachable, VmqError, WorldChanged
 from vmqlib.record.evidence import Question
 from vmqlib.runbook.approval import check_digest
 from vmqlib.runbook.docsync.plan import DocItem, DocPlan
@@ -23,6 +23,7 @@ from vmqlib.runbook.resyncstory import STEP, UPLOAD
 from vmqlib.runbook.rollback.items import NOTHING, Entry
 from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.preview import many, shown
+from vmqlib.sources.crew import Crew, within
 from vmqlib.times import iso, parse_iso
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ __all__ = ["ItemOutcome", "Uploaded", "apply", "check", "problem"]
 
 _GIVE_UP = 10  # refusals, and not one success: it is not the objects
 _NAMED = 5
+_TICK_S = 0.1
+GRACE_S = 5.0
+"""Seconds that what is in flight has to end after Ctrl-C, and that another look may take then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Uploaded:
         Of the items that were come to, by key.
     left:
         How many were not come to.
+    unknown:
+        Items that were sent, and S3 did not answer: written or not, another run finds out.
     verified:
         Whether another look at the bucket found what was done; None where it could not be looked at.
     verification:
@@ -76,6 +82,7 @@ class Uploaded:
     ending: str
     outcomes: tuple[ItemOutcome, ...]
     left: int
+    unknown: tuple[DocItem, ...] = ()
     verified: bool | None = None
     verification: str = ""
     undo: str = ""
@@ -84,11 +91,11 @@ class Uploaded:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Items by result: ``done``, ``found``, ``changed``, ``failed``, and ``left``."""
-        found = Counter(one.outcome.result for one in self.outcomes)
-        return {name: found[name] for name in ("done", "found", "changed", "failed") if found[name]} | (
-            {"left": self.left} if self.left else {}
-        )
+        """Items by result: ``done``, ``found``, ``changed``, ``failed``, ``left`` and ``unknown``."""
+        found = Counter[str](one.outcome.result for one in self.outcomes)
+        found.update({"left": self.left, "unknown": len(self.unknown)})
+        names = ("done", "found", "changed", "failed", "left", "unknown")
+        return {name: found[name] for name in names if found[name]}
 
     @property
     def written(self) -> int:
@@ -109,6 +116,7 @@ class Uploaded:
             "changed": "changed by somebody else and left alone",
             "failed": "refused",
             "left": "not come to",
+            "unknown": "not known, since S3 did not answer",
         }
         told = ", ".join(f"{count:,} {words[name]}" for name, count in self.counts.items())
         return f"{told or 'nothing to do'}, in {self.seconds:.1f} s."
@@ -185,7 +193,7 @@ def apply(
         about = _begin(incident, made, before)
         run = _Run(s3, made, workers, progress)
         run.run()
-        done = _look_again(s3, made, run, before, incident.id if incident else "")
+        done = _looked_again(s3, made, run, before, incident.id if incident else "")
     done = replace(done, seconds=round(time.monotonic() - begun, 3))
     if incident is not None:
         _end(incident, made, done, about)
@@ -197,8 +205,10 @@ def problem(made: DocPlan, done: Uploaded) -> VmqError | None:
     again = "Run the same command again: it goes on with what is left."
     undo = f" To take it back: {done.undo}" if done.undo else ""
     if done.ending == "interrupted":
+        asked = f", and of {len(done.unknown):,} nobody knows: S3 did not answer" if done.unknown else ""
         return Interrupted(
-            f"Stopped: {done.written:,} of {len(made.changes):,} documents are as planned.", hint=again + undo
+            f"Stopped: {done.written:,} of {len(made.changes):,} documents are as planned{asked}.",
+            hint=again + undo,
         )
     if done.ending == "failed":
         if done.error is not None:
@@ -232,14 +242,16 @@ class _Run:
         self._workers = workers
         self._progress = progress
         self._stop = threading.Event()
+        self._stopped_at: float | None = None
         self.outcomes: dict[str, ItemOutcome] = {}
+        self.unknown: dict[str, DocItem] = {}
         self.error: VmqError | None = None
         self.interrupted = False
         self._failed = 0
 
     @property
     def left(self) -> int:
-        return len(self._made.changes) - len(self.outcomes)
+        return len(self._made.changes) - len(self.outcomes) - len(self.unknown)
 
     def run(self) -> None:
         changes = self._made.changes
@@ -253,21 +265,36 @@ class _Run:
     def _all(self, items: Sequence[DocItem]) -> None:
         waiting = iter(items)
         under_way: dict[Future[Outcome], DocItem] = {}
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="vmq-upload") as pool:
+        # Daemons: a process that is told to end does not wait for an S3 that does not answer.
+        crew = Crew(self._workers, "vmq-upload")
+        try:
             while True:
                 try:
                     while len(under_way) < 2 * self._workers and not self._stop.is_set():
                         item = next(waiting, None)
                         if item is None:
                             break
-                        under_way[pool.submit(self._one, item)] = item
+                        under_way[crew.submit(self._one, item)] = item
                     if not under_way:
                         return
-                    for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    for future in wait(under_way, _TICK_S, return_when=FIRST_COMPLETED).done:
                         self._take(under_way.pop(future), future)
-                except KeyboardInterrupt:  # what is in flight is ended; nothing new is begun
+                    if self._past_grace():
+                        self._leave(under_way)
+                        return
+                except KeyboardInterrupt:  # what is in flight has a while to end; nothing new is begun
                     self.interrupted = True
                     self._stop.set()
+                    self._stopped_at = self._stopped_at or time.monotonic()
+        finally:
+            crew.shutdown(wait=False)
+
+    def _past_grace(self) -> bool:
+        return self._stopped_at is not None and time.monotonic() - self._stopped_at >= GRACE_S
+
+    def _leave(self, under_way: Mapping[Future[Outcome], DocItem]) -> None:
+        """What S3 did not answer. Its request may still arrive, under its condition."""
+        self.unknown |= {item.key: item for future, item in under_way.items() if not future.cancel()}
 
     def _one(self, item: DocItem) -> Outcome:
         if self._stop.is_set():
@@ -280,6 +307,8 @@ class _Run:
         except _NotBegun:
             return
         except VmqError as error:
+            if isinstance(error, Unreachable):
+                self.unknown[item.key] = item
             self.error = self.error or error
             self._stop.set()
             return
@@ -297,10 +326,34 @@ class _NotBegun(Exception):
 # -- another look
 
 
+def _looked_again(s3: S3, made: DocPlan, run: _Run, before: datetime, incident_id: str) -> Uploaded:
+    """:func:`_look_again`, as long as somebody waits for it: how the upload went is written down in any case."""
+
+    def look() -> Uploaded:
+        return _look_again(s3, made, run, before, incident_id)
+
+    try:
+        return within(GRACE_S, look, "s3:ListObjectVersions") if run.interrupted else look()
+    except (KeyboardInterrupt, Unreachable):
+        run.interrupted = True
+        outcomes = tuple(run.outcomes[key] for key in sorted(run.outcomes))
+        done = Uploaded(made.digest, _ending(run), outcomes, run.left, _unknown(run), error=run.error)
+        text = "It was not looked at again: it was interrupted." if done.written else ""
+        return replace(done, verification=text, undo=_undo(made, _ours(done), {}, before, incident_id))
+
+
+def _unknown(run: _Run) -> tuple[DocItem, ...]:
+    return tuple(run.unknown[key] for key in sorted(run.unknown))
+
+
+def _ours(done: Uploaded) -> list[ItemOutcome]:
+    return [one for one in done.outcomes if one.outcome.result in ("done", "found")]
+
+
 def _look_again(s3: S3, made: DocPlan, run: _Run, before: datetime, incident_id: str) -> Uploaded:
     outcomes = tuple(run.outcomes[key] for key in sorted(run.outcomes))
-    done = Uploaded(made.digest, _ending(run), outcomes, run.left, error=run.error)
-    ours = [one for one in outcomes if one.outcome.result in ("done", "found")]
+    done = Uploaded(made.digest, _ending(run), outcomes, run.left, _unknown(run), error=run.error)
+    ours = _ours(done)
     if not ours:
         return done
     try:
@@ -334,6 +387,8 @@ def _undo(
 ) -> str:
     """The rollback to the moment before the first write: by the bucket's own clock, a second before it, since S3 dates
     versions in whole seconds. By this machine's where the bucket could not be looked at again."""
+    if not ours:
+        return ""
     tops = [there.get(one.item.key, NOTHING) for one in ours]
     written = [
         parse_iso(top.at)
@@ -395,6 +450,17 @@ def _end(incident: Incident, made: DocPlan, done: Uploaded, about: dict[str, Any
             "problem": one.outcome.problem,
         }
         for one in done.outcomes
+    ]
+    rows += [
+        {
+            "key": item.key,
+            "action": item.action,
+            "result": "unknown",
+            "version_id": "",
+            "code": "",
+            "problem": "S3 did not answer: another run finds out.",
+        }
+        for item in done.unknown
     ]
     ref = _evidence(incident, "docs-upload", made, rows)
     data = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Executor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from vmqlib.runbook.publish.planning import WORKERS, read_file
 from vmqlib.runbook.recordplace import PUBLISH
 from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.preview import many
+from vmqlib.sources.crew import Crew
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
@@ -35,6 +36,7 @@ __all__ = ["ACTION", "STEP", "Published", "apply", "check"]
 
 ACTION = PUBLISH
 STEP = "communicate"
+_GRACE_S = 5.0  # that what is in flight has to end after Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def apply(
     AwsError
         AWS refused, or an object is not what was sent.
     Interrupted
-        Ctrl-C. The manifest is not there, so nobody takes it for complete.
+        Ctrl-C. The manifest is not there, so nobody takes it for complete; or it was sent, and S3 did not answer.
     """
     from vmqlib.s3 import S3
 
@@ -163,8 +165,13 @@ def _failed(
     incident: Incident, made: PublishPlan, about: dict[str, Any], error: VmqError | KeyboardInterrupt
 ) -> VmqError:
     if isinstance(error, KeyboardInterrupt):
+        how = (
+            "is whole, but whether its manifest arrived is not known: S3 did not answer"
+            if isinstance(error, _ManifestSent)
+            else "is not complete, and has no manifest yet"
+        )
         error = Interrupted(
-            f"Stopped: the record at {made.uri} is not complete, and has no manifest yet.",
+            f"Stopped: the record at {made.uri} {how}.",
             hint="The same command goes on; what is there is not uploaded again.",
         )
     incident.failed(
@@ -179,20 +186,29 @@ def _upload(s3: S3, made: PublishPlan, workers: int, progress: Callable[[int, in
     todo = [one for one in files if one.there == "missing"]
     total = len(made.missing)
     stop = threading.Event()
-    with ThreadPoolExecutor(workers, thread_name_prefix="vmq-publish") as pool:
-        try:
-            _all(pool, s3, made, todo, stop, lambda through: progress(through, total))
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    # Daemons: a process that is told to end does not wait for an S3 that does not answer.
+    crew = Crew(workers, "vmq-publish")
+    try:
+        _all(crew, s3, made, todo, stop, lambda through: progress(through, total))
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        crew.shutdown(wait=False, cancel_futures=True)
     if manifest.there == "missing":
-        _one(s3, made, manifest, stop)
+        try:
+            _one(s3, made, manifest, stop)
+        except KeyboardInterrupt as error:
+            raise _ManifestSent from error
         progress(total, total)
 
 
+class _ManifestSent(KeyboardInterrupt):
+    """It was stopped while S3 had the manifest."""
+
+
 def _all(
-    pool: ThreadPoolExecutor,
+    pool: Executor,
     s3: S3,
     made: PublishPlan,
     files: Sequence[PublishFile],
@@ -200,11 +216,16 @@ def _all(
     through: Callable[[int], None],
 ) -> None:
     pending = {pool.submit(_one, s3, made, file, stop) for file in files}
-    while pending:
-        finished, pending = wait(pending, timeout=0.2, return_when=FIRST_EXCEPTION)
-        for future in finished:
-            future.result()
-        through(len(files) - len(pending))
+    try:
+        while pending:
+            finished, pending = wait(pending, timeout=0.2, return_when=FIRST_EXCEPTION)
+            for future in finished:
+                future.result()
+            through(len(files) - len(pending))
+    except BaseException:
+        stop.set()
+        wait([one for one in pending if not one.cancel()], _GRACE_S)  # what is in flight
+        raise
 
 
 def _one(s3: S3, made: PublishPlan, file: PublishFile, stop: threading.Event) -> None:
