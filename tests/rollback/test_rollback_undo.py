@@ -164,9 +164,10 @@ def test_nothing_to_undo(rig: Rig) -> None:
 
 def test_an_undo_that_was_stopped_is_gone_on_with(applied: Rig) -> None:
     back, stop = rollback.undo(applied.incident), threading.Event()
-    stop.set()
     with pytest.raises(Interrupted):
-        rollback.apply(applied.incident, back, digest=back.digest, stop=stop)
+        rollback.apply(
+            applied.incident, back, digest=back.digest, rate=1, stop=stop, progress=lambda _: stop.set()
+        )
     with pytest.raises(BadInput, match="is not done") as raised:
         rollback.undo(applied.incident)
     assert "resume" in raised.value.hint

@@ -163,7 +163,7 @@ def test_what_this_incident_itself_changed_meanwhile_is_said_to_be_its_own(rig: 
     with pytest.raises(WorldChanged) as told:
         rollback.apply(rig.incident, plan, digest=plan.digest)
     assert (
-        "1 object was changed by somebody else and 1 object was changed by this incident itself"
+        "1 object was changed by somebody else and 1 object was changed by this incident's own undo of "
         in told.value.message
     )
     made = rollback.status(rig.again()).applied

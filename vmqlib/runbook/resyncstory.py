@@ -5,6 +5,7 @@ Read from the journal, and from the evidence that it names; nothing is asked.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ __all__ = [
     "Upload",
     "resync_story",
     "script_runs",
+    "uploaded_versions",
     "uploads",
 ]
 
@@ -165,6 +167,21 @@ def uploads(incident: Incident) -> tuple[Upload, ...]:
         elif event.kind == "verified" and found:
             found[-1] = replace(found[-1], verified=data.get("ok"), verification=event.summary)
     return tuple(found)
+
+
+def uploaded_versions(incident: Incident) -> dict[str, datetime]:
+    """Each version or delete marker that an upload of this incident made, and when that upload ended (UTC). What cannot
+    be read is left out."""
+    found: dict[str, datetime] = {}
+    for event in incident.journal.events():
+        ended = event.kind in ("applied", "failed") and event.data.model_dump().get("action") == UPLOAD
+        if not ended or not event.evidence:
+            continue
+        with contextlib.suppress(VmqError):
+            for row in incident.evidence.open(event.evidence[0]).rows():
+                if row.get("result") in ("done", "found") and row.get("version_id"):
+                    found[str(row["version_id"])] = event.at
+    return found
 
 
 def _troubles(incident: Incident, event: Event) -> tuple[Mapping[str, Any], ...]:

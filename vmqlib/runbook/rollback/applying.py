@@ -14,9 +14,10 @@ from vmqlib.errors import AwsError, BadInput, Interrupted, StorageError, VmqErro
 from vmqlib.runbook.approval import check_digest
 from vmqlib.runbook.rollback.ground import belongs, may_change, nobody_applies, versioning
 from vmqlib.runbook.rollback.items import CHANGES
-from vmqlib.runbook.rollback.outcome import OWN
+from vmqlib.runbook.rollback.outcome import OWN, own_doing
 from vmqlib.runbook.rollback.planning import journal_plan, private
 from vmqlib.runbook.rollback.purposes import PURPOSES, PurposeName, Verb, command
+from vmqlib.runbook.rollback.replanning import plan_again
 from vmqlib.runbook.rollback.results import Applied, Ending
 from vmqlib.runbook.rollback.sidebyside import log_of
 from vmqlib.runbook.rollback.standing import read_plan
@@ -404,9 +405,11 @@ def _raise(incident: Incident, plan: Plan, made: Applied, error: VmqError | None
     if (refusal := _refusal(incident, plan, made)) is not None:
         raise refusal
     if made.ending == "changed":
-        plans = f"`{_type(incident, plan, 'plan')}` plans with what is there now."
+        plans = f"`{plan_again(incident, plan.head)}` plans with what is there now."
         who = [f"{_many(made.others)} changed by somebody else"] if made.others else []
-        who += [f"{_many(made.own)} changed by this incident itself"] if made.own else []
+        by = ", ".join(dict.fromkeys(filter(None, (own_doing(each.problem) for each in made.problems))))
+        itself = f"this incident's own {by}" if by else "this incident itself"
+        who += [f"{_many(made.own)} changed by {itself}"] if made.own else []
         names = ", ".join(repr(each.key) for each in made.problems if each.result == "changed")
         raise WorldChanged(
             f"{' and '.join(who)} after this plan was made, and left alone: {names}. "

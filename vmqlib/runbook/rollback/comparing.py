@@ -8,10 +8,11 @@ from vmqlib.runbook.rollback.items import Entry, Item
 from vmqlib.runbook.rollback.outcome import OWN, Outcome
 from vmqlib.runbook.rollback.results import Difference
 
-__all__ = ["compare", "found", "outside", "planned"]
+__all__ = ["ITSELF", "SOMEBODY", "compare", "found", "outside", "planned"]
 
 _NOTHING = Entry()
 SOMEBODY = "changed by somebody else"
+ITSELF = "changed by this incident itself"
 
 
 def compare(item: Item, entries: Sequence[Entry], outcome: Outcome | None) -> Difference | None:

@@ -1,4 +1,4 @@
-"""Which versions this incident's plans made, and of which each is a copy: what an ETag does not tell where KMS
+"""Which versions this incident made, and of which each is a copy: what an ETag does not tell where KMS
 encrypts."""
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import VmqError
+from vmqlib.runbook.resyncstory import uploaded_versions
 from vmqlib.runbook.rollback.items import Entry, Item
 from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.purposes import PURPOSES, PurposeName
@@ -35,10 +36,11 @@ def copies(incident: Incident) -> dict[str, str]:
 
 
 def makers(incident: Incident) -> dict[str, str]:
-    """From plans and apply logs alone: each version or delete marker that this incident's plans made, and what the plan
-    was, such as ``touch of 10:03:11``. What cannot be read is left out.
+    """From plans, apply logs and evidence alone: each version or delete marker that this incident made, and by what,
+    such as ``touch of 2026-11-23 10:03:11 UTC``. What cannot be read is left out.
     """
-    return {
+    uploads = uploaded_versions(incident).items()
+    return {version_id: f"upload of {show_time(at)}" for version_id, at in uploads} | {
         outcome.version_id: f"{'undo' if applied.kind == 'undo' else name} of {show_time(applied.at)}"
         if applied.at
         else name

@@ -55,7 +55,7 @@ class Objects:
     mark:
         When planning to touch: what the touched versions are to be known by.
     own:
-        Versions that this incident's plans made, and what each plan was: they are nobody else's doing.
+        Versions that this incident made, and by what: they are nobody else's doing.
     """
 
     def __init__(
@@ -244,7 +244,7 @@ class Objects:
         if "Throttl" in error.code or error.code == "RequestTimeout":  # KMS's own, among others
             raise Throttled(error.message, hint=error.hint, operation=error.operation, code=error.code)
         if error.code in _UNMET:
-            if outcome := became(self.s3, item):
+            if outcome := became(self.s3, item, self._own):
                 return outcome
             if error.code in _BUSY:
                 raise Throttled(error.message, hint=error.hint, operation=error.operation, code=error.code)

@@ -17,10 +17,12 @@ from vmqlib.times import parse_iso, show_time
 if TYPE_CHECKING:
     from vmqlib.s3 import S3
 
-__all__ = ["OWN", "Outcome", "Result", "became", "by_somebody_else", "overtaken"]
+__all__ = ["OWN", "Outcome", "Result", "became", "by_somebody_else", "overtaken", "own_doing"]
 
 OWN = "own"
 """The code of a ``changed`` item that this incident itself changed since: by a touch, an undo, another plan."""
+
+_ITSELF, _LEFT = "It was changed since by this incident itself (", "), and was left alone."
 
 Result = Literal["done", "found", "changed", "failed"]
 
@@ -114,7 +116,7 @@ def overtaken(top: Entry, own: Mapping[str, str]) -> Outcome:
     top:
         What is on top now, and was not planned for.
     own:
-        Versions and markers that this incident's plans made, and what each plan was
+        Versions and markers that this incident made, and by what
         (:func:`vmqlib.runbook.rollback.copied.makers`).
     """
     what = own.get(top.version_id, "")
@@ -125,9 +127,14 @@ def overtaken(top: Entry, own: Mapping[str, str]) -> Outcome:
         top.version_id,
         top.etag,
         OWN,
-        problem=f"It was changed since by this incident itself ({what}), and was left alone.",
+        problem=f"{_ITSELF}{what}{_LEFT}",
         hint="Plan again.",
     )
+
+
+def own_doing(problem: str) -> str:
+    """By what this incident itself changed an item, from the outcome's ``problem``: ``upload of …``; else empty."""
+    return problem[len(_ITSELF) : -len(_LEFT)] if problem.startswith(_ITSELF) else ""
 
 
 def by_somebody_else(top: Entry) -> Outcome:

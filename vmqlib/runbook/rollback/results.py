@@ -78,7 +78,8 @@ class Applied:
     unknown:
         Items that were asked for, and S3 did not answer: carried out or not, a resume finds out.
     own:
-        How many of the changed ones this incident itself had changed since: by a touch, an undo, another plan.
+        How many of the changed ones this incident itself had changed since: by a touch, an undo, an upload, another
+        plan.
     seconds:
         How long it took.
     at:
@@ -154,8 +155,9 @@ class Difference:
     key:
         The object's key.
     problem:
-        ``not applied``; ``changed by somebody else``; ``other content``; ``missing``; ``changed in between`` (somebody
-        wrote it between planning and applying, and our version lies on top of theirs).
+        ``not applied``; ``changed by somebody else``; ``changed by this incident itself``; ``other content``;
+        ``missing``; ``changed in between`` (somebody wrote it between planning and applying, and our version lies on
+        top of theirs).
     planned:
         The version that was to be visible, or ``gone``.
     found:

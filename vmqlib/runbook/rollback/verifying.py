@@ -14,8 +14,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import BadInput
-from vmqlib.runbook.rollback.comparing import compare, outside
-from vmqlib.runbook.rollback.copied import copies, only_ours_above
+from vmqlib.runbook.rollback.comparing import ITSELF, SOMEBODY, compare, outside
+from vmqlib.runbook.rollback.copied import copies, makers, only_ours_above
 from vmqlib.runbook.rollback.differences import Draft
 from vmqlib.runbook.rollback.ground import belongs, connected, nobody_applies
 from vmqlib.runbook.rollback.planning import Watch, private, quiet
@@ -28,6 +28,7 @@ from vmqlib.times import iso
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
+    from vmqlib.runbook.rollback.items import Entry
     from vmqlib.runbook.rollback.logreading import Logged
     from vmqlib.runbook.rollback.plan import Plan
     from vmqlib.sources.versionlisting import ObjectVersion
@@ -104,7 +105,7 @@ def verify(
             keys=scope.keys,
             progress=lambda count: progress("verifying", count, None),
         )
-        for difference in _differences(plan, log_of(incident, plan), versions, tally, copies(incident)):
+        for difference in _differences(plan, log_of(incident, plan), versions, tally, incident):
             draft.add(difference)
         made = Verification(
             digest=plan.digest, at=at, ok=not tally.counts, checked=tally.checked, matching=tally.matching,
@@ -134,14 +135,15 @@ def _differences(
     log: Logged | None,
     versions: Iterable[ObjectVersion],
     tally: _Tally,
-    made: Mapping[str, str],
+    incident: Incident,
 ) -> Iterator[Difference]:
+    made, own = copies(incident), makers(incident)
     whole, changed = plan.target.kind in _WHOLE_STATES, _changed_since(plan)
     for place in joined(plan, log, versions):
         if place.item is None:
             if not changed(place.versions):
                 continue
-            difference: Difference | None = outside(place.key, place.entries[0])
+            difference: Difference | None = _whose(outside(place.key, place.entries[0]), place.entries, own)
             tally.outside += 1
             if len(tally.outside_first) < _SOME and difference is not None:
                 tally.outside_first.append(difference)
@@ -154,7 +156,7 @@ def _differences(
             continue
         else:
             tally.checked += 1
-            difference = compare(place.item, place.entries, place.outcome)
+            difference = _whose(compare(place.item, place.entries, place.outcome), place.entries, own)
             done = place.outcome is not None and place.outcome.result in {"done", "found"}
             if difference is not None and done and place.outcome is not None and place.outcome.version_id:
                 ours = only_ours_above(place.entries, place.outcome.version_id, made)
@@ -166,6 +168,17 @@ def _differences(
         if len(tally.first) < _FIRST:
             tally.first.append(difference)
         yield difference
+
+
+def _whose(
+    difference: Difference | None, entries: Sequence[Entry], own: Mapping[str, str]
+) -> Difference | None:
+    """The same, but for what this incident itself wrote on top: it is nobody else's."""
+    if difference is None or difference.problem != SOMEBODY or not entries:
+        return difference
+    if not (by := own.get(entries[0].version_id)):
+        return difference
+    return replace(difference, problem=ITSELF, detail=f"It was changed since by this incident's own {by}.")
 
 
 def _changed_since(plan: Plan) -> Callable[[Sequence[ObjectVersion]], bool]:
