@@ -15,6 +15,7 @@ from vmqlib.runbook.nextsteps import facts, plan_next
 from vmqlib.runbook.rollback.objects import Objects
 from vmqlib.runbook.rollback.properties import TOUCHED
 from vmqlib.s3 import S3
+from vmqlib.times import iso
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +180,26 @@ def test_what_this_incident_itself_changed_meanwhile_is_said_to_be_its_own(rig: 
         "doc-000.md": "not applied",
         "doc-001.md": "changed by somebody else",
     }
+
+
+def test_a_plan_that_a_touch_overtook_is_not_the_next_step(rig: Rig) -> None:
+    rig.spoiled()
+    plan = rig.plan()
+    applies = f"vmq rollback apply {rig.incident.id} --digest {plan.digest[:12]}"
+    rig.tick()
+    touched(rig, "kept.md")  # the plan is not about it
+    assert rollback.status(rig.incident).command == applies
+    touched(rig, "doc-000.md", "doc-001.md")
+    stale = rollback.status(rig.again(aws=None))
+    again = f"vmq rollback plan {rig.incident.id} --to {iso(rig.good)}"
+    assert (stale.state, stale.stale, stale.command) == ("stale", 2, again)
+    steps = plan_next(facts(rig.incident))
+    assert again in [step.command for step in steps]
+    assert applies not in [step.command for step in steps]
+    assert any("2 objects changed by this incident itself since" in step.why for step in steps)
+    newer = rig.plan()
+    assert rollback.status(rig.incident).command.endswith(f"--digest {newer.digest[:12]}")
+    assert rollback.apply(rig.incident, newer, digest=newer.digest).ok
 
 
 def test_where_nobody_else_changed_anything_nobody_is_to_be_asked(rig: Rig) -> None:

@@ -320,7 +320,9 @@ def test_what_this_incident_uploaded_after_a_rollback_was_planned_is_nobody_else
     plan = rollback.plan(desk.incident, to=iso(good), prefix="")
     desk.tick()
     desk.files({"a.md": "from the folder"})
+    assert rollback.status(desk.incident).state == "planned"
     desk.applied(desk.planned(), incident=desk.incident)
+    assert (rollback.status(desk.incident).state, rollback.status(desk.incident).stale) == ("stale", 1)
     uploaded = desk.incident.journal.events()
     at = next(event.at for event in reversed([*uploaded]) if event.kind == "applied")
     desk.write({"b.md": "theirs"})
@@ -353,16 +355,19 @@ def test_what_s3_does_not_answer_is_journaled_as_not_known(
 ) -> None:
     desk.files({f"{number}.md": "new" for number in range(6)})
     made = desk.planned()
-    answer, send = threading.Event(), S3.send
+    answer, asked, send = threading.Event(), threading.Semaphore(0), S3.send
 
     def silent(s3: S3, method: str, key: str = "", **more: Any) -> Any:
         got = send(s3, method, key, **more)
         if method == "PUT" and key > "1.md":
+            asked.release()
             answer.wait(30)  # it arrives, and nobody hears of it
         return got
 
     def interrupt(through: int, total: int) -> None:
         if through == 2:
+            assert asked.acquire(timeout=30)
+            assert asked.acquire(timeout=30)
             raise KeyboardInterrupt
 
     monkeypatch.setattr(S3, "send", silent)

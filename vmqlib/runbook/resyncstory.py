@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -28,7 +28,7 @@ __all__ = [
     "Upload",
     "resync_story",
     "script_runs",
-    "uploaded_versions",
+    "uploaded",
     "uploads",
 ]
 
@@ -169,10 +169,9 @@ def uploads(incident: Incident) -> tuple[Upload, ...]:
     return tuple(found)
 
 
-def uploaded_versions(incident: Incident) -> dict[str, datetime]:
-    """Each version or delete marker that an upload of this incident made, and when that upload ended (UTC). What cannot
-    be read is left out."""
-    found: dict[str, datetime] = {}
+def uploaded(incident: Incident) -> Iterator[tuple[datetime, str, str]]:
+    """Each version or delete marker that an upload of this incident made: when that upload ended (UTC), the key as
+    evidence has it (masked), the version. What cannot be read is left out."""
     for event in incident.journal.events():
         ended = event.kind in ("applied", "failed") and event.data.model_dump().get("action") == UPLOAD
         if not ended or not event.evidence:
@@ -180,8 +179,7 @@ def uploaded_versions(incident: Incident) -> dict[str, datetime]:
         with contextlib.suppress(VmqError):
             for row in incident.evidence.open(event.evidence[0]).rows():
                 if row.get("result") in ("done", "found") and row.get("version_id"):
-                    found[str(row["version_id"])] = event.at
-    return found
+                    yield event.at, str(row["key"]), str(row["version_id"])
 
 
 def _troubles(incident: Incident, event: Event) -> tuple[Mapping[str, Any], ...]:

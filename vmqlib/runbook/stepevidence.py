@@ -128,6 +128,7 @@ def _how_far(incident: Incident) -> Rollback:
         failed=last.failed if last else 0,
         others=last.others if last else 0,
         own=last.own if last else 0,
+        stale=now.stale,
         # Half a rollback is nothing to index: it is gone on with, or taken back, first.
         restored=now.restored and now.state not in {"unfinished", "interrupted"},
     )

@@ -28,6 +28,8 @@ class Rollback:
     left, failed, others, own:
         Of the newest apply: objects not come to, refused by AWS, left alone since somebody else, or this incident
         itself, had changed them.
+    stale:
+        Objects of a plan that waits, which this incident itself changed since.
     restored:
         Whether objects are restored now.
     synced:
@@ -42,6 +44,7 @@ class Rollback:
     failed: int = 0
     others: int = 0
     own: int = 0
+    stale: int = 0
     restored: bool = False
     synced: bool = False
 
@@ -166,7 +169,7 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "content_at": Fact("time", "when what is unauthorized came in: start of the sync that took it in"),
         "acl_uri": Fact("text", "that file, as s3://bucket/key"),
         "blind_why": Fact("text", "which alarm never sees its metric, and why"),
-        "rollback_state": Fact("text", "as vmq rollback says: none, planned, applied, verified …", always=True),
+        "rollback_state": Fact("text", "as vmq rollback says: none, planned, stale, applied …", always=True),
         "rollback_command": Fact("command", "what to type next of the rollback"),
         "rollback_plan": Fact("text", "what the newest plan does", always=True),
         "rollback_changes": Fact("count", "objects that it changes", always=True),
@@ -174,6 +177,9 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "rollback_failed": Fact("count", "objects that AWS refused to it", always=True),
         "rollback_others": Fact("count", "objects left alone, since somebody else had changed them", always=True),
         "rollback_own": Fact("count", "objects left alone, since this incident itself had changed them", always=True),
+        "rollback_stale": Fact(
+            "count", "objects of a plan that waits, which this incident itself changed since", always=True
+        ),
         "rollback_restored": Fact("flag", "whether objects are restored now", always=True),
         "rollback_synced": Fact("flag", "whether a sync began since, and ended", always=True),
         "proof_state": Fact("text", "none (nothing since the last change), proved, failed, unknown", always=True),

@@ -31,6 +31,7 @@ __all__ = ["rollback_result", "rollback_verification"]
 MOST_PROBLEMS = 25
 
 _NEXT = {
+    "stale": "To plan again with what is there now:",
     "interrupted": "To go on:",
     "unfinished": "It is under way, or it was killed. To go on:",
     "failed": "When the cause is gone, to go on:",
@@ -94,6 +95,11 @@ def _nothing_applied(status: Status) -> View:
         lead = f"{why}: nothing in the bucket was changed. {held:,} keys are held back (BLOCKED); the plan says why."
     elif not status.command:
         lead = "Nothing had to be changed."
+    elif status.stale:
+        lead = (
+            "Planned, and not applied. The plan does not fit any more: this incident itself changed "
+            f"{status.stale:,} of its objects since."
+        )
     else:
         lead = "Planned, and not applied: nothing in the bucket was changed."
     return _only(lead, status.command and "Next:", status.command)

@@ -4,11 +4,12 @@ encrypts."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import VmqError
-from vmqlib.runbook.resyncstory import uploaded_versions
+from vmqlib.runbook.resyncstory import uploaded
 from vmqlib.runbook.rollback.items import Entry, Item
 from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.purposes import PURPOSES, PurposeName
@@ -21,7 +22,7 @@ from vmqlib.times import iso, show_time
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
 
-__all__ = ["copies", "makers", "only_ours_above"]
+__all__ = ["copies", "made_since", "makers", "only_ours_above"]
 
 
 def copies(incident: Incident) -> dict[str, str]:
@@ -39,8 +40,7 @@ def makers(incident: Incident) -> dict[str, str]:
     """From plans, apply logs and evidence alone: each version or delete marker that this incident made, and by what,
     such as ``touch of 2026-11-23 10:03:11 UTC``. What cannot be read is left out.
     """
-    uploads = uploaded_versions(incident).items()
-    return {version_id: f"upload of {show_time(at)}" for version_id, at in uploads} | {
+    return {version_id: f"upload of {show_time(at)}" for at, _, version_id in uploaded(incident)} | {
         outcome.version_id: f"{'undo' if applied.kind == 'undo' else name} of {show_time(applied.at)}"
         if applied.at
         else name
@@ -48,10 +48,22 @@ def makers(incident: Incident) -> dict[str, str]:
     }
 
 
-def _made(incident: Incident) -> Iterator[tuple[tuple[PurposeName, Applied], Item, Outcome]]:
+def made_since(incident: Incident, since: datetime) -> Iterator[tuple[datetime, str, str]]:
+    """What plans of this incident made after a moment: when that apply ended, the key, the version or delete marker."""
+    for (_, applied), item, outcome in _made(incident, since):
+        if applied.at is not None:
+            yield applied.at, item.key, outcome.version_id
+
+
+def _made(
+    incident: Incident, since: datetime | None = None
+) -> Iterator[tuple[tuple[PurposeName, Applied], Item, Outcome]]:
     """Every item that a plan carried out and whose version is known, by the order of applies."""
     told = [
-        (each, one) for one in (story(incident, name) for name in PURPOSES) for each in one.applies.values()
+        (each, one)
+        for one in (story(incident, name) for name in PURPOSES)
+        for each in one.applies.values()
+        if since is None or (each.at is not None and each.at > since)
     ]
     for applied, one in sorted(told, key=lambda pair: iso(pair[0].at) if pair[0].at else ""):
         try:

@@ -253,7 +253,8 @@ class Status:
     Parameters
     ----------
     state:
-        ``none``: nothing was planned. ``planned``: the newest plan was not applied. ``unfinished`` and ``interrupted``:
+        ``none``: nothing was planned. ``planned``: the newest plan was not applied. ``stale``: nor can it be as it is,
+        since this incident itself changed objects of it. ``unfinished`` and ``interrupted``:
         an apply did not come to its end. ``failed``, ``changed``: it did, but for some items. ``applied``: as planned.
         ``differs``: a look afterwards found differences. ``verified``: it found none. ``undone``: all was taken back.
     plan:
@@ -268,6 +269,8 @@ class Status:
         Why the plan cannot be read; empty when it can.
     command:
         What to type next; empty when nothing remains of step 3.
+    stale:
+        How many objects of the newest plan this incident itself changed since, where it was not applied.
     """
 
     state: str = "none"
@@ -277,6 +280,7 @@ class Status:
     verification: Verification | None = None
     problem: str = ""
     command: str = ""
+    stale: int = 0
 
     @property
     def restored(self) -> bool:

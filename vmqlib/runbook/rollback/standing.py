@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vmqlib.errors import VmqError
 from vmqlib.runbook.rollback.items import CHANGES
 from vmqlib.runbook.rollback.purposes import PurposeName, command
+from vmqlib.runbook.rollback.replanning import plan_again
 from vmqlib.runbook.rollback.results import Applied, Status, Verification, leads_forward
 from vmqlib.runbook.rollback.story import Planned, Story, folder, story
 
@@ -68,6 +69,12 @@ def status(incident: Incident, purpose: PurposeName = "rollback") -> Status:
     if last is not None and last.digest in told.verified:
         seen = read_verification(incident, told, last.digest)
     state = _state(told, newest, last, seen)
+    stale = 0
+    if state == "planned" and plan is not None and plan.changes:
+        from vmqlib.runbook.rollback.staleness import overtaken_by_own  # it reads plans by this module
+
+        stale = overtaken_by_own(incident, plan, plan.head.made_at)
+        state = "stale" if stale else state
     return Status(
         state=state,
         plan=plan,
@@ -76,6 +83,7 @@ def status(incident: Incident, purpose: PurposeName = "rollback") -> Status:
         verification=seen,
         problem=problem,
         command=_command(incident, purpose, state, plan, last),
+        stale=stale,
     )
 
 
@@ -120,6 +128,10 @@ def _command(
         changes = any(plan.head.counts.get(action) for action in CHANGES)
         applies = command(purpose, "apply", incident.id)
         return f"{applies} --digest {plan.digest[:12]}" if changes else ""
+    if state == "stale" and plan is not None:
+        return incident.redactor.text(
+            plan_again(incident, plan.head)
+        )  # it may name keys, and stands in records
     if state in {"unfinished", "interrupted", "failed"}:
         return command(purpose, "resume", incident.id)
     if state in {"changed", "differs"}:
