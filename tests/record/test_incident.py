@@ -189,6 +189,26 @@ def test_a_look_that_stopped_says_so(open_incident: Open) -> None:
     assert "incomplete: after 1,000 pages" in repr(seen)
 
 
+def test_which_data_source_was_not_seen_is_kept_with_the_look(
+    open_incident: Open, settings: Settings
+) -> None:
+    """A record that is rendered later tells of the others what they said, and of this one why it said nothing."""
+    why = {"ds-2": "Data source ds-2 does not exist."}
+    incident = open_incident(
+        source("sync-jobs", lambda: iter(ROWS), complete=False, stopped=why["ds-2"], missing=why)
+    )
+    incident.observe()
+    for seen in (
+        incident.observed("sync-jobs"),
+        Incident.load(incident.id, settings=settings, sources=incident.sources).observed("sync-jobs"),
+        incident.first_seen(["sync-jobs"])["sync-jobs"],
+    ):
+        assert (seen.available, seen.complete, dict(seen.missing)) == (True, False, why)
+        assert (seen.missing_of("ds-1"), seen.missing_of("ds-2"), seen.missing_of("")) == (
+            "", why["ds-2"], why["ds-2"],
+        )  # fmt: skip
+
+
 def test_what_is_on_disk_is_not_asked_for_again(open_incident: Open, clock: MovingClock) -> None:
     looks: list[int] = []
 

@@ -98,6 +98,27 @@ def test_an_aborted_and_a_running_sync_say_nothing() -> None:
     assert of("sync-failed", seen(jobs))[0].verdict == "quiet"
 
 
+def test_a_connector_that_was_not_seen_hides_no_other() -> None:
+    """One wrong id in the settings: the good connector fires, or is quiet, and the other one cannot be told."""
+    named = {"docs": DS, "wrong": OTHER}
+    settings = Settings(connectors=[Connector(name=name, data_source_id=one) for name, one in named.items()])
+    why = {OTHER: "It does not exist."}
+    cut = {"complete": False, "stopped": why[OTHER], "missing": why}
+    old = job("SUCCEEDED", ago(hours=30))
+    for jobs, said in (([GOOD], "unknown"), ([old], "firing")):
+        there = seen([], sync_jobs=look("sync-jobs", jobs, **cut))
+        verdict, _ = of("no-sync", there, settings)
+        assert verdict.verdict == said
+        of_jobs = {one.text.split(":")[0]: one.says for one in verdict.reasons if one.source == "sync-jobs"}
+        assert of_jobs == {"docs": "quiet" if said == "unknown" else "firing", "wrong": "unknown"}
+        assert any(
+            one.text.startswith("wrong: ") and "It does not exist" in one.text for one in verdict.reasons
+        )
+    failed, _ = of("sync-failed", seen([], sync_jobs=look("sync-jobs", [GOOD, BAD], **cut)), settings)
+    assert (failed.verdict, failed.data_source_id) == ("firing", DS)
+    assert failed.cause.endswith(BAD["execution_id"]), "the whole history of that one was seen"
+
+
 @pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA"])
 def test_an_alarm_that_does_not_see_failing_syncs_is_a_finding(state: str) -> None:
     verdict, findings = of(

@@ -206,7 +206,8 @@ def test_one_connector_refused_does_not_hide_the_other(stub: StubAws, aws: Aws, 
     assert [row["data_source_id"] for row in reading.rows] == [ids.ds_id]
     complete, stopped = reading.outcome()
     assert not complete
-    assert stopped.startswith(f"{SECOND}: Access denied: qbusiness:GetDataSource")
+    assert stopped.startswith(f"Access denied: qbusiness:GetDataSource on data source {SECOND}")
+    assert reading.missing == {SECOND: stopped}
 
 
 def listing(key: str, times: dict[str, datetime]) -> Answer:

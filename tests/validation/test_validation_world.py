@@ -24,7 +24,7 @@ from vmqlib.runbook.validation.names import (
     SYNC,
     WEB,
 )
-from vmqlib.settings import Canary
+from vmqlib.settings import Canary, Connector
 
 HOSTILE = "\x1b[31mred\x1b[0m <script>alert(1)</script> \u202egnp.exe dana@example.com"
 
@@ -208,6 +208,24 @@ def test_other_triggers_without_a_rollback_and_without_a_data_source(rig: SyncRi
     bare = rig.settings.model_copy(update={"ds_id": "", "connectors": ()})
     incident = Incident.open(bare, rig.aws, trigger=trigger, clock=rig.local.clock)
     assert found(validate(incident), AGREE) == [None]
+
+
+def test_of_a_connector_that_is_not_there_nothing_is_claimed(rig: SyncRig) -> None:
+    """The incident's own look is at its data source alone: of the other one that does not say "no sync yet"."""
+    wrong = "00000000-1111-2222-3333-444444444444"
+    connectors = (
+        Connector(name="docs", data_source_id=rig.source),
+        Connector(name="wrong", data_source_id=wrong),
+    )
+    settings = rig.settings.model_copy(update={"connectors": connectors})
+    incident = Incident.open(
+        settings, rig.aws, trigger="content", data_source_id=rig.source, clock=rig.local.clock
+    )
+    made = validate(incident, ask=False)
+    synced = {check.subject: check for check in made.checks if check.name == SYNC}
+    assert {name: check.ok for name, check in synced.items()} == {"docs": True, "wrong": None}
+    assert f"Data source {wrong} does not exist" in synced["wrong"].finding
+    assert made.ok is None
 
 
 class TestClosed:

@@ -12,6 +12,7 @@ from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
     from vmqlib.runbook.triggers import Detection, Verdict
+    from vmqlib.runbook.triggers.verdicts import Reason
 
 __all__ = ["detect_command", "document", "show"]
 
@@ -118,16 +119,25 @@ def _verdict(one: Verdict) -> dict[str, Any]:
     }
 
 
+def _telling(one: Verdict) -> tuple[list[Reason], list[Reason]]:
+    """The reasons that make the verdict; and what the same sources say otherwise, of other connectors."""
+    telling = [each for each in one.reasons if each.says == one.verdict][:_REASONS] or list(one.reasons)
+    sources = {each.source for each in telling}
+    others = [each for each in one.reasons if each.says != one.verdict and each.source in sources]
+    return telling, [each for each in others if each not in telling][:_REASONS]
+
+
 def show(found: Detection) -> None:
     """A detection for people."""
     rows = []
     for one in found.triggers:
-        telling = [each for each in one.reasons if each.says == one.verdict] or list(one.reasons)
         since = f"{show_time(one.since)} ({duration(found.at - one.since)})" if one.since else ""
-        for number, each in enumerate(telling[:_REASONS]):
-            rows.append(
-                (one.trigger, one.verdict, since, each.text) if number == 0 else ("", "", "", each.text)
-            )
+        telling, others = _telling(one)
+        rows += [
+            (one.trigger, one.verdict, since, each.text) if number == 0 else ("", "", "", each.text)
+            for number, each in enumerate(telling)
+        ]
+        rows += [("", f"({each.says})", "", each.text) for each in others]
     table(("trigger", "verdict", "since", "why"), rows)
     for finding in found.findings:
         click.echo(f"{finding.level}: {printable(finding.text)}")

@@ -79,6 +79,8 @@ class EvidenceHeader:
         Where and why it stopped when it is not.
     redactions:
         How often something was masked, by kind.
+    missing:
+        Why a data source was not seen, by its id: it could not be, or was not asked for.
     """
 
     question: Question
@@ -86,6 +88,7 @@ class EvidenceHeader:
     complete: bool
     stopped: str
     redactions: Mapping[str, int]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,14 @@ class EvidenceStore:
                 raw["name"], raw["call"], parse_iso(raw["at"]), raw["parameters"],
                 raw["region"], raw["account"], raw["caller"],
             )  # fmt: skip
-            header = EvidenceHeader(question, raw["rows"], raw["complete"], raw["stopped"], raw["redactions"])
+            header = EvidenceHeader(
+                question,
+                raw["rows"],
+                raw["complete"],
+                raw["stopped"],
+                raw["redactions"],
+                raw.get("missing", {}),
+            )
         return Evidence(path, header)
 
     def check(self, ref: EvidenceRef) -> str:
@@ -227,6 +237,7 @@ class EvidenceWriter:
         self._question = question
         self._redactor = redactor.fresh()
         self._complete, self._stopped = True, ""
+        self._missing: dict[str, str] = {}
         self._level = level
         self._pending: list[str] = []
         self._size = 0
@@ -266,9 +277,11 @@ class EvidenceWriter:
         if self._size > _BLOCK:
             self._flush()
 
-    def outcome(self, *, complete: bool, stopped: str = "") -> None:
-        """Says whether the rows are all there was, and if not, where and why it stopped."""
+    def outcome(self, *, complete: bool, stopped: str = "", missing: Mapping[str, str] | None = None) -> None:
+        """Says whether the rows are all there was, and if not, where and why it stopped; and which data sources were
+        not seen, with the reason."""
         self._complete, self._stopped = complete, self._redactor.text(stopped)
+        self._missing = {one: self._redactor.text(why) for one, why in (missing or {}).items()}
 
     def __enter__(self) -> EvidenceWriter:
         folder = self._store.folder
@@ -322,6 +335,7 @@ class EvidenceWriter:
                 "stopped": self._stopped,
                 "rows": self.rows,
                 "redactions": self.redactions,
+                **({"missing": self._missing} if self._missing else {}),
             }
         )
         return gzip.compress(line + b"\n", compresslevel=self._level, mtime=0)

@@ -18,7 +18,7 @@ from vmqlib.record import tables
 from vmqlib.record.checks import Report, verify_folder
 from vmqlib.record.diary import Diary, one_of
 from vmqlib.record.events import Actor, EvidenceRef, Observed, SeverityName
-from vmqlib.record.evidence import EvidenceStore
+from vmqlib.record.evidence import EvidenceHeader, EvidenceStore
 from vmqlib.record.identity import Identity, find, new_folder, read_identity, write_identity
 from vmqlib.record.journal import Journal
 from vmqlib.record.observation import Observation
@@ -85,7 +85,7 @@ class Incident(Diary):
         self._asking = threading.Lock()  # its own: what is masked and folded does not wait for STS
         self._hurried = False
         self._state, self._state_end = State(update_every=_cadence(settings)), 0
-        self._good: set[str] = set()
+        self._good: dict[str, EvidenceHeader] = {}
         self._tables = tables.SourceTables(self.evidence)
 
     # -- opening and finding
@@ -395,8 +395,7 @@ class Incident(Diary):
         ref = look.seen.evidence[0]
         try:
             if ref.sha256 not in self._good:
-                self.evidence.open(ref)
-                self._good.add(ref.sha256)
+                self._good[ref.sha256] = self.evidence.open(ref).header
         except VmqError as error:
             return Observation(
                 name, title, nothing, False, error.message, error.hint, ref.at, False, error.message, ref
@@ -404,7 +403,10 @@ class Incident(Diary):
         if failed:
             problem = f"A newer look failed: {problem}"
         rows = self._tables.table(name, source, ref)
-        return Observation(name, title, rows, True, problem, hint, ref.at, ref.complete, ref.stopped, ref)
+        missing = self._good[ref.sha256].missing
+        return Observation(
+            name, title, rows, True, problem, hint, ref.at, ref.complete, ref.stopped, ref, missing
+        )
 
     def observations(self) -> dict[str, Observation]:
         """:meth:`observed` for every source that the settings let be observed, or that was."""
@@ -435,14 +437,14 @@ class Incident(Diary):
         source = self.sources.get(name)
         title = source.title if source else name
         try:
-            self.evidence.open(ref)
+            missing = self.evidence.open(ref).header.missing
         except VmqError as error:
             nothing = tables.source_table(source, tuple)
             return Observation(
                 name, title, nothing, False, error.message, error.hint, ref.at, False, error.message, ref
             )
         rows = self._tables.table(f"{name}, first", source, ref)
-        return Observation(name, title, rows, True, "", "", ref.at, ref.complete, ref.stopped, ref)
+        return Observation(name, title, rows, True, "", "", ref.at, ref.complete, ref.stopped, ref, missing)
 
     def _wanted(self) -> Sequence[str]:
         return [

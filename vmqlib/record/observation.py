@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -68,6 +68,9 @@ class Observation:
         Where and why it stopped when they are not.
     evidence:
         The file that the rows come from.
+    missing:
+        Why a data source was not seen, by its id: it could not be, or was not asked for. Of each other one everything
+        is there.
     """
 
     name: str
@@ -80,6 +83,15 @@ class Observation:
     complete: bool = True
     stopped: str = ""
     evidence: EvidenceRef | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def missing_of(self, data_source_id: str) -> str:
+        """Where and why the look at that data source (``""``: at any) stopped; empty where all of it was seen."""
+        if self.missing and data_source_id:
+            return self.missing.get(data_source_id, "")
+        if not self.complete:
+            return self.stopped or "the look stopped early"
+        return " ".join(dict.fromkeys(self.missing.values()))
 
     def __repr__(self) -> str:
         if not self.available:

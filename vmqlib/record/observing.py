@@ -98,9 +98,10 @@ def _look(incident: Incident, aws: Aws, source: Source, window: Window, stop: th
         with incident.evidence.writer(question, incident.redactor) as writer:
             problem = _write_rows(writer.write, reading, stop)
             complete, stopped = reading.outcome()
+            missing = reading.missing
             if problem is not None:
-                complete, stopped = False, problem.message
-            writer.outcome(complete=complete, stopped=stopped)
+                complete, stopped, missing = False, problem.message, {}
+            writer.outcome(complete=complete, stopped=stopped, missing=missing)
     except (*_FATAL, _Stopped):
         raise
     except Exception as error:  # noqa: BLE001 - a section that fails says so, and the rest goes on

@@ -236,7 +236,7 @@ def _index(there: Mapping[str, Observation], settings: Settings) -> AffectedInde
             row = rows.iloc[0]
             told |= {name: _plain(row[name]) for name in ("id", "name", "status")}
             told["documents"] = None if row.isna()["document_count"] else int(row["document_count"])
-    if "documents" in there:
+    if "documents" in there and not there["documents"].missing_of(""):
         status = there["documents"].frame["status"].fillna("")
         told["documents"] = int((~status.isin(GONE)).sum())
         told["failing"] = int(status.isin(FAILED).sum())

@@ -72,8 +72,11 @@ def affected_connectors(
     jobs = there["sync-jobs"].frame if "sync-jobs" in there else None
     if jobs is not None:
         names = {**dict.fromkeys(jobs["data_source_id"].unique(), ""), **names}
+    missing = there["sync-jobs"].missing if "sync-jobs" in there else {}
     return tuple(
-        _connector(one, name or one, jobs, schedules.get(one), verdicts, opened, came_in)
+        _connector(
+            one, name or one, jobs, missing.get(one, ""), schedules.get(one), verdicts, opened, came_in
+        )
         for one, name in names.items()
     )
 
@@ -82,6 +85,7 @@ def _connector(
     data_source_id: str,
     name: str,
     jobs: pd.DataFrame | None,
+    not_seen: str,
     schedule: str | None,
     verdicts: Sequence[Verdict],
     opened: datetime | None,
@@ -98,7 +102,7 @@ def _connector(
         mine = jobs[jobs["data_source_id"].eq(data_source_id) & jobs["started_at"].notna()]
         ended = mine[mine["status"].isin(TERMINAL)].sort_values("started_at", kind="stable")
     if ended is None or ended.empty:
-        why = f"{' and '.join(firing)} fires" if firing else "no sync of it was seen to end"
+        why = f"{' and '.join(firing)} fires" if firing else not_seen or "no sync of it was seen to end"
         return replace(told, hit=True if firing else None, why=why)
     newest = ended.iloc[-1]
     good, bad = _outage(ended, opened)

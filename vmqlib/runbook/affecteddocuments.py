@@ -102,6 +102,8 @@ def affected_documents(
         frame = frame[~frame["status"].fillna("").isin(GONE)]
         listed = document_keys(frame["document_id"])
         failing = listed[frame["status"].fillna("").isin(FAILED)]
+        if failing.empty and not there["documents"].complete:
+            failing = None  # those that were not seen may fail
         never = tuple({folder for one in settings.data_sources for folder in one.exclude})
         said = [key for key in listed if settings.forbids(key)]
         kept = [key for key in listed if key.startswith(never)]

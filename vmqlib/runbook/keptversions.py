@@ -108,6 +108,8 @@ def kept_last_good(incident: Incident) -> Since:
     good = syncjobs.last_good(
         jobs.frame, good_before(incident), data_source_id=incident.identity.data_source_id
     )
+    if good is None and (why := jobs.missing_of(incident.identity.data_source_id)):
+        raise BadInput(f"The last good sync is not known: {why}", hint="Give a time: --since 2d.")
     if good is None:
         raise BadInput("No sync succeeded before the incident was opened.", hint="Give a time: --since 2d.")
     return Since(good["started_at"].to_pydatetime(), "the last good sync before the incident")

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from vmqlib.awserrors import aws_errors
 from vmqlib.errors import AwsError, ResourceMissing
-from vmqlib.sources.base import TEXT, TIME, Column, Reading, Row, Source, data_source_ids, gather, moment
+from vmqlib.sources.base import (
+    TEXT,
+    TIME,
+    Column,
+    Reading,
+    Row,
+    Source,
+    data_source_ids,
+    gather,
+    moment,
+    not_asked,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +89,7 @@ def read(aws: Aws, settings: Settings, window: Window, *, data_source_id: str = 
     errors = [one.error for one in files if one.error]
     if len(errors) == len(files):
         raise errors[0]
-    stopped = [f"{one.data_source_id}: {one.stopped}" for one in files if one.stopped]
+    missing = {one.data_source_id: one.stopped for one in files if one.stopped}
     return Reading(
         source="acl",
         call=_CALL,
@@ -87,8 +98,9 @@ def read(aws: Aws, settings: Settings, window: Window, *, data_source_id: str = 
             "files": [f"s3://{one.bucket}/{one.key}" for one in files if one.key],
         },
         rows=(row for one in files for each in (one, *one.older) for row in _rows(each)),
-        complete=not stopped,
-        stopped="; ".join(stopped),
+        complete=not missing,
+        stopped="; ".join(why if one in why else f"{one}: {why}" for one, why in missing.items()),
+        missing=missing | not_asked(settings, ids),
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
+from vmqlib.errors import AwsError
 from vmqlib.sources.crew import Crew
 from vmqlib.times import Window, iso
 
@@ -33,7 +35,9 @@ __all__ = [
     "data_source_ids",
     "frame",
     "gather",
+    "gather_by_source",
     "moment",
+    "not_asked",
     "shortened",
 ]
 
@@ -101,6 +105,9 @@ class Reading:
         Where and why it stopped when it is not complete.
     progress:
         Set where ``rows`` is a generator.
+    missing:
+        Why a data source was not seen, by its id: it could not be, or only another one was asked for. Where there are
+        some, everything is there of each other one.
     """
 
     source: str
@@ -110,6 +117,7 @@ class Reading:
     complete: bool = True
     stopped: str = ""
     progress: Progress | None = field(default=None, compare=False)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def outcome(self) -> tuple[bool, str]:
         """``(complete, stopped)``, true to the last row. For a generator: ask after the rows are used up."""
@@ -253,6 +261,38 @@ def data_source_ids(settings: Settings, data_source_id: str = "") -> list[str]:
     if not ids:
         settings.require("ds_id")
     return list(dict.fromkeys(ids))
+
+
+def not_asked(settings: Settings, ids: Sequence[str]) -> dict[str, str]:
+    """The data sources of the settings that are not among those that are looked at, each with a sentence for that."""
+    others = (one.data_source_id for one in settings.data_sources)
+    why = f"Only the data source {' and '.join(ids)} was looked at."
+    return {one: why for one in others if one and one not in ids}
+
+
+def gather_by_source(
+    ids: Sequence[str], look: Callable[[str], Sequence[Row]]
+) -> tuple[list[Row], dict[str, str]]:
+    """Looks at each data source: the rows of those that could be seen, and why each other one could not.
+
+    Raises
+    ------
+    AwsError
+        Where none could be seen: the first one's.
+    """
+
+    def one(data_source_id: str) -> Sequence[Row] | AwsError:
+        try:
+            return look(data_source_id)
+        except AwsError as error:
+            return error
+
+    found = gather([partial(one, each) for each in ids])
+    errors = {each: said for each, said in zip(ids, found, strict=True) if isinstance(said, AwsError)}
+    if errors and len(errors) == len(ids):
+        raise errors[ids[0]]
+    rows = [row for said in found if not isinstance(said, AwsError) for row in said]
+    return rows, {each: error.message for each, error in errors.items()}
 
 
 def gather(calls: Sequence[Callable[[], T]], *, workers: int = 8) -> list[T]:

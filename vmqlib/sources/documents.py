@@ -7,7 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vmqlib.awserrors import aws_errors
-from vmqlib.sources.base import TEXT, TIME, Column, Reading, Row, Source, data_source_ids, gather, moment
+from vmqlib.sources.base import (
+    TEXT,
+    TIME,
+    Column,
+    Reading,
+    Row,
+    Source,
+    data_source_ids,
+    gather_by_source,
+    moment,
+    not_asked,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,23 +41,27 @@ _COLUMNS = {
 
 
 def read(aws: Aws, settings: Settings, _window: Window, *, data_source_id: str = "") -> Reading:
-    """Every document of the data sources, as the index has it now (``qbusiness:ListDocuments``).
+    """Every document of the data sources, as the index has it now (``qbusiness:ListDocuments``). One data source that
+    cannot be seen leaves out its own documents.
 
     Raises
     ------
     AwsError
-        ``qbusiness:ListDocuments`` refused or not reached.
+        ``qbusiness:ListDocuments`` refused or not reached, for every data source.
     SettingsError
         Where APP_ID, INDEX_ID or DS_ID is not set.
     """
     settings.require("app_id", "index_id")
     ids = data_source_ids(settings, data_source_id)
-    rows = [row for part in gather([partial(_documents, aws, settings, one) for one in ids]) for row in part]
+    rows, missing = gather_by_source(ids, partial(_documents, aws, settings))
     return Reading(
         source="documents",
         call="qbusiness:ListDocuments",
         parameters={"applicationId": settings.app_id, "indexId": settings.index_id, "dataSourceIds": ids},
         rows=rows,
+        complete=not missing,
+        stopped="; ".join(missing.values()),
+        missing=missing | not_asked(settings, ids),
     )
 
 

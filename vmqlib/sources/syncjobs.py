@@ -18,8 +18,9 @@ from vmqlib.sources.base import (
     Source,
     count,
     data_source_ids,
-    gather,
+    gather_by_source,
     moment,
+    not_asked,
 )
 from vmqlib.times import iso
 
@@ -60,24 +61,27 @@ _COLUMNS = {
 
 def read(aws: Aws, settings: Settings, _window: Window, *, data_source_id: str = "") -> Reading:
     """Every job that Q Business still lists, newest first. The window is not used: the last good sync, from
-    which everything else is counted, may be older than it.
+    which everything else is counted, may be older than it. One data source that cannot be seen leaves out its own jobs.
 
     Raises
     ------
     AwsError
-        ``qbusiness:ListDataSourceSyncJobs`` refused or not reached.
+        ``qbusiness:ListDataSourceSyncJobs`` refused or not reached, for every data source.
     SettingsError
         Where APP_ID, INDEX_ID or DS_ID is not set.
     """
     settings.require("app_id", "index_id")
     ids = data_source_ids(settings, data_source_id)
-    rows = [job for jobs in gather([partial(_jobs, aws, settings, one) for one in ids]) for job in jobs]
+    rows, missing = gather_by_source(ids, partial(_jobs, aws, settings))
     rows.sort(key=lambda job: job["started_at"] or "", reverse=True)
     return Reading(
         source="sync-jobs",
         call="qbusiness:ListDataSourceSyncJobs",
         parameters={"applicationId": settings.app_id, "indexId": settings.index_id, "dataSourceIds": ids},
         rows=rows,
+        complete=not missing,
+        stopped="; ".join(missing.values()),
+        missing=missing | not_asked(settings, ids),
     )
 
 

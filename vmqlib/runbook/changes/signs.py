@@ -273,7 +273,7 @@ def _failing(
         if data_source_id:
             bad = bad[bad["data_source_id"].eq(data_source_id)]
         found.update(document_keys(bad["document_id"]))
-        known = there["documents"].complete
+        known = not there["documents"].missing_of(data_source_id)
     if (report := _report(there, data_source_id, good)) is not None:
         found.update(
             document_keys(report["uri"].where(report["uri"].fillna("").ne(""), report["document_id"]))
@@ -316,7 +316,7 @@ def _errors(there: Mapping[str, Observation], data_source_id: str, good: datetim
 def _unwanted(
     there: Mapping[str, Observation], settings: Settings, data_source_id: str
 ) -> frozenset[str] | None:
-    if "documents" not in there:
+    if "documents" not in there or there["documents"].missing_of(data_source_id):
         return None
     connector = settings.connector(data_source_id)
     indexed = indexed_documents(

@@ -56,26 +56,26 @@ def sight_of(
     resources = seen["resources"]
     return Sight(
         jobs=ended,
-        jobs_why=_why(seen["sync-jobs"]),
+        jobs_why=_why(seen["sync-jobs"], data_source_id),
         running=running,
         report=told,
-        report_why=_why(seen["document-report"]),
+        report_why=_why(seen["document-report"], data_source_id),
         report_unnamed=report_unnamed,
         index=index,
-        index_why=_why(seen["documents"]),
+        index_why=_why(seen["documents"], data_source_id),
         index_unnamed=index_unnamed,
         scope=crawl_scope(resources.frame, data_source_id) if resources.available else None,
         incident=incident,
     )
 
 
-def _why(one: Observation) -> str:
+def _why(one: Observation, data_source_id: str) -> str:
     """Why it could not be seen, or not all of it; empty where it was."""
     if not one.available:
         return f"{one.problem} {one.hint}".strip()
     if one.problem:  # an older look, since the newer one failed
         return f"{one.problem} {one.hint}".strip()
-    return "" if one.complete else one.stopped or "the look stopped early"
+    return one.missing_of(data_source_id)
 
 
 def _jobs(

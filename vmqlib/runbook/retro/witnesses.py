@@ -74,11 +74,14 @@ def first_looks(incident: Incident, events: Sequence[Event]) -> dict[str, Observ
             continue
         ref = event.evidence[0]
         try:
-            rows = source_table(source, incident.evidence.open(ref).rows)
+            kept = incident.evidence.open(ref)
+            rows = source_table(source, kept.rows)
         except VmqError as error:
             found[name] = Observation(name, title, nothing, False, error.message, error.hint, ref.at, False)
             continue
-        found[name] = Observation(name, title, rows, True, "", "", ref.at, ref.complete, ref.stopped, ref)
+        found[name] = Observation(
+            name, title, rows, True, "", "", ref.at, ref.complete, ref.stopped, ref, kept.header.missing
+        )
     return found
 
 

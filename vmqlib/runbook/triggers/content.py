@@ -85,7 +85,9 @@ def content(seen: Seen, settings: Settings, now: datetime) -> tuple[Verdict, lis
         why = Reason("unknown", "No S3 connector is in the settings.", "documents")
         return Verdict("content", "unknown", None, "low", (why,)), []
     parts = [_part(one, seen, settings) for one in connectors]
-    told = [_acl_reason(one, seen) for one in connectors]
+    # Of a connector whose documents were not seen nothing else can be told: its one reason says why.
+    unseen = seen["documents"].missing
+    told = [_acl_reason(one, seen) for one in connectors if one.data_source_id not in unseen]
     order = {"firing": 0, "unknown": 1, "quiet": 2}
     # What was closed and is open to everyone comes first: it was kept from people for a reason.
     reasons = tuple(
@@ -122,6 +124,10 @@ def content(seen: Seen, settings: Settings, now: datetime) -> tuple[Verdict, lis
 def _part(connector: Connector, seen: Seen, settings: Settings) -> _Part:
     one = connector.data_source_id
     called, bucket = name(settings, one), connector.bucket or settings.bucket_name
+    if one in seen["documents"].missing:
+        text = f"{called}: its documents could not be seen: {incomplete(seen, 'documents', one)}."
+        why = Reason("unknown", text, "documents", evidence=evidence(seen, "documents"))
+        return _Part(one, [why], [], indexed_documents(seen["documents"].frame, one, bucket))
     indexed = indexed_documents(seen["documents"].frame, one, bucket)
     jobs = None if not_seen(seen, "sync-jobs") else ended_jobs(seen["sync-jobs"].frame, one)
     scope, no_scope = _scope(connector, seen)
@@ -133,8 +139,10 @@ def _part(connector: Connector, seen: Seen, settings: Settings) -> _Part:
     unwanted = [each for each in found if changed is None or each.why != "outside"]
     reasons = [*_opened(connector, seen, indexed, jobs)]
     reasons += [_firing(each, called, seen, jobs) for each in unwanted]
-    reasons += [each for each in (no_scope, no_bucket, _no_jobs(seen), changed) if each is not None]
-    if cut := incomplete(seen, "documents"):
+    reasons += [
+        each for each in (no_scope, no_bucket, _no_jobs(connector, seen), changed) if each is not None
+    ]
+    if cut := incomplete(seen, "documents", one):
         text = f"{called}: the list of documents is incomplete: {cut}."
         reasons.append(Reason("unknown", text, "documents", evidence=evidence(seen, "documents")))
     judged = indexed["is_known"] | indexed["key"].isin([key for each in unwanted for key in each.keys])
@@ -177,11 +185,11 @@ def _sync_of(moment: datetime | None, jobs: pd.DataFrame | None) -> str:
     return "" if around.empty else str(around["execution_id"].iloc[-1])
 
 
-def _no_jobs(seen: Seen) -> Reason | None:
+def _no_jobs(connector: Connector, seen: Seen) -> Reason | None:
     """Why nobody knows which syncs should have taken something out; ``None`` where all syncs were seen."""
     missing = not_seen(seen, "sync-jobs")
-    if missing is None and (cut := incomplete(seen, "sync-jobs")):
-        text = f"The sync history is incomplete: {cut}."
+    if missing is None and (cut := incomplete(seen, "sync-jobs", connector.data_source_id)):
+        text = f"{connector.name}: the sync history is incomplete: {cut}."
         missing = Reason("unknown", text, "sync-jobs", evidence=evidence(seen, "sync-jobs"))
     return missing
 
@@ -247,8 +255,9 @@ def _acl_reason(connector: Connector, seen: Seen) -> Reason:
     if missing is not None:
         return missing
     kept = evidence(seen, "acl")
-    if cut := incomplete(seen, "acl"):
-        return Reason("unknown", f"The access control file was not seen: {cut}.", "acl", evidence=kept)
+    if cut := incomplete(seen, "acl", connector.data_source_id):
+        text = f"{connector.name}: the access control file was not seen: {cut}."
+        return Reason("unknown", text, "acl", evidence=kept)
     broken, rules = _acl_rows(connector, seen)
     if broken:
         text = f"{connector.name}: {broken[0]}: whether any folder is closed is not known."
@@ -265,7 +274,7 @@ def _opened(
     connector: Connector, seen: Seen, indexed: pd.DataFrame, jobs: pd.DataFrame | None
 ) -> list[Reason]:
     """Prefixes that an older version of the ACL file closed and that it does not close now, with documents below."""
-    if not_seen(seen, "acl") or incomplete(seen, "acl"):
+    if not_seen(seen, "acl") or incomplete(seen, "acl", connector.data_source_id):
         return []
     broken, rules = _acl_rows(connector, seen)
     frame = seen["acl"].frame
@@ -316,7 +325,7 @@ def _new_folders(
     jobs = (
         None if not_seen(seen, "sync-jobs") else ended_jobs(seen["sync-jobs"].frame, connector.data_source_id)
     )
-    if jobs is None or not documents.complete:
+    if jobs is None or documents.missing_of(connector.data_source_id):
         return []
     frame = documents.frame
     bucket = connector.bucket or settings.bucket_name
@@ -358,7 +367,7 @@ def _acl_rows(connector: Connector, seen: Seen) -> tuple[list[str], pd.DataFrame
 
 
 def _acl_findings(connector: Connector, seen: Seen, settings: Settings, now: datetime) -> list[Finding]:
-    if not_seen(seen, "acl") or incomplete(seen, "acl"):
+    if not_seen(seen, "acl") or incomplete(seen, "acl", connector.data_source_id):
         return []
     frame = current(seen["acl"].frame)
     mine = frame[frame["data_source_id"].eq(connector.data_source_id)]

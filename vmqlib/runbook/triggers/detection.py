@@ -150,16 +150,23 @@ def _look(aws: Aws, settings: Settings, source: Source, window: Window, data_sou
         try:
             rows.extend(reading.rows)
             complete, stopped = reading.outcome()
+            missing = reading.missing
         except VmqError as error:
             if not rows:
                 raise
-            complete, stopped = False, error.message
+            complete, stopped, missing = False, error.message, {}
     except VmqError as error:
         return _unavailable(source, at, error.message, error.hint)
     except Exception as error:  # noqa: BLE001 - one source that fails costs its own part alone
         return _unavailable(source, at, f"The kit itself failed here: {type(error).__name__}: {error}", "")
     return Observation(
-        source.name, source.title, frame(source, rows), at=at, complete=complete, stopped=stopped
+        source.name,
+        source.title,
+        frame(source, rows),
+        at=at,
+        complete=complete,
+        stopped=stopped,
+        missing=missing,
     )
 
 

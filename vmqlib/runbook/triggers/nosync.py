@@ -102,7 +102,7 @@ def _age(
     data_source_id: str, jobs: pd.DataFrame, seen: Seen, settings: Settings, now: datetime, limit: timedelta
 ) -> _Age:
     called, kept = name(settings, data_source_id), evidence(seen, "sync-jobs")
-    cut = incomplete(seen, "sync-jobs")
+    cut = incomplete(seen, "sync-jobs", data_source_id)
     ended = ended_jobs(jobs, data_source_id)
     good = ended[ended["status"].eq("SUCCEEDED")]
     if len(good):
@@ -120,7 +120,7 @@ def _age(
         return _Age(data_source_id, Reason("firing", text, "sync-jobs", at + limit, kept), cause, at)
     mine = jobs[jobs["data_source_id"].eq(data_source_id) & jobs["started_at"].notna()]
     if mine.empty or cut:
-        why = f"{called}: no sync that SUCCEEDED was seen{f'; {cut}' if cut else ', and no other either'}."
+        why = f"{called}: no sync that SUCCEEDED was seen{f': {cut}' if cut else ', and no other either'}."
         return _Age(data_source_id, Reason("unknown", why, "sync-jobs", evidence=kept))
     oldest = as_time(mine["started_at"].min())
     assert oldest is not None

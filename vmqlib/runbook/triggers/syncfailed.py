@@ -127,10 +127,10 @@ def _history(
 ) -> _History:
     called = name(settings, data_source_id)
     kept = evidence(seen, "sync-jobs")
-    cut = incomplete(seen, "sync-jobs")
+    cut = incomplete(seen, "sync-jobs", data_source_id)
     ended = ended_jobs(jobs, data_source_id)
     if ended.empty:
-        why = f"{called}: no sync was seen to end{f'; {cut}' if cut else ''}."
+        why = f"{called}: no sync was seen to end{f': {cut}' if cut else ''}."
         return _History(data_source_id, Reason("unknown", why, "sync-jobs", evidence=kept))
     good = ended.index[ended["status"].eq("SUCCEEDED")]
     bad = ended.iloc[int(good[-1]) + 1 :] if len(good) else ended

@@ -50,10 +50,10 @@ def not_seen(seen: Seen, source: str) -> Reason | None:
     return None
 
 
-def incomplete(seen: Seen, source: str) -> str:
-    """Where and why the look at a source stopped; empty where it is complete."""
-    one = seen[source]
-    return "" if one.complete else one.stopped or "the look stopped early"
+def incomplete(seen: Seen, source: str, data_source_id: str = "") -> str:
+    """Where and why the look at a source stopped; empty where it is complete, or where what is missing is not of the
+    data source that is named."""
+    return seen[source].missing_of(data_source_id).rstrip(".")
 
 
 def evidence(seen: Seen, source: str) -> EvidenceRef | None:

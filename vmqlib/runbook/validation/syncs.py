@@ -99,7 +99,10 @@ def by_syncs(jobs: Observation, wanted: Iterable[Sought], incident_id: str) -> l
         return [CheckResult(SYNC, None, jobs.problem, mend=jobs.hint, evidence=("sync-jobs",))]
     newest = jobs.frame.sort_values("started_at", kind="stable").groupby("data_source_id").tail(1)
     rows = {row["data_source_id"]: row for row in newest.to_dict("records")}
-    return [_sync(one, rows.get(one.data_source_id), incident_id, jobs.stopped) for one in wanted]
+    return [
+        _sync(one, rows.get(one.data_source_id), incident_id, jobs.missing_of(one.data_source_id))
+        for one in wanted
+    ]
 
 
 def _sync(one: Sought, job: Mapping[Hashable, Any] | None, incident_id: str, stopped: str) -> CheckResult:

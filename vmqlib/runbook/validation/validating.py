@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,12 +14,13 @@ from vmqlib.runbook.dashboard import SOURCES as DASHBOARD
 from vmqlib.runbook.validation.asking import answered_by_people, by_canaries, by_web_experience
 from vmqlib.runbook.validation.halves import half_applied
 from vmqlib.runbook.validation.moves import changes, last_move, started
-from vmqlib.runbook.validation.syncs import by_alarms, by_schedules, by_syncs, sought
-from vmqlib.times import show_time
+from vmqlib.runbook.validation.syncs import Sought, by_alarms, by_schedules, by_syncs, sought
+from vmqlib.times import Window, show_time
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
     from vmqlib.record.incident import Incident
+    from vmqlib.record.observation import Observation
 
 __all__ = ["NEEDED", "Validation", "validate", "validated"]
 
@@ -177,6 +178,24 @@ def _index(incident: Incident, aws: Aws, progress: Callable[[str], None]) -> Seq
     return found
 
 
+def _synced(incident: Incident, mine: Observation, wanted: Iterable[Sought]) -> Iterator[CheckResult]:
+    """How the syncs of each data source went. An incident's own look is at one alone: the others are looked at here."""
+    from vmqlib.runbook.rollback.ground import connected
+    from vmqlib.runbook.triggers.detection import live
+
+    now = incident.clock.now()
+    for one in wanted:
+        if one.data_source_id == incident.identity.data_source_id or not mine.missing_of(one.data_source_id):
+            yield from by_syncs(mine, [one], incident.id)
+            continue
+        jobs = live(
+            connected(incident), incident.settings, Window(now, now), names=["sync-jobs"],
+            data_source_id=one.data_source_id,
+        )["sync-jobs"]  # fmt: skip
+        for check in by_syncs(jobs, [one], incident.id):
+            yield replace(check, subject=check.subject or one.name, evidence=())
+
+
 def _checks(incident: Incident, index: Sequence[CheckResult]) -> Sequence[CheckResult]:
     from vmqlib.runbook.dashboardchecks import dashboard_checks
     from vmqlib.runbook.rollback.ground import bucket_of
@@ -200,7 +219,7 @@ def _checks(incident: Incident, index: Sequence[CheckResult]) -> Sequence[CheckR
         *by_web_experience(seen["resources"]),
         *by_canaries(seen["canaries"], settings, incident.id, answered_by_people(events, moved), moved),
         *by_alarms(alarms, blind, absent, incident.id),
-        *by_syncs(seen["sync-jobs"], syncs, incident.id),
+        *_synced(incident, seen["sync-jobs"], syncs),
         *index,
         *by_schedules(story(incident), schedules_off(incident), first, seen["resources"], incident.id),
         *dashboard_checks(seen, incident.clock.now()),

@@ -83,7 +83,7 @@ def _listing(kind: str, settings: Settings) -> str:
         where += f" --application-id {shlex.quote(settings.app_id or 'APP_ID')}"
     if kind == "data-source":
         where += f" --index-id {shlex.quote(settings.index_id or 'INDEX_ID')}"
-    return f"aws qbusiness {_LIST[kind]} {where}\nThen correct the id in .env."
+    return f"aws qbusiness {_LIST[kind]} {where}\nThen correct the id in .env or vmq.toml."
 
 
 def _schedule(row: Row, settings: Settings) -> CheckResult:

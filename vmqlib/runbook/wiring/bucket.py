@@ -98,7 +98,7 @@ def _lifecycle(name: str, row: Row, seen: Seen, settings: Settings, now: datetim
 
 def _age(seen: Seen, readers: Sequence[Connector], now: datetime) -> timedelta | None:
     """How long ago the last good sync of a connector began, of several the oldest one's; ``None`` where not known."""
-    if why_not(seen, "sync-jobs"):
+    if why_not(seen, "sync-jobs") or any(seen["sync-jobs"].missing_of(one.data_source_id) for one in readers):
         return None
     ages: list[timedelta] = []
     for one in readers:
