@@ -95,7 +95,7 @@ def facts(
         from vmqlib.runbook.overview import Overview
 
         ranking = Overview(incident).ranking
-    return _with_suspect(incident, known, ranking)
+    return _with_suspect(known, ranking)
 
 
 def _told(incident: Incident) -> bool:
@@ -248,28 +248,25 @@ def _triage(incident: Incident, known: Facts, detection: Detection | None, found
     return _with_content(incident, _with_guardrail(incident, known, found), found, detection)
 
 
-def _with_suspect(incident: Incident, known: Facts, ranking: Ranking) -> Facts:
+def _with_suspect(known: Facts, ranking: Ranking) -> Facts:
     """Adds since when it went wrong, and the first AWS call that more than its time speaks against."""
     if (sign := ranking.sign) is not None and sign.began_at is not None:
         known = replace(known, logs_since=f"{sign.began_at:%Y-%m-%dT%H:%MZ}")
     first = next((one for one in ranking.supported if one.change.kind == "aws-call"), None)
     if first is None:
         return known
-    trail = incident.observed("trail").frame
-    rows = trail[trail["event_id"].eq(first.change.reference)]
-    if rows.empty:  # a change that is told of by something else than its event's id
-        return replace(known, suspect=first.title)
-    row = rows.iloc[0]
+    known, call = replace(known, suspect=first.title), first.change.call
+    if call is None:  # CloudTrail was not seen: that something was changed, its time says
+        return known
     known = replace(
         known,
-        suspect=first.title,
-        suspect_event_id=first.change.reference,
-        suspect_region=iam_region(known.region) if row["service"] == "iam" else known.region,
+        suspect_event_id=call.event_id or None,
+        suspect_region=iam_region(known.region) if call.service == "iam" else known.region,
     )
-    if row["event"] != "PutRolePolicy":
+    if call.event != "PutRolePolicy":
         return known
     try:
-        asked = json.loads(row["parameters"])
+        asked = json.loads(call.parameters)
         return replace(known, suspect_role=asked["roleName"], suspect_policy=asked["policyName"])
     except (ValueError, KeyError, TypeError):  # a long call's parameters are not in the event
         return known

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from vmqlib.runbook.changes.bursts import Own
 from vmqlib.runbook.changes.merging import NEEDED, what_changed
-from vmqlib.runbook.changes.model import COLUMNS, KINDS, Change, Unseen, WhatChanged
+from vmqlib.runbook.changes.model import COLUMNS, KINDS, Call, Change, Unseen, WhatChanged
 from vmqlib.runbook.changes.ranking import Part, Ranking, Suspicion, rank
 from vmqlib.runbook.changes.signs import Sign, first_sign
 
@@ -16,6 +16,7 @@ __all__ = [
     "COLUMNS",
     "KINDS",
     "NEEDED",
+    "Call",
     "Change",
     "Own",
     "Part",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from vmqlib.runbook.changes.model import Area, Change, Kind
+from vmqlib.runbook.changes.model import Area, Call, Change, Kind
 from vmqlib.runbook.guardrailchanges import guardrails_set
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def calls(trail: Observation, names: Mapping[str, str]) -> Iterator[Change]:
             reference=row["event_id"],
             source="trail",
             evidence=trail.evidence,
+            call=Call(event, service, row["user"], row["event_id"], row["parameters"]),
         )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from vmqlib.record.events import EvidenceRef
 
-__all__ = ["COLUMNS", "KINDS", "Area", "Change", "Kind", "Unseen", "WhatChanged"]
+__all__ = ["COLUMNS", "KINDS", "Area", "Call", "Change", "Kind", "Unseen", "WhatChanged"]
 
 Kind = Literal["objects", "promotion", "aws-call", "schedule", "commit", "sync", "alarm"]
 
@@ -61,6 +61,29 @@ COLUMNS: Final[Mapping[str, Column]] = MappingProxyType(
 
 
 @dataclass(frozen=True)
+class Call:
+    """The AWS call that a change was made by, as CloudTrail has it.
+
+    Parameters
+    ----------
+    event, service:
+        The operation, and ``qbusiness``, ``s3``, ``iam`` or ``kms``.
+    who:
+        Whoever called.
+    event_id:
+        The event's id in CloudTrail; empty where it has none.
+    parameters:
+        ``requestParameters`` as JSON text, long parts left out; empty where there are none.
+    """
+
+    event: str
+    service: str
+    who: str = ""
+    event_id: str = ""
+    parameters: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class Change:
     """Something that changed, or a sign that something did.
 
@@ -94,6 +117,8 @@ class Change:
         Where it can be looked up.
     source, evidence:
         What says so, and the file.
+    call:
+        The AWS call itself; ``None`` for other kinds, and where CloudTrail was not seen.
     """
 
     at: datetime
@@ -113,6 +138,7 @@ class Change:
     reference: str = ""
     source: str = ""
     evidence: EvidenceRef | None = field(default=None, repr=False, compare=False)
+    call: Call | None = field(default=None, repr=False, compare=False)
 
     @property
     def refused(self) -> bool:
