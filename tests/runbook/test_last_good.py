@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from support.looks import DS, NOW, document, job, look
 
+from vmqlib import view
 from vmqlib.runbook.affected import affected_by
 from vmqlib.runbook.keptversions import kept_last_good
-from vmqlib.runbook.lastgood import came_in, good_before
+from vmqlib.runbook.lastgood import came_in, doubt, good_before
 from vmqlib.runbook.nextsteps import Facts, plan_next
+from vmqlib.runbook.rollback.target import last_good
 from vmqlib.runbook.triggers import detect
 from vmqlib.settings import Settings
+from vmqlib.times import iso
 
 GOOD = job("SUCCEEDED", NOW - timedelta(hours=9))
 TAINTED = job("SUCCEEDED", NOW - timedelta(hours=5))
@@ -55,6 +58,30 @@ def test_every_place_tells_the_same_last_good_sync(made: Any, good: dict[str, An
     assert good_before(made) > good["started_at"]
     found = affected_by(made, detect(made.observations(), made.settings, NOW, triggers=["content"]))
     assert [one.last_good_at for one in found.connectors] == [good["started_at"]]
+
+
+def test_a_sync_of_which_nobody_knows_is_not_called_good() -> None:
+    """Opened by hand, after what was unauthorized had gone: LATER SUCCEEDED while it was there, and nothing says so."""
+    made = incident(cause="", mended=True)
+    assert "is not known" in doubt(made)
+    since = kept_last_good(made)
+    assert since.at == LATER["started_at"]
+    assert "the last sync that SUCCEEDED" in since.why
+    assert "not known" in since.why
+    target = last_good([row_of(one) for one in (GOOD, TAINTED, LATER)], NOW, doubt=doubt(made))
+    assert "last good" not in target.why
+    assert "not known" in target.why
+    found = affected_by(made, detect(made.observations(), made.settings, NOW, triggers=["content"]))
+    text = view.affected(found).text
+    assert "last good" not in text
+    assert "That it was good is not known" in text
+    for told in (incident(), incident(mended=True), incident("sync-failed", "")):
+        assert doubt(told) == ""
+
+
+def row_of(one: dict[str, Any]) -> dict[str, Any]:
+    """A job as an evidence file has it."""
+    return {name: iso(value) if isinstance(value, datetime) else value for name, value in one.items()}
 
 
 def test_what_no_sync_took_in_yet_came_in_when_it_was_made() -> None:

@@ -6,7 +6,7 @@ Pure over observations: nothing is asked of AWS. What was not seen is ``None``, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +134,7 @@ def affected(
     *,
     opened: datetime | None = None,
     came_in: datetime | None = None,
+    doubt: str = "",
 ) -> Affected:
     """Who and what is hit. Pure.
 
@@ -152,10 +153,14 @@ def affected(
         When the incident was opened: what was hit is then told from the outage around it, also after recovery.
     came_in:
         When what is unauthorized came in: no sync since then is good.
+    doubt:
+        Why nobody knows whether the last one that SUCCEEDED was good (:func:`vmqlib.runbook.lastgood.doubt`).
     """
     there = {name: one for name, one in seen.items() if one.available}
     verdicts = detection.triggers if detection is not None else ()
     connectors = affected_connectors(there, settings, verdicts, opened, came_in)
+    if doubt:
+        connectors = tuple(replace(one, doubt=doubt if one.last_good_at else "") for one in connectors)
     since = _first_sign(verdicts, connectors)
     documents, prefixes = affected_documents(there, settings, connectors, opened, _misplaced(verdicts))
     web = _web(there.get("resources"))
@@ -190,6 +195,7 @@ def affected_by(incident: Incident, detection: Detection | None = None) -> Affec
         detection,
         opened=incident.state.opened_at,
         came_in=found.at if found else None,
+        doubt=lastgood.doubt(incident, detection),
     )
 
 

@@ -35,6 +35,8 @@ class AffectedConnector:
         Of its newest sync job that has ended.
     last_good_at:
         Start of the last one that SUCCEEDED before things went wrong.
+    doubt:
+        Why that may be no good one; empty where it is.
     first_bad_at:
         Start of the first one since then that did not.
     schedule:
@@ -48,6 +50,7 @@ class AffectedConnector:
     last_status: str = ""
     last_ended_at: datetime | None = None
     last_good_at: datetime | None = None
+    doubt: str = ""
     first_bad_at: datetime | None = None
     schedule: str | None = None
 

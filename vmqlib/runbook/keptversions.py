@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.errors import BadInput
 from vmqlib.runbook.keychanges import Changes, Since, changed_keys
 from vmqlib.runbook.keyhistory import KeyHistory, alike, bare_key, unknown_key, versions_of
-from vmqlib.runbook.lastgood import good_before
+from vmqlib.runbook.lastgood import doubt, good_before
 from vmqlib.runbook.promoters import Promoters
 from vmqlib.sources import syncjobs
 
@@ -112,7 +112,11 @@ def kept_last_good(incident: Incident) -> Since:
         raise BadInput(f"The last good sync is not known: {why}", hint="Give a time: --since 2d.")
     if good is None:
         raise BadInput("No sync succeeded before the incident was opened.", hint="Give a time: --since 2d.")
-    return Since(good["started_at"].to_pydatetime(), "the last good sync before the incident")
+    at, unsure = good["started_at"].to_pydatetime(), doubt(incident)
+    if unsure:
+        said = unsure[0].lower() + unsure[1:].rstrip(".")
+        return Since(at, f"the last sync that SUCCEEDED before the incident; {said}")
+    return Since(at, "the last good sync before the incident")
 
 
 def kept_promoters(incident: Incident, versions: pd.DataFrame) -> Promoters:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.triggers import Detection
 
-__all__ = ["CameIn", "came_in", "good_before"]
+__all__ = ["CameIn", "came_in", "doubt", "good_before"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,20 @@ def came_in(incident: Incident, detection: Detection | None = None) -> CameIn | 
         return CameIn(parse_iso(name), by_sync=False)
     except ValueError:
         return None
+
+
+def doubt(incident: Incident, detection: Detection | None = None) -> str:
+    """Why the last sync that SUCCEEDED before a content incident may be no good one, in a sentence: nothing that was
+    seen tells when what is unauthorized came in. Empty where something does, and for other incidents.
+
+    That is so where the incident was opened by hand and nothing of it is seen in the index any more, or cannot be seen.
+    """
+    if incident.identity.trigger != "content" or came_in(incident, detection) is not None:
+        return ""
+    return (
+        "That it was good is not known: a sync that takes in what is unauthorized SUCCEEDS, too, and when that came "
+        "in, nothing that was seen tells."
+    )
 
 
 def good_before(incident: Incident, detection: Detection | None = None) -> datetime:

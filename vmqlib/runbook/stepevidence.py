@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vmqlib.runbook.affected import affected_by
 from vmqlib.runbook.affecteddocuments import document_keys
 from vmqlib.runbook.changes.signs import tells_of_refusal
-from vmqlib.runbook.lastgood import came_in, good_before
+from vmqlib.runbook.lastgood import came_in, doubt, good_before
 from vmqlib.runbook.severity import given_by_person
 from vmqlib.runbook.stabilize.recurrence import cause_of, recurring
 from vmqlib.runbook.stabilize.story import schedules_off
@@ -142,7 +142,8 @@ def _syncs(incident: Incident, known: Facts, detection: Detection | None) -> Fac
     ordered = jobs.frame.sort_values("started_at")
     newest = ordered.iloc[-1]
     entered = came_in(incident, detection)
-    good = last_good(jobs.frame, good_before(incident, detection))
+    # Of a sync that may have taken in what is unauthorized nobody says that it was good.
+    good = None if doubt(incident, detection) else last_good(jobs.frame, good_before(incident, detection))
     applied = [each.at for each in state.applied if each.step == "rollback"]
     report = incident.observed("document-report")
     again = recurring(

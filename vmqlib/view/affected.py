@@ -126,8 +126,8 @@ def _severity(found: Affected) -> _Pair:
 
 
 def _connectors(found: Affected) -> list[_Pair]:
-    """Those that are affected or may be; how many are well."""
-    doubtful = [one for one in found.connectors if one.hit is not False]
+    """Those that are affected or may be, or whose last good sync is not known; how many are well."""
+    doubtful = [one for one in found.connectors if one.hit is not False or one.doubt]
     well = len(found.connectors) - len(doubtful)
     told = [_connector(one, found) for one in doubtful[:_SHOWN]]
     if len(doubtful) > _SHOWN:
@@ -140,11 +140,19 @@ def _connectors(found: Affected) -> list[_Pair]:
 
 
 def _connector(one: AffectedConnector, found: Affected) -> _Pair:
-    state = "affected" if one.hit else "whether it is affected is not known"
+    state = (
+        "whether it is affected is not known"
+        if one.hit is None
+        else "affected"
+        if one.hit
+        else "not affected"
+    )
     last = f"last sync {plain(one.last_status, 40)}" if one.last_status else f"last sync {_NOT_SEEN}"
-    good = f"last good {ago(one.last_good_at, found.at)}" if one.last_good_at else ""
+    called = "last that SUCCEEDED" if one.doubt else "last good"
+    good = f"{called} {ago(one.last_good_at, found.at)}" if one.last_good_at else ""
     schedule = "" if one.schedule is None else f"schedule {plain(one.schedule, 80) or 'none: on demand'}"
     rest = "; ".join(filter(None, (f"{state}: {plain(one.why, 200)}", last, good, schedule)))
+    rest = f"{rest}. {plain(one.doubt, 300)}" if one.doubt else rest
     label = plain(one.name, 80)
     identity = plain(one.data_source_id, 80)
     text = f"{label} ({identity}): {rest}" if label != identity else f"{identity}: {rest}"
@@ -196,7 +204,8 @@ def _documents(found: Affected) -> str:
     documents = found.documents
     fail = _NOT_SEEN if documents.failing is None else f"{documents.failing:,}"
     changed = _NOT_SEEN if documents.changed is None else f"{documents.changed:,}"
-    parts = [f"failing: {fail}", f"changed since the last good sync: {changed}"]
+    sync = "sync that SUCCEEDED" if any(one.doubt for one in found.connectors) else "good sync"
+    parts = [f"failing: {fail}", f"changed since the last {sync}: {changed}"]
     if documents.failing and documents.failing_changed is not None:
         parts.append(f"{documents.failing_changed:,} of the failing ones are among the changed")
     if documents.examples:

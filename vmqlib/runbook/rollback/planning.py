@@ -74,7 +74,7 @@ def plan(
     AwsError
         The bucket cannot be listed.
     """
-    from vmqlib.runbook.lastgood import came_in
+    from vmqlib.runbook.lastgood import came_in, doubt
     from vmqlib.runbook.rollback import planfile, planner
     from vmqlib.runbook.rollback.inspecting import inspected
     from vmqlib.runbook.rollback.objects import Objects
@@ -93,6 +93,7 @@ def plan(
         since=since,
         data_source_id=incident.identity.data_source_id,
         came_in=came_in(incident) if to.strip() == "last-good" else None,
+        doubt=doubt(incident) if to.strip() == "last-good" else "",
     )
     crawl = crawled(incident)
     with S3(aws, scope.bucket) as s3:

@@ -50,7 +50,7 @@ def as_of(at: datetime, why: str = "", *, now: datetime | None = None) -> Target
 
 
 def last_good(
-    jobs: Jobs, before: datetime, *, data_source_id: str = "", came_in: CameIn | None = None
+    jobs: Jobs, before: datetime, *, data_source_id: str = "", came_in: CameIn | None = None, doubt: str = ""
 ) -> Target:
     """As it was when the last sync that SUCCEEDED before the incident began.
 
@@ -66,6 +66,8 @@ def last_good(
         Only jobs of this data source.
     came_in:
         When what is unauthorized came in: a sync that began then or later is not good, though it SUCCEEDED.
+    doubt:
+        Why that sync may be no good one (:func:`vmqlib.runbook.lastgood.doubt`); then it is not called good.
 
     Raises
     ------
@@ -89,8 +91,10 @@ def last_good(
             hint=_ASK,
         )
     job, at = good
-    why = f"As it was when the last good sync {job} began, {show_time(at)}."
-    return Target("last-good", at, f"{why} {came_in.sentence}" if came_in else why)
+    which = f"last sync that SUCCEEDED, {job}," if doubt else f"last good sync {job}"
+    why = f"As it was when the {which} began, {show_time(at)}."
+    more = came_in.sentence if came_in else f"{doubt} {_ASK}" if doubt else ""
+    return Target("last-good", at, f"{why} {more}" if more else why)
 
 
 def previous(since: datetime | None = None, *, now: datetime | None = None) -> Target:
@@ -121,6 +125,7 @@ def parse_to(
     since: str = "",
     data_source_id: str = "",
     came_in: CameIn | None = None,
+    doubt: str = "",
 ) -> Target:
     """The target that ``--to`` names: ``last-good``, ``previous``, or a time (:func:`vmqlib.times.parse_when`).
 
@@ -140,6 +145,8 @@ def parse_to(
         For ``last-good``: whose jobs.
     came_in:
         For ``last-good``: when what is unauthorized came in.
+    doubt:
+        For ``last-good``: why that may be no good sync.
 
     Raises
     ------
@@ -155,7 +162,7 @@ def parse_to(
     if text == "previous":
         return previous(parse_when(since, now) if since else None, now=now)
     if text == "last-good":
-        return last_good(jobs(), before, data_source_id=data_source_id, came_in=came_in)
+        return last_good(jobs(), before, data_source_id=data_source_id, came_in=came_in, doubt=doubt)
     try:
         at = parse_when(text, now)
     except BadInput as error:
