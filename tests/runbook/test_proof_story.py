@@ -285,6 +285,13 @@ def test_without_an_incident_the_newest_sync_against_the_bucket(rig: SyncRig) ->
     later = proof.look(rig.aws, rig.settings, rig.settings.ds_id)
     assert later.ok is True
     assert verdicts(later) == {"a.md": "indexed", "b.md": "newer", "late.md": "newer"}
+    assert found.later is None
+    assert later.later is not None
+    assert (later.later.lacking, later.later.unsure) == (("b.md", "late.md"), ())
+    rig.write({"late.md.metadata.json": json.dumps({"Title": "Late"})})
+    again = proof.look(rig.aws, rig.settings, rig.settings.ds_id)
+    assert again.later is not None
+    assert again.later.unsure == ("late.md.metadata.json",), "the connector reads it with its document"
 
 
 def test_ids_of_another_form_are_found_by_their_address_or_not_guessed(rig: SyncRig) -> None:

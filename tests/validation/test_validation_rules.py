@@ -13,6 +13,7 @@ from support.records import FakeAws, MovingClock
 from vmqlib.record.incident import Incident
 from vmqlib.record.observation import Observation
 from vmqlib.runbook.checks import CheckResult, worst
+from vmqlib.runbook.proof.results import AGREE, Later
 from vmqlib.runbook.stabilize.story import ScheduleStory, schedules_off, story
 from vmqlib.runbook.validation import (
     ESSENTIAL,
@@ -25,8 +26,9 @@ from vmqlib.runbook.validation import (
     essential,
     half_applied,
 )
+from vmqlib.runbook.validation.agreeing import agreeing
 from vmqlib.runbook.validation.moves import Move, changes, last_move, started
-from vmqlib.runbook.validation.names import ALARMS
+from vmqlib.runbook.validation.names import ALARMS, SYNC
 from vmqlib.runbook.validation.names import PROMPT as PROMPT_CHECK
 from vmqlib.runbook.validation.syncs import Sought, sought
 from vmqlib.settings import Connector, Settings
@@ -381,3 +383,30 @@ def test_the_worst_of_checks() -> None:
         False,
     ]
     assert CheckResult.from_dict(bad.as_dict()) == bad
+
+
+@pytest.mark.parametrize(
+    ("before", "later", "after"),
+    [
+        (True, None, True),
+        (True, Later(AT, lacking=("late.md",)), False),
+        (True, Later(AT, unsure=("acl.json",)), None),
+        (None, Later(AT, lacking=("late.md",)), False),
+        (False, Later(AT, unsure=("acl.json",)), False),
+    ],
+)
+def test_what_changed_after_the_sync_is_no_agreement(
+    before: bool | None, later: Later | None, after: bool | None
+) -> None:
+    check = CheckResult(AGREE, before, "The index has 2 documents, the bucket 2 objects in scope.", "docs")
+    told = agreeing(check, later, "ds", "INC-1")
+    assert told.ok is after
+    if later is None:
+        assert told == check
+        return
+    assert all(key in told.finding for key in (*later.lacking, *later.unsure))
+    about = "--data-source ds --incident INC-1"
+    assert told.mend == f"vmq sync start {about} && vmq sync wait {about}"
+    assert agreeing(check, replace(later, running=True), "ds", "INC-1").mend == f"vmq sync wait {about}"
+    other = replace(check, name=SYNC)
+    assert agreeing(other, later, "ds", "INC-1") == other, "the other checks of a proof stay as they are"

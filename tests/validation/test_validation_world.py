@@ -210,6 +210,30 @@ def test_other_triggers_without_a_rollback_and_without_a_data_source(rig: SyncRi
     assert found(validate(incident), AGREE) == [None]
 
 
+@pytest.mark.slow
+def test_what_changed_after_the_sync_began_is_not_in_agreement(rig: SyncRig) -> None:
+    """The index cannot have it: named, with the command that takes it over, and passed once that was done."""
+    s3: Any = rig.aws.client("s3")
+    bucket, key = rig.settings.bucket_name, "guides/written-late.md"
+    s3.put_object(Bucket=bucket, Key=key, Body=b"# Late\n\nWritten after the last sync.")
+    try:
+        (check,) = (one for one in validate(rig.incident, ask=False).checks if one.name == AGREE)
+        assert check.ok is False
+        assert key in check.finding
+        assert check.mend.startswith(
+            f"vmq sync start --data-source {rig.source} --incident {rig.incident.id}"
+        )
+        rig.sleep(60)
+        rig.aws.client("qbusiness").start_data_source_sync_job(**rig.ids)
+        rig.quiet()
+        assert found(validate(rig.incident, ask=False), AGREE) == [True]
+    finally:
+        s3.delete_object(Bucket=bucket, Key=key)
+        rig.sleep(60)
+        rig.aws.client("qbusiness").start_data_source_sync_job(**rig.ids)
+        rig.quiet()
+
+
 def test_of_a_connector_that_is_not_there_nothing_is_claimed(rig: SyncRig) -> None:
     """The incident's own look is at its data source alone: of the other one that does not say "no sync yet"."""
     wrong = "00000000-1111-2222-3333-444444444444"

@@ -10,9 +10,10 @@ from vmqlib.runbook.affecteddocuments import FAILED as STATUS_FAILED
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.proof.expecting import Deed, described, expect, expected_of
 from vmqlib.runbook.proof.judging import IN_INDEX, Judged, judge
-from vmqlib.runbook.proof.results import AGREE, COLUMNS, FAILED, GONE, INDEXED, LEFT_OUT, SYNCED, Proof
+from vmqlib.runbook.proof.results import AGREE, COLUMNS, FAILED, GONE, INDEXED, LEFT_OUT, SYNCED, Later, Proof
 from vmqlib.runbook.proof.seen import Expected, Sight
 from vmqlib.runbook.proof.sighting import SOURCES, sight_of
+from vmqlib.sources.crawlscope import METADATA_SUFFIX
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def conclude(
         keys=frame_of([_row(one) for one in sorted(shown, key=_first)]),
         checks=tuple(checks),
         seen=any(seen[name].available for name in SOURCES),
+        later=_later(sight, [*ours, *others]),
     )
 
 
@@ -316,6 +318,38 @@ def _bucket(versions: Observation, sight: Sight, judged: Sequence[Judged]) -> Ch
         f"{_many(len(extra), 'document')} without an object: {_names(extra)}" if extra else "",
     ]
     return CheckResult(name, False, f"{text}; {'; '.join(filter(None, told))}.{later}", evidence=kept)
+
+
+def _later(sight: Sight, judged: Sequence[Judged]) -> Later | None:
+    """What changed after that sync began. The index has a key as it was before, where it took it before; a sync that
+    began before may have read it after, and then the index took it after, too."""
+    if not sight.last or sight.scope is None:
+        return None
+    began = sight.last[0].started_at
+    lacking: list[str] = []
+    unsure: list[str] = []
+    for one in judged:
+        key, since, document = one.expected.key, one.expected.since, one.document
+        if one.verdict == "newer":
+            there = document is not None and document.status in IN_INDEX
+            if (
+                one.expected.want == "absent"
+                or not there
+                or (document is not None and document.updated_at and since and document.updated_at < since)
+            ):
+                lacking.append(key)
+            else:
+                unsure.append(key)
+        elif (
+            since is not None
+            and since >= began
+            and one.verdict == "out of scope"
+            and (key == sight.scope.acl_key or key.endswith(METADATA_SUFFIX))
+        ):
+            unsure.append(key)
+    if not (lacking or unsure):
+        return None
+    return Later(began, tuple(sorted(lacking)), tuple(sorted(unsure)), bool(sight.running))
 
 
 def _many(count: int, noun: str) -> str:

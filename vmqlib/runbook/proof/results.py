@@ -14,7 +14,7 @@ from vmqlib.times import show_time
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["AGREE", "COLUMNS", "FAILED", "GONE", "INDEXED", "LEFT_OUT", "SYNCED", "Proof"]
+__all__ = ["AGREE", "COLUMNS", "FAILED", "GONE", "INDEXED", "LEFT_OUT", "SYNCED", "Later", "Proof"]
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "key": ("str", "the object's key"),
@@ -49,6 +49,28 @@ LEFT_OUT = frozenset({"out of scope", "newer"})
 
 
 @dataclass(frozen=True)
+class Later:
+    """What changed after the sync began that a proof rests on: no part of the proof, and not in the index either.
+
+    Parameters
+    ----------
+    began:
+        When that sync began (UTC).
+    lacking:
+        Keys that the index certainly does not have as they are, in order.
+    unsure:
+        Those that the sync may have read after they changed; and files that it reads with documents (metadata, ACL).
+    running:
+        Whether a sync runs that may take them over.
+    """
+
+    began: datetime
+    lacking: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+    running: bool = False
+
+
+@dataclass(frozen=True)
 class Proof:
     """Whether a sync took over what is in the bucket.
 
@@ -73,6 +95,8 @@ class Proof:
         Whether anything could be seen at all.
     stale:
         What was done after it, where it was read from disk: a proof says nothing of that. Empty: nothing.
+    later:
+        What changed in the bucket after its sync began; ``None`` where nothing did, or it was read from disk.
     """
 
     incident: str
@@ -85,6 +109,7 @@ class Proof:
     checks: tuple[CheckResult, ...] = ()
     seen: bool = True
     stale: str = ""
+    later: Later | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vmqlib.errors import BadInput, VmqError
 from vmqlib.runbook.checks import CheckResult, outcome, worst
 from vmqlib.runbook.dashboard import SOURCES as DASHBOARD
+from vmqlib.runbook.validation.agreeing import agreeing
 from vmqlib.runbook.validation.asking import answered_by_people, by_canaries, by_web_experience
 from vmqlib.runbook.validation.halves import half_applied
 from vmqlib.runbook.validation.moves import changes, last_move, started
@@ -163,16 +164,18 @@ def _index(incident: Incident, aws: Aws, progress: Callable[[str], None]) -> Seq
     if not mine:
         why = "The incident is about no data source, and DS_ID is not set."
         return [CheckResult(AGREE, None, why, mend="Set DS_ID in .env.")]
-    found = [check for check in prove(incident, progress=progress).checks if check.name != SYNCED]
+    proof = prove(incident, progress=progress)
+    found = [agreeing(one, proof.later, mine, incident.id) for one in proof.checks if one.name != SYNCED]
     others = [one for one in settings.data_sources if one.data_source_id and one.data_source_id != mine]
     if others:
         name = settings.connector(mine).name or mine
         found = [replace(check, subject=check.subject or name) for check in found]
     for one in others:
         seen = look(aws, settings, one.data_source_id, progress=progress)
+        told = [agreeing(each, seen.later, one.data_source_id, incident.id) for each in seen.checks]
         found += [
             replace(check, subject=check.subject or one.name or one.data_source_id, evidence=())
-            for check in seen.checks
+            for check in told
             if check.name != SYNCED
         ]
     return found
