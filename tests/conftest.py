@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
-from support import shapes
+from support import models, shapes
 
 if TYPE_CHECKING:
     from vmqlib.simulator.server import LocalAws
@@ -65,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     _clean(os.environ, home)
     shapes.watch()
+    models.share()
     hypothesis.settings.register_profile("vmq", derandomize=True, deadline=None, database=None)
     hypothesis.settings.load_profile("vmq")
     sys.addaudithook(_loopback_only)
