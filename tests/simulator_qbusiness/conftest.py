@@ -25,6 +25,18 @@ START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 STEADY = Pace(base=10, per_scanned=1, per_indexed=2, closing=3, stopping=4, jitter=0)
 
 
+@dataclass(frozen=True)
+class Clients:
+    """boto3 clients, and what was wrong with the answers that the first got."""
+
+    q: Any
+    s3: Any
+    logs: Any
+    cloudwatch: Any
+    iam: Any
+    misfits: list[str]
+
+
 def checked(client: Any, sink: list[str]) -> None:
     """Lets every answer that ``client`` gets be held strictly against its output shape."""
 
@@ -162,25 +174,33 @@ def session() -> boto3.session.Session:
     return boto3.session.Session("AKIAIOSFODNN7EXAMPLE", "none", region_name=REGION)
 
 
+@pytest.fixture(scope="session")
+def clients(session: boto3.session.Session) -> Clients:
+    """The clients of all tests: they keep nothing of an account, and making them takes longer than most tests."""
+    made = Clients(*(session.client(name) for name in ("qbusiness", "s3", "logs", "cloudwatch", "iam")), [])
+    checked(made.q, made.misfits)
+    return made
+
+
 @pytest.fixture
-def bare(session: boto3.session.Session) -> Iterator[Account]:
+def bare(clients: Clients) -> Iterator[Account]:
     """An account with a bucket and nothing of Q Business."""
     register()
     clock = SimClock()
     clock.set(START)
-    misfits: list[str] = []
+    clients.misfits.clear()
     with mock_aws(), moto_time(clock):
         backend = qbusiness_backends[ACCOUNT][REGION]
         backend.pace = STEADY
         world = World(clock)
         world.add(backend)
-        clients = [session.client(name) for name in ("qbusiness", "s3", "logs", "cloudwatch")]
-        checked(clients[0], misfits)
-        clients[1].create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        clients[1].put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        create_connector_role(session.client("iam"), ROLE.rsplit("/", 1)[-1])
-        yield Account(backend, world, *clients, misfits)
-    assert misfits == []
+        clients.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        clients.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        create_connector_role(clients.iam, ROLE.rsplit("/", 1)[-1])
+        yield Account(
+            backend, world, clients.q, clients.s3, clients.logs, clients.cloudwatch, clients.misfits
+        )
+    assert clients.misfits == []
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ DENY = {"Effect": "Deny", "Action": "s3:Get*", "Resource": f"{BUCKET}/*"}
 
 
 @pytest.fixture
-def iam(account: Any, session: Any) -> Any:
+def iam(account: Any, clients: Any) -> Any:
     account.put(a="# Alpha")
-    return session.client("iam")
+    return clients.iam
 
 
 def write(iam: Any, *statements: dict[str, Any]) -> None:
