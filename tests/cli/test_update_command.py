@@ -129,6 +129,52 @@ def test_an_editor_may_change_it(command, incident, slack, tmp_path: Path, monke
     assert slack.messages[0].text.startswith("edited by hand\n")
 
 
+@pytest.mark.parametrize(
+    ("does", "said"), [(': > "$1"', "was emptied in the editor"), ("exit 1", "Editing failed")]
+)
+def test_an_editor_that_fails_or_leaves_nothing_sends_nothing(
+    command, incident, slack, tmp_path: Path, monkeypatch, does, said
+) -> None:
+    editor = tmp_path / "editor.sh"
+    editor.write_text(f"#!/bin/sh\n{does}\n")
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor))
+    monkeypatch.delenv("VISUAL", raising=False)
+    done = command("update", incident.id, "--edit", "--yes")
+    assert done.code == 2
+    assert f"Nothing was sent: {'the message ' if does[0] == ':' else ''}" in done.err
+    assert said in done.err
+    assert slack.messages == ()
+
+
+def test_what_people_write_mentions_nobody_and_links_nothing(command, incident, slack) -> None:
+    hostile = "<!channel> <!here|x> *bold* _x_ `y` <http://evil.example|x> <@U123> & @everyone"
+    assert command("note", incident.id, hostile).code == 0
+    assert command("update", incident.id, "--say", hostile, "--yes").code == 0
+    (posted,) = slack.messages
+    assert posted.pages == ()
+    escaped = hostile.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    assert posted.text.count(escaped) == 2
+    assert "<" not in posted.text
+    texts = [one for block in posted.blocks for one in elements(block)]
+    assert {one["type"] for one in texts} == {"text", "plain_text"}, (
+        "none of mrkdwn, link, user, broadcast, emoji"
+    )
+    assert sum(hostile in one["text"] for one in texts) == 2, "and in them it stands as it was written"
+
+
+def elements(block: Any) -> Iterator[dict[str, Any]]:
+    """Everything in a block that holds text."""
+    if isinstance(block, dict):
+        if isinstance(block.get("text"), str):
+            yield block
+        for value in block.values():
+            yield from elements(value)
+    elif isinstance(block, list | tuple):
+        for one in block:
+            yield from elements(one)
+
+
 def test_a_person_who_posted_it_says_so(command, incident) -> None:
     done = command("update", incident.id, "--posted", "--link", "https://example.slack.com/archives/C0/p1")
     assert done.code == 0

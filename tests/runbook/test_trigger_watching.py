@@ -129,6 +129,16 @@ def opened(clock: MovingClock, tmp_path: Path) -> Any:
 SINCE = NOW - timedelta(hours=1)
 
 
+def test_a_title_is_one_line(clock: MovingClock, tmp_path: Path) -> None:
+    settings = Settings(incidents=tmp_path / "incidents", app_id="a" * 36, index_id="b" * 36, ds_id=DS)
+    for title, kept in (
+        ("Bad\r\nBcc: x", "Bad Bcc: x"),
+        (" \n", "Syncs have failed for more than 15 minutes"),
+    ):
+        made = open_incident(settings, FakeAws(clock), trigger="sync-failed", title=title, clock=clock)  # type: ignore[arg-type]
+        assert made.identity.title == kept
+
+
 def test_what_is_to_be_known_of_the_page_is_in_the_journal(opened: Any) -> None:
     made = opened(KEY, since=SINCE, remarks=("the event is of 2026-10-01 09:00:00 UTC, 53 d ago.",))
     first, second = made.journal.events()

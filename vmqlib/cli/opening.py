@@ -207,7 +207,7 @@ def _show(record: Record, *, as_json: bool, looked: bool, opened: bool = False) 
     if as_json:
         print_json(_record(record, opened=opened))
     else:
-        click.echo(f"{incident.id}  {incident.state.severity}  {incident.identity.title}")
+        click.echo(f"{incident.id}  {incident.state.severity}  {printable(incident.identity.title)}")
         if opened and incident.state.severity_reason:
             click.echo(f"  {incident.state.severity}: {printable(incident.state.severity_reason)}")
         click.echo(f"  {record.html}")
@@ -217,7 +217,7 @@ def _show(record: Record, *, as_json: bool, looked: bool, opened: bool = False) 
         then = (
             f" The record shows what was seen at {show_time(each.at)}." if each.available and each.at else ""
         )
-        notice(f"  not seen: {each.title}: {each.problem} {each.hint}{then}")
+        notice(printable(f"  not seen: {each.title}: {each.problem} {each.hint}{then}"))
     if looked and all(each.problem for name, each in seen.items() if incident.sources[name].asks_aws):
         notice("Nothing could be seen. The record says so; when AWS can be reached again:")
         notice(f"  vmq render {incident.id} --refresh")

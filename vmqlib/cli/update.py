@@ -223,7 +223,22 @@ def _read(path: str) -> str:
 
 
 def _by_editor(text: str) -> str:
-    return click.edit(text, editor=None, extension=".txt") or text
+    """What a person made of it. Left without saving it stays as it is; emptied, nothing is to be sent."""
+    try:
+        written = click.edit(text, editor=None, extension=".txt")
+    except click.ClickException as error:
+        raise BadInput(
+            f"Nothing was sent: {error.message}.",
+            hint="Set EDITOR to an editor that runs here; or write the text into a file: --text FILE.",
+        ) from error
+    if written is None:
+        return text
+    if not written.strip():
+        raise BadInput(
+            "Nothing was sent: the message was emptied in the editor.",
+            hint="Leave it unsaved to send it as it was.",
+        )
+    return written
 
 
 def _write_down(incident: Incident, link: str, as_json: bool) -> None:

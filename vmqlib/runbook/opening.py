@@ -203,7 +203,7 @@ def open_incident(
             aws,
             trigger=trigger,
             severity=severity or DEFAULT,
-            title=title or _CONDITIONS[trigger],
+            title=" ".join(title.split()) or _CONDITIONS[trigger],
             data_source_id=source,
             cause=cause.key if cause else "",
             event=cause.event if cause else None,
