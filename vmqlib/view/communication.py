@@ -65,9 +65,7 @@ def communication(clock: Cadence | Callable[[], Cadence], events: pd.DataFrame |
     lost = _failures(events)
     if lost:
         items = (tag("li", f"{when(at)}: {plain(what, 600)}") for at, what in lost[-MOST_ROWS:])
-        extra.append(
-            join([tag("div", f"{many(len(lost), 'message')} did not go out at once:"), tag("ul", *items)])
-        )
+        extra.append(join([tag("div", f"{many(len(lost), 'attempt')} to send failed:"), tag("ul", *items)]))
     body = [table(columns, shown)] if shown else []
     words = [line([when(row[0]), when(row[1]), *row[2:]]) for row in shown]
     words += [f"not sent at {when(at)}: {plain(what, 600)}" for at, what in lost[-MOST_ROWS:]]

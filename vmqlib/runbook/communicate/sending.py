@@ -230,7 +230,8 @@ def _not_sent(
         incident.failed(
             STEP, f"{said} {known}.", {**data, "mailed_to": earlier.channel, "mailed_at": iso(earlier.at)}
         )
-        done.append(f"{known}; it is mailed again when it says something new, or the next update is due.")
+        until = earlier.at + incident.state.update_every
+        done.append(f"{known}; it is mailed again before {until:%H:%M} UTC only if it says something new.")
     else:
         incident.failed(STEP, said, data)
         if stands_in and (mailed := _mailed(incident, delivery, why, channels)):
@@ -258,6 +259,8 @@ def _slot(incident: Incident, delivery: Delivery) -> datetime:
     kind, now = delivery.message.kind, incident.clock.now()
     if kind == "stakeholders":
         due = incident.state.stakeholders_due(timedelta(hours=incident.settings.stakeholder_hours))
+    elif kind in ("resolved", "retro"):
+        due = incident.state.closed_at
     else:
         due = incident.state.next_update_due if kind in ("update", "severity") else None
     return due if due is not None and due < now else now
