@@ -66,6 +66,17 @@ def test_what_shows_nothing_is_named_with_why_and_what_to_write(story: Any) -> N
     assert "text: Ask in #ops-escalations" in shown.text
 
 
+def test_texts_are_shown_as_they_are_meant_and_no_further(story: Any) -> None:
+    rows = story.rows["dashboard-widgets"]()
+    text = "## On call\n\nAsk **first**, [here](https://wiki.example/x).\n\n<script>alert(1)</script>"
+    rows = [row | {"text": text} if row["kind"] == "text" else row for row in rows]
+    shown = view.dashboard(None, looked(story, dashboard_widgets=rows))
+    assert "text: On call Ask first, here (https://wiki.example/x). <script>alert(1)</script>" in shown.text
+    assert "<strong>On call</strong>" in shown.html.markup
+    assert '<a href="https://wiki.example/x"' in shown.html.markup
+    assert "<script>" not in shown.html.markup
+
+
 def test_graphs_that_do_not_fit_are_named_and_their_values_are_there(story: Any) -> None:
     one = story.rows["dashboard-widgets"]()[0]
     line, point = story.rows["dashboard-data"]()[0], {"line": 1, "at": story.now, "value": 4.0}

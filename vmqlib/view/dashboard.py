@@ -15,6 +15,7 @@ from vmqlib.times import duration, parse_iso, show_time
 from vmqlib.view.base import Html, Plot, View, caption, guarded, join, nothing, plain, tag, unavailable
 from vmqlib.view.dashboard_plot import Span, draw, length, merged, per, shown_value
 from vmqlib.view.layout import MOST_ROWS, Column, chip, code, line, many, panel, table
+from vmqlib.view.markdown import markdown, markdown_words
 from vmqlib.view.style import zoom
 
 if TYPE_CHECKING:
@@ -309,10 +310,10 @@ def _remarks(
         if len(rest) > MOST_ROWS:
             parts.append(tag("div", f"… {len(rest) - MOST_ROWS:,} more; `vmq dashboard` lists all."))
     texts = [one for one in now.widgets if one.kind == "text" and one.text]
-    style = "white-space:pre-wrap;overflow-wrap:anywhere;border-left:3px solid #ccc;padding:0.2em 0.6em;margin:0.3em 0"
+    style = "overflow-wrap:anywhere;border-left:3px solid #ccc;padding:0.2em 0.6em;margin:0.3em 0"
     for one in texts[:MOST_GRAPHS]:
-        parts.append(tag("div", plain(one.text, 1500), style=style))
-        words.append(f"text: {plain(one.text, 300)}")
+        parts.append(tag("div", markdown(one.text, 1500), style=style))
+        words.append(f"text: {markdown_words(one.text, 300)}")
     if len(texts) > MOST_GRAPHS:
         parts.append(tag("div", f"… {len(texts) - MOST_GRAPHS:,} more texts in the evidence."))
     return parts
