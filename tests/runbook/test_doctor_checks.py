@@ -344,6 +344,19 @@ def test_each_refused_call_names_the_permission(examine: Examine, local_aws: Loc
     assert unknown.subject == "logs:FilterLogEvents"
 
 
+def test_reading_old_versions_is_the_rollbacks_affair_and_not_the_roles(
+    examine: Examine, local_aws: LocalAws
+) -> None:
+    """That we are refused it does not say that nobody may: cannot tell, and the role is not asked for it."""
+    assert not [one for one in examine("Permissions to look") if not one.ok]
+    deny(local_aws, "s3", "HeadObject")
+    (unknown,) = [one for one in examine("Permissions to look") if not one.ok]
+    assert (unknown.ok, unknown.subject) == (None, "s3:GetObjectVersion")
+    assert "rollback" in unknown.finding
+    assert "Grant s3:GetObjectVersion on" in unknown.mend
+    assert not [one for one in examine("Connector's role") if "GetObjectVersion" in one.finding]
+
+
 # -- alarms, as far as AWS has to say something
 
 

@@ -198,6 +198,11 @@ def _of_bucket(aws: Aws, settings: Settings) -> Iterator[_Probe]:
     yield _Probe(
         "s3:GetObject", "s3:GetObject", "promotions, acl", partial(_object, aws, settings.bucket_name)
     )
+    prefix = next((one.prefix for one in settings.data_sources if one.bucket == settings.bucket_name), "")
+    yield _Probe(
+        "s3:GetObjectVersion", "s3:GetObjectVersion", "rollback plan, older versions of the access control file",
+        partial(_version, aws, settings.bucket_name, prefix),
+    )  # fmt: skip
 
 
 def _object(aws: Aws, bucket: str) -> None:
@@ -213,6 +218,21 @@ def _object(aws: Aws, bucket: str) -> None:
     key = found[0]["Key"] if found else f"{_AUDIT}{_NOWHERE}"
     with aws_errors("s3:GetObject", f"s3://{bucket}/{key}"):
         s3.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")["Body"].close()
+
+
+def _version(aws: Aws, bucket: str, prefix: str) -> None:
+    """The properties of a version, or of one that is not there: nothing of its content is read."""
+    s3 = aws.client("s3")
+    try:
+        with aws_errors("s3:ListObjectVersions", f"bucket {bucket}"):
+            found = s3.list_object_versions(Bucket=bucket, Prefix=prefix, MaxKeys=50).get("Versions", [])
+    except Unreachable:
+        raise
+    except AwsError:
+        found = []
+    key, version = (found[0]["Key"], found[0]["VersionId"]) if found else (f"{prefix}{_NOWHERE}", "null")
+    with aws_errors("s3:GetObjectVersion", f"s3://{bucket}/{key}"):
+        s3.head_object(Bucket=bucket, Key=key, VersionId=version)
 
 
 def _trail(aws: Aws, region: str) -> None:

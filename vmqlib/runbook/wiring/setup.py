@@ -97,6 +97,13 @@ def _user() -> str:
     return f"the user {os.getuid()}"
 
 
+_OTHERS = {
+    "s3:GetObjectVersion": " Whoever plans a rollback needs it, and the connector's role does not: whether somebody "
+    "else may, is seen when `vmq doctor` runs as them."
+}
+"""What somebody else may have to be allowed instead: that we are refused does not say that nobody may."""
+
+
 def permissions(seen: Seen, _settings: Settings, _now: datetime) -> list[CheckResult]:
     """One result for each reading call that was refused or not answered; one for all where none was."""
     if (unknown := cannot_tell(MAY, seen, "permissions")) is not None:
@@ -104,8 +111,9 @@ def permissions(seen: Seen, _settings: Settings, _now: datetime) -> list[CheckRe
     found = rows(seen, "permissions")
     results = [
         CheckResult(
-            MAY, False if one["outcome"] == "refused" else None,
-            f"{one['problem']} Needed for: {one['needed_for']}.", one["action"], one["hint"] or "", ("permissions",),
+            MAY, False if one["outcome"] == "refused" and one["action"] not in _OTHERS else None,
+            f"{one['problem']} Needed for: {one['needed_for']}.{_OTHERS.get(one['action'], '')}", one["action"],
+            one["hint"] or "", ("permissions",),
         )
         for one in found
         if one["outcome"] in ("refused", "unknown")
