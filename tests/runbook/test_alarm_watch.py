@@ -160,6 +160,9 @@ def test_never_reached_is_told_at_the_deadline() -> None:
 
 def test_a_blind_alarm_is_not_waited_for() -> None:
     blind = Watched((replace(ALARM, sees_nothing="It never sees a datapoint."),), (), AT)
+    assert "It never sees a datapoint." in blind.sentence
+    assert "never" not in blind.alarms[0].brief, "while it is watched that is not said again and again"
+    assert "It sees nothing." in blind.alarms[0].brief
     time = Time()
     seen = time.wait(lambda: blind)
     assert time.pauses == []

@@ -111,7 +111,7 @@ def watch(
             told = _words(seen)
             if last is None or told != _words(last):
                 for one in seen.alarms:
-                    notice(f"  {printable(one.sentence)}")
+                    notice(f"  {printable(one.brief)}")
             last = seen
             bar.update(task, description="Watching (no answer)" if problem else "Watching", states=told)
 
@@ -153,7 +153,8 @@ def _show(seen: Watched) -> None:
                 one.state,
                 show_time(one.since) if one.since else "",
                 show_time(at) if (at := clears_by(one)) else "",
-                one.sees_nothing,
+                # Why, the sentence above says.
+                "yes, see above" if one.sees_nothing else "",
             )
             for one in seen.alarms
         ),

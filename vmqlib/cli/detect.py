@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, table
+from vmqlib.cli.output import Once, json_option, notice, print_json, printable, progress_bar, table
 from vmqlib.errors import BadInput
 from vmqlib.times import duration, show_time
 
@@ -129,17 +129,20 @@ def _telling(one: Verdict) -> tuple[list[Reason], list[Reason]]:
 
 def show(found: Detection) -> None:
     """A detection for people."""
-    rows = []
+    rows, once = [], Once()
     for one in found.triggers:
         since = f"{show_time(one.since)} ({duration(found.at - one.since)})" if one.since else ""
         telling, others = _telling(one)
         rows += [
-            (one.trigger, one.verdict, since, each.text) if number == 0 else ("", "", "", each.text)
+            (
+                *((one.trigger, one.verdict, since) if number == 0 else ("", "", "")),
+                once(each.text, one.trigger),
+            )
             for number, each in enumerate(telling)
         ]
-        rows += [("", f"({each.says})", "", each.text) for each in others]
+        rows += [("", f"({each.says})", "", once(each.text, one.trigger)) for each in others]
     table(("trigger", "verdict", "since", "why"), rows)
     for finding in found.findings:
-        click.echo(f"{finding.level}: {printable(finding.text)}")
+        click.echo(f"{finding.level}: {printable(once(finding.text, finding.kind))}")
         if finding.remedy:
             click.echo(f"  {printable(finding.remedy)}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, table
+from vmqlib.cli.output import Once, json_option, notice, print_json, printable, progress_bar, table
 from vmqlib.errors import BadInput
 from vmqlib.times import show_time
 
@@ -73,9 +73,14 @@ def doctor_command(incident_id: str, as_json: bool) -> None:
 
 
 def _show(found: Diagnosis) -> None:
+    once = Once()
     for part in found.parts:
         click.echo(click.style(part.title, bold=True))
-        table(("outcome", "check", "finding"), [(one.outcome, one.name, one.finding) for one in part.checks])
+        rows = [
+            (one.outcome, one.name, one.finding if one.ok else once(one.finding, one.name))
+            for one in part.checks
+        ]
+        table(("outcome", "check", "finding"), rows)
         click.echo()
     mends: dict[str, list[CheckResult]] = {}
     for one in found.checks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bar",
+    "Once",
     "as_json",
     "confirm",
     "json_option",
@@ -77,6 +79,36 @@ def table(
     with console.capture() as captured:
         _side_by_side(console, columns, made, title, numeric, widths=None)
     click.echo("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()), nl=False)
+
+
+class Once:
+    """Says a reason once: where a text ends as an earlier one did, it refers to that one instead.
+
+    Parameters
+    ----------
+    shortest:
+        Reasons shorter than this are said again: that takes less to read than looking them up.
+    """
+
+    def __init__(self, shortest: int = 40) -> None:
+        self._shortest = shortest
+        self._said: dict[str, str] = {}
+
+    def __call__(self, text: str, where: str) -> str:
+        """``text``; or its beginning, and that the rest is as above.
+
+        Parameters
+        ----------
+        where:
+            What a person finds this text by: what repeats it refers to that.
+        """
+        starts = [0, *(found.end() for found in re.finditer(": ", text))]
+        tails = {at: text[at:].rstrip(".") for at in starts if len(text) - at >= self._shortest}
+        told = next((at for at, tail in tails.items() if tail in self._said), None)
+        said = text if told is None else f"{text[:told]}as above ({self._said[tails[told]]})."
+        for tail in tails.values():
+            self._said.setdefault(tail, where)
+        return said
 
 
 _SHORT: Final = 24  # a time, a status, a schedule: cells up to this length stay on one line

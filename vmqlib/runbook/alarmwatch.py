@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,6 +89,11 @@ class Alarm:
         if at is not None:
             return f"{text} Without another breach it is OK {_by(at, self)}."
         return f"{text} {_keeps(self)}"
+
+    @property
+    def brief(self) -> str:
+        """The same while it is watched: that it sees nothing, and not why, which is said at the end."""
+        return replace(self, sees_nothing="It sees nothing.").sentence if self.sees_nothing else self.sentence
 
 
 def clears_by(alarm: Alarm) -> datetime | None:
