@@ -233,8 +233,12 @@ def test_lost_answers_are_told_apart_and_nothing_is_written_twice(desk: Desk, fa
 def test_throttling_is_waited_out(desk: Desk) -> None:
     desk.files({f"{number}.md": "new" for number in range(6)})
     made = desk.planned()
-    desk.local.faults.add("s3", "PutObject", status=503, code="SlowDown", times=4, probability=0.6)
+    refused = [
+        desk.local.faults.add("s3", "PutObject", path=rf"/{number}\.md", status=503, code="SlowDown", times=2)
+        for number in range(6)
+    ]
     assert desk.applied(made).ending == "applied"
+    assert [rule.hits for rule in refused] == [2] * 6
 
 
 def test_throttled_for_good_is_an_error_and_the_next_run_goes_on(desk: Desk) -> None:
