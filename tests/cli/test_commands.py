@@ -36,6 +36,16 @@ def test_help_has_examples(command: Any, path: tuple[str, ...]) -> None:
     assert f"vmq {' '.join(path)}" in done.out.split("Examples:")[1]
 
 
+def test_closing_lists_every_exit_code_that_it_has(command: Any) -> None:
+    told = (
+        " ".join(command("close", "--help").out.split())
+        .partition("Exit codes: ")[2]
+        .partition("Examples:")[0]
+    )
+    assert [code for code in ("0", "1", "2", "3", "4", "5", "130") if f"{code} " not in f"{told} "] == []
+    assert "2 bad input or settings, or it is closed already" in told
+
+
 def test_every_group_says_when_the_word_is_unknown(command: Any) -> None:
     done = command("sync", "strat")
     assert done.code == 2
