@@ -120,6 +120,49 @@ class TestWhatItSays:
         assert "- **Root cause:** The true cause" in text
         assert "It \\| broke again" in text
 
+    def test_messages_that_did_not_arrive_are_one_line(
+        self, make: Make, clock: MovingClock, runbook: Path
+    ) -> None:
+        incident = make()
+        incident.reopen("Again")
+
+        def lost(message: str, channel: str = "#ops", *, news: str, **more: Any) -> None:
+            clock.forward(minutes=1)
+            data = {
+                "action": "message",
+                "message": message,
+                "channel": channel,
+                "written": "messages/x",
+                "news": news,
+            }
+            incident.failed("communicate", "An attempt.", data | more)
+
+        def mailed() -> None:
+            incident.notified(
+                "Mailed.", channel="knowledge-ops@vaultmesh.io", data={"message": "update", "fallback": True}
+            )
+
+        lost("update", news="a")
+        mailed()
+        lost("update", news="a", mailed_to="knowledge-ops@vaultmesh.io")
+        lost("update", news="b")
+        lost("severity", news="c")  # arrived in the end
+        incident.notified("Sent.", channel="#ops", data={"message": "severity"})
+        lost("stakeholders", "security@vaultmesh.io", news="d", maybe=True, item="one")
+        lost("security", "security@vaultmesh.io", news="e", maybe=True, item="two")
+        incident.conclude("communicate", "It did not arrive.", {"verdict": "not sent", "item": "two"})
+        incident.close()
+        enter(incident)
+        (row,) = [line for line in runbook.read_text().splitlines() if " did not reach " in line]
+        assert row.split(" | ", 1)[1].removesuffix(" |").split("; ") == [
+            "2 updates did not reach #ops",
+            "1 of them mailed to knowledge-ops@vaultmesh.io instead",
+            "1 message did not reach security@vaultmesh.io",
+            "of 1 message it is not known whether security@vaultmesh.io was reached",
+        ]
+        assert "An attempt." not in runbook.read_text()
+        assert "Mailed." not in runbook.read_text()
+
     def elsewhere(self, incident: Incident, tmp_path: Path, **email: str) -> Path:
         """An operations runbook outside of the folder that the incidents are in."""
         (tmp_path / "other").mkdir()

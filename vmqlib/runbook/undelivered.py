@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from vmqlib.record.events import Event, Failed, Notified
+from vmqlib.record.events import Concluded, Event, Failed, Notified
 from vmqlib.runbook.wording import many
 
 __all__ = ["is_attempt", "undelivered"]
@@ -31,6 +31,8 @@ class _Lost:
         Whether it may have arrived all the same.
     mailed:
         Who got it by mail instead; empty for nobody.
+    item:
+        The marker of the last attempt.
     """
 
     news: str
@@ -39,6 +41,7 @@ class _Lost:
     at: datetime
     maybe: bool
     mailed: str = ""
+    item: str = ""
 
 
 def is_attempt(event: Event) -> bool:
@@ -64,11 +67,15 @@ def undelivered(events: Iterable[Event]) -> tuple[datetime, str] | None:
 def _lost(events: Iterable[Event]) -> Iterator[_Lost]:
     waiting: dict[tuple[str, str], _Lost] = {}
     for event in events:
-        if event.step != _STEP or not isinstance(event, Failed | Notified):
+        if event.step != _STEP or not isinstance(event, Failed | Notified | Concluded):
             continue
         told: Mapping[str, Any] = event.data.model_dump()
         key = (str(told.get("message", "")), str(told.get("channel", "")))
-        if isinstance(event, Notified) and event.data.fallback:
+        if isinstance(event, Concluded):
+            # It was looked for, and is not there.
+            for one in waiting.values():
+                one.maybe = one.maybe and one.item != told.get("item")
+        elif isinstance(event, Notified) and event.data.fallback:
             # It stands in for the attempt just before it.
             for one in list(waiting.values())[-1:]:
                 one.mailed = event.data.channel
@@ -76,7 +83,10 @@ def _lost(events: Iterable[Event]) -> Iterator[_Lost]:
             waiting.pop(key, None)
         elif told.get("written"):
             news = str(told.get("news", ""))
-            made = _Lost(news, *key, event.at, bool(told.get("maybe")), str(told.get("mailed_to", "")))
+            made = _Lost(
+                news, *key, event.at, bool(told.get("maybe")), str(told.get("mailed_to", "")),
+                str(told.get("item", "")),
+            )  # fmt: skip
             before = waiting.pop(key, None)
             if before is not None and before.news == made.news:
                 made.mailed = made.mailed or before.mailed
