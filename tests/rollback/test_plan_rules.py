@@ -59,6 +59,29 @@ def test_an_overwritten_object_is_copied_back() -> None:
     assert (made.target.version_id, made.target.size, made.target.storage_class) == ("good", 9, "GLACIER_IR")
 
 
+@pytest.mark.parametrize(
+    ("current", "target", "copies", "action"),
+    [
+        ("copy", "good", {}, "COPY"),
+        ("copy", "good", {"copy": "good"}, "SKIP"),
+        ("copy", "good", {"copy": "bad"}, "COPY"),
+        ("copy", "good", {"other": "good"}, "COPY"),
+        # The target is a copy itself: both go back to the same.
+        ("second", "first", {"first": "good", "second": "good"}, "SKIP"),
+        ("second", "first", {"first": "good", "second": "bad"}, "COPY"),
+        # A null version is overwritten under its id: what was once copied says nothing.
+        ("copy", "null", {"copy": "null"}, "COPY"),
+    ],
+)
+def test_what_is_known_to_be_a_copy_of_the_target_is_not_copied_again(
+    current: str, target: str, copies: dict[str, str], action: str
+) -> None:
+    rows = key(one("k", current, 60), one("k", target, -60))
+    assert item(rows, copies=copies).action == action
+    longer = key(one("k", current, 60, size=6), one("k", target, -60))
+    assert item(longer, copies=copies).action == "COPY"
+
+
 def test_a_deleted_object_is_brought_back_from_below_its_markers() -> None:
     rows = key(one("k", "m2", 70, marker=True), one("k", "m1", 60, marker=True), one("k", "good", -60))
     made = item(rows)

@@ -229,7 +229,9 @@ DONE = Outcome("done", "v3", "good")
         ("DELETE", [THEIRS, entry("m1"), BAD], Outcome("done", "m1"), "changed by somebody else"),
         ("DELETE", [BAD], None, "not applied"),
         ("DELETE", [], None, None),
-        ("SKIP", [BAD, GOOD], None, "changed by somebody else"),
+        # What was found to be the same, by whatever the planner knew, is still that very version.
+        ("SKIP", [BAD, GOOD], None, None),
+        ("SKIP", [THEIRS, BAD, GOOD], None, "changed by somebody else"),
         ("SKIP", [OURS, GOOD], None, None),
     ],
 )

@@ -46,7 +46,7 @@ def compare(item: Item, entries: Sequence[Entry], outcome: Outcome | None) -> Di
     if now.version_id == item.current.version_id and item.action != "SKIP":
         said = outcome.problem if outcome is not None and outcome.problem else "It is as it was before."
         return _difference(item, "not applied", now, said)
-    if _fits(now, item):
+    if _fits(now, item) or (item.action == "SKIP" and _is_same(now, item.current)):
         return None
     if outcome is not None and outcome.code == OWN and now.version_id == outcome.version_id:
         return _difference(item, "not applied", now, outcome.problem)
@@ -64,6 +64,11 @@ def _ours(item: Item, entries: Sequence[Entry], outcome: Outcome) -> Difference 
         said = f"Version {below.version_id} was written after the plan was made; the rollback's lies on top of it."
         return _difference(item, "changed in between", below, said)
     return None
+
+
+def _is_same(now: Entry, planned: Entry) -> bool:
+    """Whether it is the version that was found to be right. A null version's id says nothing."""
+    return now.version_id == planned.version_id != "null"
 
 
 def _fits(now: Entry, item: Item) -> bool:

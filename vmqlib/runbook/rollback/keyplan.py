@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -72,6 +72,8 @@ class KeyPlanner:
         Whether versioning is suspended now.
     bucket:
         Its name, for the remedy.
+    copies:
+        Versions that are copies of others, by what made them: each with the one that it is a copy of.
     """
 
     target: Target
@@ -79,6 +81,7 @@ class KeyPlanner:
     moment: Moment | None
     suspended: bool
     bucket: str
+    copies: Mapping[str, str]
 
     def item(
         self, entries: Sequence[ObjectVersion], current: ObjectVersion | None, document: bool
@@ -180,6 +183,8 @@ class KeyPlanner:
             action = "UNDELETE"
         elif found.etag and found.etag == current.etag and found.size == current.size:
             action, reason = "SKIP", _SAME
+        elif self._copied(found, current):
+            action, reason = "SKIP", _COPIED
         else:
             action = "COPY"
         if self.suspended and action != "SKIP":
@@ -187,6 +192,14 @@ class KeyPlanner:
             remedy = f"Switch versioning on, then plan again: {switch_on(self.bucket)}"
         target = NOTHING if found is None else _entry(found)
         return Item(current.key, action, _entry(current), target, code, reason, remedy, document=document)
+
+    def _copied(self, found: ObjectVersion, current: ObjectVersion) -> bool:
+        """Whether the current version is a copy of that one, or both are of a third: what was written down when it was
+        made says so where ETags do not (KMS, uploads in parts)."""
+        if _NULL in (found.version_id, current.version_id) or current.version_id not in self.copies:
+            return False
+        origin = self.copies[current.version_id]
+        return found.size == current.size and origin == self.copies.get(found.version_id, found.version_id)
 
     def _blocked(self, current: ObjectVersion, document: bool, code: str, reason: str, remedy: str) -> Item:
         return Item(
@@ -229,6 +242,7 @@ _DECIDE = (
 _NO_PREVIOUS = "There is no version before the current one."
 _DELETED = "It is deleted: there is nothing to look at again."
 _SAME = "The same content, by ETag and size; metadata and tags were not compared."
+_COPIED = "A copy of that very version, by the apply log."
 _SUSPENDED = (
     "Versioning is suspended: a change would replace the null version for good, and could not be undone."
 )

@@ -12,8 +12,9 @@ change is checked again when it is applied.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from vmqlib.errors import BadInput
@@ -62,6 +63,7 @@ def plan_items(
     ambiguous: Ambiguous = "hold",
     versioning: Versioning,
     documents: Callable[[str], bool],
+    copies: Mapping[str, str] = MappingProxyType({}),
     seen: Seen | None = None,
 ) -> Iterator[Item]:
     """The items of a plan, in the listing's order of keys. Keys that are as the target has them give none.
@@ -74,8 +76,8 @@ def plan_items(
       target: BLOCKED, code ``unknown``.
     - The current version may carry an earlier time than another (a multipart upload may be dated by its start): it
       came after that other one. Where this does not tell on which side of the target it came: BLOCKED, ``unknown``.
-    - Content is the same when ETag and size are: SKIP. (ETags of multipart or KMS-encrypted objects differ for the same
-      content; such an object is copied once more, which does no harm.)
+    - Content is the same when ETag and size are: SKIP. ETags of multipart or KMS-encrypted objects differ for the same
+      content; what ``copies`` knows is told by it. Any other such object is copied once more, which does no harm.
 
     ``previous``: the newest version, not counting markers, below the current version or marker. Of a named key always;
     with ``target.at`` of those keys whose current version or marker came after it.
@@ -95,6 +97,8 @@ def plan_items(
         the ``null`` version for good.
     documents:
         Whether the connector takes a key for a document.
+    copies:
+        Version ids of copies, each with that of what it is a copy of (:func:`vmqlib.runbook.rollback.copied.copies`).
     seen:
         Where to count what was read.
 
@@ -105,7 +109,7 @@ def plan_items(
     """
     _check(target, scope, versioning)
     moment = None if target.at is None else Moment(target.at)
-    planner = KeyPlanner(target, ambiguous, moment, versioning == "Suspended", scope.bucket)
+    planner = KeyPlanner(target, ambiguous, moment, versioning == "Suspended", scope.bucket, copies)
     reader = _Reader(
         inside=_inside(scope),
         long_ago=moment.begins if moment else "",

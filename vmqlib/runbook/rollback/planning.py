@@ -76,6 +76,7 @@ def plan(
     """
     from vmqlib.runbook.lastgood import came_in, doubt
     from vmqlib.runbook.rollback import planfile, planner
+    from vmqlib.runbook.rollback.copied import copies
     from vmqlib.runbook.rollback.inspecting import inspected
     from vmqlib.runbook.rollback.objects import Objects
     from vmqlib.runbook.rollback.target import parse_to
@@ -111,6 +112,7 @@ def plan(
             ambiguous=ambiguous,
             versioning=versioning(s3),
             documents=(crawl or CrawlScope()).is_document,
+            copies=copies(incident),
             seen=seen,
         )
         if inspect:

@@ -138,7 +138,7 @@ def _differences(
     incident: Incident,
 ) -> Iterator[Difference]:
     made, own = copies(incident), makers(incident)
-    whole, changed = plan.target.kind in _WHOLE_STATES, _changed_since(plan)
+    whole, changed = plan.target.kind in _WHOLE_STATES, _changed_since(plan, made)
     for place in joined(plan, log, versions):
         if place.item is None:
             if not changed(place.versions):
@@ -181,7 +181,7 @@ def _whose(
     return replace(difference, problem=ITSELF, detail=f"It was changed since by this incident's own {by}.")
 
 
-def _changed_since(plan: Plan) -> Callable[[Sequence[ObjectVersion]], bool]:
+def _changed_since(plan: Plan, copies: Mapping[str, str]) -> Callable[[Sequence[ObjectVersion]], bool]:
     """Tells of a key that is not in the plan whether it changed since. Where the target says what every key is to be,
     no clock is needed: such a key was as the target has it when the plan was made; if it is not now, it changed."""
     from vmqlib.runbook.rollback.planner import plan_items
@@ -205,6 +205,7 @@ def _changed_since(plan: Plan) -> Callable[[Sequence[ObjectVersion]], bool]:
                 ambiguous=plan.head.ambiguous,
                 versioning="Enabled",
                 documents=lambda _: True,
+                copies=copies,
             ),
             None,
         )
