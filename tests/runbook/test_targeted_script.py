@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +18,13 @@ from typing import Any
 import pytest
 from support.git_repos import Repo
 
-from vmqlib.errors import BadInput, DeadlinePassed, RunFailed, WorldChanged
+from vmqlib.errors import BadInput, DeadlinePassed, LockHeld, RunFailed, WorldChanged
 from vmqlib.record.incident import Incident
 from vmqlib.runbook import resyncstory, targeted
 from vmqlib.runbook.targeted import Line, ScriptPlan
 from vmqlib.runbook.targeted import running as running_module
+from vmqlib.runbook.targeted.alive import process_identity
+from vmqlib.runbook.targeted.process import has_members
 from vmqlib.settings import Connector, Settings
 
 DS = "11111111-1111-1111-1111-111111111111"
@@ -173,7 +180,8 @@ class TestRun:
         assert "token [secret]" in texts
         assert f"for {incident.id} of docs" in texts
         events = [*incident.journal.events()]
-        assert [event.kind for event in events] == ["opened", "approved", "applying", "applied"]
+        kinds = [event.kind for event in events if event.kind != "concluded"]  # its process, on Linux
+        assert kinds == ["opened", "approved", "applying", "applied"]
         data = events[-1].data.model_dump()
         assert (data["exit_status"], data["ending"], data["argv"]) == (0, "succeeded", list(made.argv))
         assert "WIKI_TOKEN" in data["env"]
@@ -289,6 +297,68 @@ class TestRun:
         incident.journal.path.write_bytes(b"".join(lines[:-1]))
         killed = Incident.load(incident.id, settings=incident.settings)
         assert resyncstory.script_runs(killed)[0].ending == "unknown"
+
+
+class TestKilled:
+    """The vmq that runs a script is killed: the next run finds what goes on."""
+
+    @pytest.fixture
+    def left(self, script: Any, incident: Incident, ops: Path) -> Iterator[int]:
+        script("sleep 60 &\nwait")
+        code = (
+            "from pathlib import Path\nfrom vmqlib.record.incident import Incident\n"
+            "from vmqlib.runbook import targeted\nfrom vmqlib.settings import Connector, Settings\n"
+            f"c = Connector(name='docs', script='scripts/sync.sh', data_source_id={DS!r})\n"
+            f"s = Settings.load(ops_repo=Path({str(ops)!r}), connectors=(c,), kms_key_id='the-key')\n"
+            f"i = Incident.load({incident.id!r}, settings=s)\n"
+            f"p = targeted.plan(s, c, incident_id={incident.id!r})\n"
+            "targeted.run(p, s, c, digest=p.digest, incident=i)\n"
+        )
+        vmq = subprocess.Popen([sys.executable, "-c", code])
+        pid = 0
+        for _ in range(3000):
+            if found := [e.data.model_dump() for e in incident.journal.events() if e.kind == "concluded"]:
+                pid = found[-1]["pid"]
+                break
+            assert vmq.poll() is None
+            time.sleep(0.01)
+        vmq.kill()
+        vmq.wait()
+        yield pid
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody says when a process began")
+    def test_the_next_run_says_that_it_still_runs(
+        self, left: int, script: Any, planned: Any, incident: Incident
+    ) -> None:
+        made, settings, connector = planned(incident.id)
+        with pytest.raises(LockHeld, match=f"process {left}. still runs") as raised:
+            targeted.run(made, settings, connector, digest=made.digest, incident=incident)
+        assert raised.value.exit_code == 4
+        assert f"kill -TERM -- -{left}" in raised.value.hint
+        assert [one.ending for one in resyncstory.script_runs(incident)] == ["unknown"]
+        # Its first process is gone, what it started is not.
+        os.kill(left, signal.SIGKILL)
+        with pytest.raises(LockHeld):
+            targeted.run(made, settings, connector, digest=made.digest, incident=incident)
+        os.killpg(left, signal.SIGKILL)
+        script("echo hello")
+        made, settings, connector = planned(incident.id)
+        until = time.monotonic() + 10
+        while has_members(left) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert targeted.run(made, settings, connector, digest=made.digest, incident=incident).status == 0
+
+    @pytest.mark.parametrize("other", [{"began": "1"}, {"boot": "another"}, {"host": "another"}])
+    def test_a_number_that_is_somebody_elses_by_now_is_no_script(
+        self, other: dict[str, str], script: Any, planned: Any, incident: Incident
+    ) -> None:
+        script()
+        made, settings, connector = planned(incident.id)
+        about = {"action": "sync-script", "connector": "docs", "verdict": "running"}
+        incident.conclude("resync", "It runs.", {**about, **process_identity(os.getpgrp()), **other})
+        assert targeted.run(made, settings, connector, digest=made.digest, incident=incident).status == 0
 
 
 def test_os_environment_is_not_changed(script: Any, planned: Any) -> None:

@@ -69,6 +69,10 @@ def run_command(
         if as_json:
             print_json(_document(made, None, incident, mask))
         return
+    if incident is not None:
+        from vmqlib.runbook.targeted.alive import check_none_runs
+
+        check_none_runs(incident, made.connector)  # before anybody is asked
     confirm(f"Run {made.script.name}?", yes=yes)
 
     def show(line: Line) -> None:

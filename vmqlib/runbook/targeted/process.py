@@ -15,7 +15,7 @@ from typing import IO, Literal
 
 from vmqlib.errors import BadInput
 
-__all__ = ["Ended", "Stream", "follow"]
+__all__ = ["Ended", "Stream", "follow", "has_members"]
 
 Stream = Literal["stdout", "stderr"]
 Why = Literal["ended", "timed out", "interrupted"]
@@ -62,6 +62,7 @@ def follow(
     env: Mapping[str, str],
     timeout_s: float,
     on_line: Callable[[Stream, bytes], None],
+    on_start: Callable[[int], None] = lambda _: None,
     grace_s: float = 5.0,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Ended:
@@ -75,6 +76,8 @@ def follow(
         Seconds after which it is ended.
     on_line:
         Given each line of its output without its end; a carriage return ends one, too. What it raises ends the program.
+    on_start:
+        Given its process id, which is its group's, too. What it raises ends the program.
     grace_s:
         Seconds between SIGTERM and SIGKILL.
 
@@ -103,6 +106,7 @@ def follow(
     with process, _Pipes(process, on_line) as pipes:
         group = _Group(process, pipes, grace_s, monotonic)
         try:
+            on_start(process.pid)
             why: Why = _wait(process, pipes, begun + timeout_s, monotonic)
             if why == "ended":
                 pipes.drain(_DRAIN_S, monotonic)
@@ -145,7 +149,7 @@ class _Group:
     def alive(self) -> bool:
         """Whether any of it still runs."""
         leader = self._process.poll() is None
-        return leader or _members(self._process.pid)
+        return leader or has_members(self._process.pid)
 
     def end(self) -> None:
         """SIGTERM, some patience, SIGKILL. Whoever has none left interrupts once more."""
@@ -173,7 +177,7 @@ class _Group:
             os.killpg(self._process.pid, number)
 
 
-def _members(group: int) -> bool:
+def has_members(group: int) -> bool:
     """Whether a process group has members that run. One that ended and was not collected yet does not count."""
     proc = Path("/proc")
     if not (proc / "self" / "stat").exists():  # macOS

@@ -13,6 +13,7 @@ from vmqlib.errors import BadInput, DeadlinePassed, Interrupted, RunFailed, VmqE
 from vmqlib.record.evidence import Question
 from vmqlib.record.redaction import Redactor
 from vmqlib.runbook.resyncstory import SCRIPT, STEP
+from vmqlib.runbook.targeted.alive import RUNNING, check_none_runs, process_identity
 from vmqlib.runbook.targeted.masking import LineMasker
 from vmqlib.runbook.targeted.plan import ScriptPlan, approve, environment, unchanged
 from vmqlib.runbook.targeted.process import Ended, Stream, follow
@@ -79,6 +80,8 @@ def run(
         The incident is closed, the approval too short, or the script cannot be started.
     WorldChanged
         The approval is another plan's, or the script changed: nothing was run.
+    LockHeld
+        An earlier run of it in this incident's name still goes on: nothing was run.
     """
     clock = clock or (incident.clock if incident else SystemClock())
     if incident is not None and incident.state.closed_at:
@@ -88,6 +91,8 @@ def run(
         )
     approve(made, digest)
     unchanged(made)
+    if incident is not None:
+        check_none_runs(incident, made.connector)
     given = environment(settings, connector, incident_id=incident.id if incident else "")
     redactor = (
         incident.redactor
@@ -109,10 +114,18 @@ def run(
             )  # fmt: skip
             kept = stack.enter_context(incident.evidence.writer(question, redactor))
         take = _Taking(mask, kept, show, clock)
+
+        def started(pid: int) -> None:
+            if incident is not None and (identity := process_identity(pid)):
+                known = {"action": SCRIPT, "connector": made.connector, "digest": made.digest}
+                summary = f"{made.script.name} runs as process {pid}."
+                incident.conclude(STEP, summary, {**known, **identity, "verdict": RUNNING})
+
         try:
             ended = follow(
-                made.argv, cwd=made.cwd, env=given, timeout_s=made.timeout_s, on_line=take, grace_s=grace_s
-            )
+                made.argv, cwd=made.cwd, env=given, timeout_s=made.timeout_s, on_line=take, on_start=started,
+                grace_s=grace_s,
+            )  # fmt: skip
         except (
             BaseException
         ) as error:  # the group was ended: that is all that is known, and it is written down
