@@ -277,6 +277,33 @@ class TestApply:
         assert spoiled.holds() == bad
         assert command("rollback", "verify", spoiled.incident.id).code == 0
 
+    def test_of_several_it_says_which_and_another_can_be_named(
+        self, command: Any, spoiled: Rig, to: list[str]
+    ) -> None:
+        digests = []
+        for key in ("doc-000.md", "doc-001.md"):
+            digests.append(command("rollback", "plan", *to, "--key", key, "--json").json["digest"])
+            done = command("rollback", "apply", spoiled.incident.id, "--yes")
+            assert done.code == 0, done.err
+            spoiled.tick()
+        first, last = digests
+        verify = ("rollback", "verify", spoiled.incident.id)
+        assert f"Compared with plan {last[:12]}, one of 2" in command(*verify).err
+        named = command(*verify, "--digest", first[:8], "--json")
+        assert (named.code, named.json["digest"]) == (0, first)
+        assert f"* {first[:12]}" in named.err
+        problem(
+            command(*verify, "--digest", "0123456789ab"), 2, "No plan 0123456789ab was applied", last[:12]
+        )
+        problem(command(*verify, "--digest", "0123"), 2, "too short")
+        undo = ("rollback", "undo", spoiled.incident.id, "--yes", "--digest", first[:12])
+        done = command(*undo)
+        assert done.code == 0, done.err
+        assert f"Takes back plan {first[:12]}" in done.err
+        assert spoiled.holds()["doc-000.md"] == "bad, alas 0"
+        assert spoiled.holds()["doc-001.md"] == "good 1"
+        problem(command(*undo), 2, "was taken back already")
+
     def test_a_closed_incident(self, command: Any, spoiled: Rig, to: list[str]) -> None:
         command("rollback", "plan", *to)
         spoiled.incident.close("over")

@@ -27,6 +27,14 @@ _workers = click.option(
 )
 
 
+_which = click.option(
+    "--digest",
+    default="",
+    metavar="D",
+    help="Of several that were applied, another than the last: its plan's digest, or 8 characters of it.",
+)
+
+
 @click.group("rollback")
 def rollback_command() -> None:
     """Put objects back to what they were: plan, look at the plan, apply it, verify. Undo takes it back.
@@ -229,8 +237,9 @@ def resume_command(incident_id: str, rate: float | None, workers: int, as_json: 
 
 @rollback_command.command("verify")
 @_id
+@_which
 @json_option
-def verify_command(incident_id: str, as_json: bool) -> None:
+def verify_command(incident_id: str, digest: str, as_json: bool) -> None:
     """List the bucket again and compare it with the plan that was applied last. Changes nothing.
 
     Exit code 0: all is as planned. 1: it is not, and every difference is said.
@@ -238,19 +247,21 @@ def verify_command(incident_id: str, as_json: bool) -> None:
     \b
     Examples:
       vmq rollback verify INC-20261123-001
+      vmq rollback verify INC-20261123-001 --digest 5f14bc3cfa37
       vmq rollback verify INC-20261123-001 --json | jq .counts
     """
     from vmqlib.runbook import rollback
 
     incident = load(incident_id)
     with watching() as watch:
-        seen = rollback.verify(incident, progress=watch)
+        seen = rollback.verify(incident, digest=digest, progress=watch)
+    shows.show_which(incident, seen.digest, "Compared with")
     if as_json:
         print_json(shows.verification_document(incident, seen))
     else:
         shows.show_verification(incident, seen)
         command = rollback.status(incident).command
-        if not seen.ok and command:
+        if not seen.ok and command and not digest:
             notice(f"Next: `{command}`.")
         elif seen.ok:
             notice(f"Next: `vmq sync start --incident {incident.id}`.")
@@ -259,23 +270,28 @@ def verify_command(incident_id: str, as_json: bool) -> None:
 
 @rollback_command.command("undo")
 @_id
+@_which
 @_rate
 @_workers
 @yes_option
 @json_option
-def undo_command(incident_id: str, rate: float | None, workers: int, yes: bool, as_json: bool) -> None:
+def undo_command(
+    incident_id: str, digest: str, rate: float | None, workers: int, yes: bool, as_json: bool
+) -> None:
     """Take the last rollback back, or the last undo. What was changed since is left alone.
 
     \b
     Examples:
       vmq rollback undo INC-20261123-001
+      vmq rollback undo INC-20261123-001 --digest 5f14bc3cfa37
       vmq rollback undo INC-20261123-001 --yes
     """
     from vmqlib.runbook import rollback
 
     incident = load(incident_id)
     with watching() as watch:
-        plan = rollback.undo(incident, progress=watch)
+        plan = rollback.undo(incident, digest=digest, progress=watch)
+    shows.show_which(incident, plan.head.of, "Takes back")
     if not as_json:
         shows.show_plan(incident, plan)
     if not plan.changes:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import table
+from vmqlib.cli.output import notice, table
+from vmqlib.times import show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
@@ -22,6 +23,7 @@ __all__ = [
     "show_next",
     "show_plan",
     "show_verification",
+    "show_which",
     "verification_document",
 ]
 
@@ -102,6 +104,28 @@ def show_applied(incident: Incident, applied: Applied) -> None:
 def applied_document(incident: Incident, applied: Applied) -> dict[str, Any]:
     """The same as JSON."""
     return {"id": incident.id, **asdict(applied), "ok": applied.ok, "summary": applied.sentence}
+
+
+def show_which(incident: Incident, digest: str, doing: str) -> None:
+    """Which apply of several it is about, and how to name another; on stderr. Where there is one, nothing is said.
+
+    Parameters
+    ----------
+    digest:
+        Of its plan.
+    doing:
+        What is done with it.
+    """
+    from vmqlib.runbook import rollback
+
+    applies = rollback.status(incident).applies
+    if len(applies) < 2:
+        return
+    notice(f"{doing} plan {digest[:12]}, one of {len(applies)} that were applied. --digest names another:")
+    for one in applies:
+        when = f"{show_time(one.at)}: " if one.at else ""
+        mark = "*" if one.digest == digest else " "
+        notice(f"  {mark} {one.digest[:12]}  {when}{one.sentence}{' Taken back.' if one.undone else ''}")
 
 
 def show_verification(incident: Incident, seen: Verification) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmqlib.errors import VmqError
+from vmqlib.errors import BadInput, VmqError
+from vmqlib.runbook.approval import SHORTEST_DIGEST
 from vmqlib.runbook.rollback.items import CHANGES
 from vmqlib.runbook.rollback.purposes import PurposeName, command
 from vmqlib.runbook.rollback.replanning import plan_again
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.rollback.plan import Plan
 
-__all__ = ["planned", "read_plan", "status"]
+__all__ = ["apply_named", "planned", "read_plan", "status"]
 
 
 def planned(incident: Incident, purpose: PurposeName = "rollback") -> Plan | None:
@@ -51,6 +52,30 @@ def read_plan(incident: Incident, told: Planned) -> Plan:
             hint="Plan again: `vmq rollback plan`.",
         )
     return read
+
+
+def apply_named(incident: Incident, told: Story, digest: str) -> Applied:
+    """The apply of a plan that is named by its digest, or by the beginning of it.
+
+    Raises
+    ------
+    BadInput
+        No plan of that digest was applied in this incident.
+    """
+    seen = digest.strip().lower()
+    if len(seen) < SHORTEST_DIGEST:
+        raise BadInput(
+            f"{digest!r} is too short to name a plan.",
+            hint=f"Give at least {SHORTEST_DIGEST} characters of its digest.",
+        )
+    found = [one for one in told.applies.values() if one.digest.startswith(seen)]
+    if len(found) == 1:
+        return found[0]
+    known = "; ".join(f"{one.digest[:12]}: {one.sentence}" for one in told.applies.values())
+    raise BadInput(
+        f"No plan {seen[:12]} was applied in {incident.id} as a {told.purpose.name}.",
+        hint=f"Applied were {known}" if known else f"vmq show {incident.id}",
+    )
 
 
 def status(incident: Incident, purpose: PurposeName = "rollback") -> Status:

@@ -21,7 +21,7 @@ from vmqlib.runbook.rollback.planning import Watch, crawled, journal_plan, new_h
 from vmqlib.runbook.rollback.purposes import PurposeName, command
 from vmqlib.runbook.rollback.results import Applied
 from vmqlib.runbook.rollback.sidebyside import Place, joined, log_of
-from vmqlib.runbook.rollback.standing import read_plan
+from vmqlib.runbook.rollback.standing import apply_named, read_plan
 from vmqlib.runbook.rollback.story import Story, folder, story
 from vmqlib.times import show_time
 
@@ -39,6 +39,7 @@ __all__ = ["undo", "undo_items"]
 def undo(
     incident: Incident,
     *,
+    digest: str = "",
     purpose: PurposeName = "rollback",
     inspect: bool = True,
     progress: Watch = quiet,
@@ -50,6 +51,9 @@ def undo(
 
     Parameters
     ----------
+    digest:
+        Of the plan whose apply is taken back, where an earlier one is meant; or its beginning. What a later one changed
+        again is left alone.
     purpose:
         Whether a rollback is taken back, or a touch.
     inspect:
@@ -74,7 +78,7 @@ def undo(
 
     aws = may_change(incident)
     told = story(incident, purpose)
-    last = _standing(incident, told)
+    last = _standing(incident, told, digest)
     nobody_applies(incident)
     plan = read_plan(incident, told.plans[last.digest])
     belongs(incident, aws, plan)
@@ -114,12 +118,19 @@ def undo(
     return made
 
 
-def _standing(incident: Incident, told: Story) -> Applied:
+def _standing(incident: Incident, told: Story, digest: str) -> Applied:
+    if digest:
+        named = apply_named(incident, told, digest)
+        if named.undone:
+            raise BadInput(
+                f"The {told.purpose.name} {named.digest[:12]} was taken back already.",
+                hint=f"`{command(told.purpose.name, 'undo', incident.id)}` takes back what was applied last.",
+            )
     standing = [each for each in told.applies.values() if not each.undone]
     if not standing:
         done = "All that was applied was taken back already." if told.applies else "Nothing was applied."
         raise BadInput(f"There is nothing to undo in {incident.id}. {done}", hint=f"vmq show {incident.id}")
-    last = standing[-1]
+    last = named if digest else standing[-1]
     if last.kind == "undo" and not last.ok and last.ending != "changed":
         raise BadInput(
             f"The undo {last.digest[:12]} was begun and is not done: {last.sentence}",

@@ -22,7 +22,7 @@ from vmqlib.runbook.rollback.planning import Watch, private, quiet
 from vmqlib.runbook.rollback.purposes import PURPOSES, PurposeName, command
 from vmqlib.runbook.rollback.results import Difference, Verification
 from vmqlib.runbook.rollback.sidebyside import joined, log_of
-from vmqlib.runbook.rollback.standing import read_plan
+from vmqlib.runbook.rollback.standing import apply_named, read_plan
 from vmqlib.runbook.rollback.story import folder, story
 from vmqlib.times import iso
 
@@ -60,6 +60,7 @@ def verify(
     incident: Incident,
     plan: Plan | None = None,
     *,
+    digest: str = "",
     purpose: PurposeName = "rollback",
     progress: Watch = quiet,
 ) -> Verification:
@@ -72,6 +73,8 @@ def verify(
     ----------
     plan:
         The plan; by default the one of ``purpose`` that was applied last, or else the newest.
+    digest:
+        Of the plan, where an earlier one that was applied is meant; or its beginning.
     progress:
         Told of the listing (versions).
 
@@ -88,7 +91,7 @@ def verify(
     from vmqlib.sources.versionlisting import list_versions
 
     aws = connected(incident)
-    plan = plan or _default(incident, purpose)
+    plan = plan or _default(incident, purpose, digest)
     belongs(incident, aws, plan)
     scope, at = plan.scope, incident.clock.now()
     tally = _Tally()
@@ -118,9 +121,9 @@ def verify(
     return made
 
 
-def _default(incident: Incident, purpose: PurposeName) -> Plan:
+def _default(incident: Incident, purpose: PurposeName, digest: str) -> Plan:
     told = story(incident, purpose)
-    last = told.last
+    last = apply_named(incident, told, digest) if digest else told.last
     which = told.plans.get(last.digest) if last is not None else told.newest
     if which is None:
         raise BadInput(
