@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.looks import NOW
 from support.sync_rig import CRON, SyncRig
 
 from vmqlib.errors import (
@@ -22,11 +23,13 @@ from vmqlib.errors import (
     WorldChanged,
 )
 from vmqlib.record.redaction import Redactor
-from vmqlib.runbook import close, stabilize
+from vmqlib.runbook import close, doctor, stabilize
+from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.exclusive import exclusive
 from vmqlib.runbook.nextsteps import facts, plan_next
 from vmqlib.runbook.resync import choose_all
 from vmqlib.runbook.stabilize.story import story
+from vmqlib.runbook.wiring.alive import SCHEDULED
 from vmqlib.settings import Connector
 
 OTHER = "cron(0 5 * * ? *)"
@@ -120,6 +123,31 @@ class TestOffAndBack:
             stabilize.apply(rig.incident, made, rig.settings, digest=made.digest)
         assert rig.schedule == OTHER
         assert off(rig) == []
+
+
+def test_the_doctor_names_the_incident_that_switched_it_off(rig: SyncRig) -> None:
+    def row() -> CheckResult:
+        seen = doctor.look(rig.aws, rig.settings, checks=checks)
+        (one,) = [
+            one
+            for one in doctor.examine(seen, rig.settings, NOW, checks=checks).checks
+            if one.name == SCHEDULED
+        ]
+        return one
+
+    checks = [one for one in doctor.CHECKS if one.needs == ("resources",)]
+    assert row().ok is True
+    rig.schedule = ""
+    assert "INC-" not in row().finding, "somebody else did that"
+    rig.schedule = CRON
+    switch(rig)
+    off = row()
+    assert off.ok is False
+    assert rig.incident.id in off.finding
+    assert CRON in off.finding
+    assert off.mend == f"vmq schedule restore {rig.incident.id}"
+    switch(rig, "restore")
+    assert row().ok is True
 
 
 class TestSomebodyElse:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from vmqlib.errors import VmqError
+
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
+    from vmqlib.settings import Settings
 
 __all__ = [
     "ACTIONS",
@@ -21,6 +25,7 @@ __all__ = [
     "schedules_off",
     "schedules_restored",
     "story",
+    "switched_off_by",
 ]
 
 STEP = "stabilize"
@@ -171,6 +176,19 @@ def schedules_off(incident: Incident) -> tuple[Off, ...]:
         elif change.verb == "disable":
             found[source] = Off(source, "", change.before, change.at, "", change.digest, certain=False)
     return tuple(sorted(found.values(), key=lambda one: one.at))
+
+
+def switched_off_by(settings: Settings, data_source_id: str) -> tuple[str, Off] | None:
+    """The incident on this machine that switched that schedule off and has not put it back, the newest of several, and
+    what it did; ``None`` where none did. From the journals alone: one that cannot be read tells nothing."""
+    from vmqlib.record.incident import Incident
+
+    for entry in Incident.list(settings.incidents):
+        with contextlib.suppress(VmqError):
+            for off in schedules_off(Incident.load(entry.id, settings=settings)):
+                if off.data_source_id == data_source_id:
+                    return entry.id, off
+    return None
 
 
 def schedules_restored(incident: Incident) -> Mapping[str, Restored]:

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vmqlib.runbook.checks import CheckResult
+from vmqlib.runbook.stabilize.story import switched_off_by
 from vmqlib.runbook.wiring.seen import Row, Seen, cannot_tell, loaded, rows
 from vmqlib.sources.crawlscope import crawl_scope
+from vmqlib.times import show_time
 
 if TYPE_CHECKING:
     from vmqlib.settings import Settings
@@ -29,7 +31,8 @@ _LIST = {
 
 
 def alive(seen: Seen, settings: Settings, _now: datetime) -> list[CheckResult]:
-    """One result for each thing, and two more for each data source. Pure."""
+    """One result for each thing, and two more for each data source. Pure, but for the journals of the incidents on this
+    machine, where a schedule is off."""
     if (unknown := cannot_tell(ALIVE, seen, "resources")) is not None:
         return [unknown]
     found = rows(seen, "resources")
@@ -92,9 +95,18 @@ def _schedule(row: Row, settings: Settings) -> CheckResult:
         return CheckResult(
             SCHEDULED, True, f"The {_called(row)} syncs by {said}.", _subject(row), evidence=_EVIDENCE
         )
+    if (ours := switched_off_by(settings, str(row["id"]))) is not None:
+        incident_id, off = ours
+        perhaps = "" if off.certain else "perhaps "
+        text = (
+            f"The {_called(row)} has no schedule: {incident_id} {perhaps}switched it off at {show_time(off.at)}; "
+            f"it was {off.before}."
+        )
+        mend = f"vmq schedule restore {shlex.quote(incident_id)}"
+        return CheckResult(SCHEDULED, False, text, _subject(row), mend, (*_EVIDENCE, "journal"))
     text = f"The {_called(row)} has no schedule: nothing starts a sync but people and CI."
     how = (
-        "If an incident switched it off: put back what its journal holds. Else, with times of your own (UTC):\n"
+        "No incident on this machine switched it off. With times of your own (UTC):\n"
         f"aws qbusiness update-data-source --region {shlex.quote(settings.region)} "
         f"--application-id {shlex.quote(settings.app_id)} --index-id {shlex.quote(settings.index_id or 'INDEX_ID')} "
         f"--data-source-id {shlex.quote(str(row['id']))} --sync-schedule 'cron(MINUTE HOUR * * ? *)'"
