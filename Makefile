@@ -20,7 +20,7 @@ test: setup browser ## all tests: linters, notebooks and browser included
 		tests $(wildcard notebooks/examples)
 
 test-quick: setup ## the everyday tests
-	$(run)/python -m pytest -n $(JOBS) -m "not slow and not browser and not notebooks" tests
+	$(run)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not browser and not notebooks" tests
 
 lab: setup ## JupyterLab on the investigation notebook
 	@$(run)/vmq lab
