@@ -13,9 +13,10 @@ AT = st.none() | st.integers(0, 10_000).map(
     lambda n: datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=n)
 )
 MOMENT = st.builds(Moment, AT, st.sampled_from(["the alarm", "the closing", "nobody acknowledged"]))
-MOMENTS = st.builds(Moments, MOMENT, MOMENT, MOMENT, MOMENT, MOMENT, MOMENT)
+MOMENTS = st.builds(Moments, MOMENT, MOMENT, MOMENT, MOMENT, MOMENT, MOMENT, MOMENT)
 ENDS = {
     "detect": ("first_bad", "detected"),
+    "opening": ("rang", "opened"),
     "acknowledge": ("opened", "acknowledged"),
     "mitigate": ("opened", "mitigated"),
     "resolve": ("opened", "resolved"),

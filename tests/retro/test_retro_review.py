@@ -68,6 +68,7 @@ class TestTimes:
         assert made.moments.first_bad.at == at("07:14")
         assert took(made) == {
             "detect": timedelta(minutes=1),
+            "opening": timedelta(hours=1, minutes=45),
             "acknowledge": timedelta(minutes=3),
             "mitigate": timedelta(hours=3, minutes=33),
             "resolve": timedelta(hours=3, minutes=40),
@@ -146,6 +147,11 @@ class TestWitnesses:
         assert "1 min after the first bad sign" in alarm.finding
         trigger = next(one for one in made.witnesses if one.kind == "trigger" and one.expected)
         assert (trigger.name, trigger.saw) == ("sync-failed", True)
+
+    def test_what_they_said_is_dated_and_not_aged(self, day: Day) -> None:
+        findings = " ".join(one.finding for one in review(day().incident).witnesses)
+        assert "2026-11-23 08:14:00 UTC" in findings or "2026-11-23 07:14:00 UTC" in findings
+        assert " ago" not in findings
 
     def test_a_blind_one_and_somebody_who_noticed(self, day: Day) -> None:
         made = review(worked(day(rings=[])).incident)
@@ -248,7 +254,7 @@ class TestUpdatesAndRemarks:
     def test_for_programs(self, day: Day) -> None:
         document = review(worked(day()).incident).as_dict()
         assert json.loads(json.dumps(document)) == document
-        assert document["measures"][1] == {
+        assert document["measures"][2] == {
             "name": "acknowledge", "title": "time to acknowledge", "took": 180.0,
             "start": "2026-11-23T09:00:00.000000Z", "end": "2026-11-23T09:03:00.000000Z",
             "how": "From the opening of the incident to the acknowledgement by dana.",
@@ -267,27 +273,83 @@ class TestUpdatesAndRemarks:
         assert "(journal)" in how(made, "mitigate")
 
 
+class TestProposals:
+    def test_an_alarm_that_nobody_followed_for_long_went_badly(self, day: Day) -> None:
+        made = review(worked(day()).incident)
+        (told,) = (one.text for one in made.proposed("badly") if "only 1 h 45 min later" in one.text)
+        assert told.startswith("QBusinessSyncFailed went into ALARM")
+        assert not [one for one in made.proposed("well") if "An alarm rang" in one.text]
+        assert [
+            one for one in made.proposed("action") if "Have QBusinessSyncFailed page somebody" in one.text
+        ]
+        soon = review(worked(day(opened="07:35")).incident)
+        assert not [one for one in soon.proposed("badly") if "went into ALARM" in one.text]
+        assert [one for one in soon.proposed("well") if "An alarm rang 1 min after" in one.text]
+
+    def test_what_is_taken_back_as_the_runbook_asks_did_not_go_badly(self, day: Day) -> None:
+        history = day()
+        off, back = (
+            {"action": f"{verb} schedule", "item": "ds", "digest": verb} for verb in ("disable", "restore")
+        )
+        history.to("09:10").applied("stabilize", "The schedule is off.", off)
+        history.to("12:32").applied("stabilize", "The schedule is on again.", back)
+        history.incident.undone("stabilize", "The switching off is taken back.", off)
+        made = review(history.incident)
+        assert not [one for one in made.proposed("badly") if "taken back" in one.text]
+        assert [one.kind for one in made.entries if one.step == "stabilize"] == ["applied", "applied"]
+        history.incident.applied("rollback", "Restored.", {"action": "rollback", "digest": "r"})
+        history.incident.undone("rollback", "Taken back.", {"action": "rollback", "digest": "r"})
+        assert [one for one in review(history.incident).proposed("badly") if "(1 change)" in one.text]
+
+    def test_looking_early_did_not_go_badly_and_closing_on_it_did(self, day: Day) -> None:
+        history = day()
+        for ok in (False, None, False):
+            history.incident.verified("resync", "Not yet.", {"action": "sync proof", "ok": ok})
+            history.incident.verified("resync", "Not yet.", {"action": "watch alarms", "ok": ok})
+        early = [
+            one.text for one in review(history.incident).proposed("badly") if "A verification" in one.text
+        ]
+        assert len(early) == 1
+        assert "(2 times)" in early[0], "the last of each"
+        history.incident.verified("resync", "Proved.", {"action": "sync proof", "ok": True})
+        history.incident.verified("resync", "OK.", {"action": "watch alarms", "ok": True})
+        made = review(history.incident)
+        assert not [one for one in made.proposed("badly") if "A verification" in one.text]
+
+
 class TestPhases:
-    def test_lanes(self, day: Day) -> None:
+    def test_each_step_from_its_first_to_its_last_own_action(self, day: Day) -> None:
         made = review(worked(day()).incident)
         told = {(one.lane, one.kind): (one.start, one.end) for one in made.spans}
         assert told["detect", "wait"] == (at("07:14"), at("07:15"))
+        assert told["open", "wait"] == (at("07:15"), at("09:00"))
         assert told["triage", "wait"] == (at("09:00"), at("09:03"))
-        assert told["triage", "phase"] == (at("09:03"), at("10:00"))
-        assert told["rollback", "phase"] == (at("10:00"), at("12:40"))
+        assert told["triage", "phase"] == (at("09:00"), at("09:03"))
+        assert told["rollback", "phase"] == (at("10:00"), at("10:00")), "it took a moment, whatever came next"
+        assert told["resync", "phase"] == (at("12:05"), at("12:33"))
+        assert told["validate", "phase"] == (at("12:40"), at("12:40"))
         assert told["rollback", "work"] == (at("10:00"), at("10:00"))
         assert told["resync", "work"] == (at("12:05"), at("12:33")), (
             "a sync that is waited for is one piece of work"
         )
+
+    def test_planning_and_looking_are_no_rollback(self, day: Day) -> None:
+        history = day()
+        history.incident.conclude("rollback", "Planned.", {"action": "rollback", "digest": "d"})
+        history.to("09:20").observe(refresh=True, step="rollback")
+        assert {one.lane for one in review(history.incident).spans if one.kind != "wait"} == {"triage"}
+        history.to("09:40").observe(["alarms"], refresh=True, step="validate")
+        last = review(history.incident).spans[-1]
+        assert (last.lane, last.kind, last.start) == ("validate", "work", at("09:40"))
 
     def test_what_has_not_ended_says_so(self, day: Day) -> None:
         history = day()
         history.to("10:00").set_phase("rollback")
         history.to("11:00").note("Still at it.")
         made = review(history.incident)
-        assert {(one.lane, one.end) for one in made.spans if one.open} == {
-            ("triage", at("11:00")), ("rollback", at("11:00")),
-        }  # fmt: skip
+        assert {(one.lane, one.kind, one.end) for one in made.spans if one.open} == {
+            ("triage", "wait", at("11:00"))
+        }
 
     def test_nothing_is_drawn_while_it_was_closed(self, day: Day) -> None:
         history = worked(day())

@@ -52,14 +52,23 @@ def test_the_plot_tells_in_words_what_it_draws(made: Review) -> None:
     assert axes.get_xlabel() == "time (UTC)"
     assert axes.get_ylabel() == "step of the response"
     assert [label.get_text() for label in axes.get_yticklabels()] == [
-        "detect", "triage, acknowledge", "stabilize", "rollback", "resync", "communicate", "validate",
+        "detect", "alarm to opening", "triage, acknowledge", "stabilize",
+        "rollback", "resync", "communicate", "validate",
     ]  # fmt: skip
     (key,) = plot.figure.legends
     assert [text.get_text() for text in key.get_texts()] == [
-        "until noticed, or acknowledged", "phase, as set in the journal", "from a step's first entry to its last",
+        "until noticed, opened or acknowledged", "a step, from its first action to its last",
+        "its actions, where less than 5 min apart",
         "update in time", "update, late", "update due, never sent",
     ]  # fmt: skip
     assert len(plot.png) > 10_000
+
+
+def test_the_events_are_counted_between_the_first_and_the_last_of_them(history: History) -> None:
+    history.to("12:40").close()
+    history.to("12:45").notified("Resolved.", channel="#ops")
+    shown = view.retro_events(review(history.incident)).html.markup
+    assert "between 2026-11-23 09:00:00 UTC and 2026-11-23 12:45:00 UTC" in shown
 
 
 def test_colours_have_a_shape_or_a_hatch_beside_them() -> None:

@@ -258,7 +258,9 @@ def _carry_out(
                     hint=f"The same command, or `vmq schedule show {incident.id}`, says how it is.",
                 ) from error
     if done or settled:
-        incident.observe(["resources"], refresh=True)  # the record and the next steps are to know it
+        incident.observe(
+            ["resources"], refresh=True, step="stabilize"
+        )  # the record and the next steps are to know it
     if as_json:
         print_json(_document(plan, done, settled))
         return

@@ -175,7 +175,9 @@ def _tell(
         if not as_json:
             _say(one, names[one.data_source_id] if len(ended) > 1 else "", failed, clean)
     if incident is not None and not incident.state.closed_at and any(one.job for one in ended):
-        incident.observe(["sync-jobs"], refresh=True)  # the record and the next steps are to know it
+        incident.observe(
+            ["sync-jobs"], refresh=True, step="resync"
+        )  # the record and the next steps are to know it
     if len(ended) == 1 and ended[0].error is not None:
         raise ended[0].error
     if as_json:

@@ -317,6 +317,7 @@ class Incident(Diary):
         window: Window | None = None,
         windows: Mapping[str, Window] | None = None,
         refresh: bool = False,
+        step: str = "triage",
         progress: Callable[[str], None] | None = None,
         threads: int = 16,
     ) -> dict[str, Observation]:
@@ -335,6 +336,8 @@ class Incident(Diary):
             Other spans for some sources, by name.
         refresh:
             Looks again at what was seen before.
+        step:
+            The runbook's step that it is looked at for, in the words of :data:`~vmqlib.record.events.PhaseName`.
         progress:
             Told each source's name when it is done.
         threads:
@@ -364,6 +367,7 @@ class Incident(Diary):
                     (source, (windows or {}).get(source.name) or source.within(default))
                     for source in (self.sources[name] for name in todo)
                 ],
+                step=step,
                 threads=threads,
                 progress=progress or (lambda _: None),
             )

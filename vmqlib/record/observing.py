@@ -36,10 +36,11 @@ def look_at_all(
     aws: Aws,
     looks: Sequence[tuple[Source, Window]],
     *,
+    step: str,
     threads: int,
     progress: Callable[[str], None],
 ) -> None:
-    """Makes every look, ``threads`` at a time, and returns when all are done.
+    """Makes every look, ``threads`` at a time, and returns when all are done. ``step`` is the runbook's that it is for.
 
     Threads are daemons, so that Ctrl-C ends the process at once even while AWS keeps one of them waiting.
 
@@ -63,7 +64,7 @@ def look_at_all(
             except queue.Empty:
                 return
             try:
-                _look(incident, aws, source, window, stop)
+                _look(incident, aws, source, window, step, stop)
                 done.put((source.name, None))
             except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
                 done.put((source.name, error))
@@ -89,7 +90,9 @@ def look_at_all(
         stop.set()
 
 
-def _look(incident: Incident, aws: Aws, source: Source, window: Window, stop: threading.Event) -> None:
+def _look(
+    incident: Incident, aws: Aws, source: Source, window: Window, step: str, stop: threading.Event
+) -> None:
     begun = time.monotonic()
     at = incident.clock.now()
     try:
@@ -105,15 +108,15 @@ def _look(incident: Incident, aws: Aws, source: Source, window: Window, stop: th
     except (*_FATAL, _Stopped):
         raise
     except Exception as error:  # noqa: BLE001 - a section that fails says so, and the rest goes on
-        _note_failure(incident, source, error)
+        _note_failure(incident, source, step, error)
         return
     if problem is not None:
-        _note_failure(incident, source, problem, writer.ref)
+        _note_failure(incident, source, step, problem, writer.ref)
         return
     incident.journal.append(
         "observed",
         f"{source.title}: {writer.rows} rows{'' if complete else f', incomplete: {stopped}'}.",
-        step=incident.state.phase if incident.state.phase not in {"open", "closed"} else "triage",
+        step=step,
         data={
             "source": source.name,
             "call": reading.call,
@@ -159,7 +162,7 @@ def _question(incident: Incident, source: Source, reading: Reading, window: Wind
 
 
 def _note_failure(
-    incident: Incident, source: Source, error: Exception, partial: EvidenceRef | None = None
+    incident: Incident, source: Source, step: str, error: Exception, partial: EvidenceRef | None = None
 ) -> None:
     name = type(error).__name__
     if isinstance(error, VmqError):
@@ -170,7 +173,7 @@ def _note_failure(
     incident.journal.append(
         "failed",
         f"{source.title} could not be seen: {problem}",
-        step="triage",
+        step=step,
         data={
             "source": source.name,
             "problem": problem,

@@ -163,7 +163,7 @@ def _stabilized(incident: Incident) -> tuple[str, VmqError | None]:
         if not plan.changes:
             return f"The schedule was left as it is: {plan.items[0].why}", None
         done = stabilize.apply(incident, plan, settings, digest=plan.digest)
-        incident.observe(["resources"], refresh=True)  # the record is to show what is there now
+        incident.observe(["resources"], refresh=True, step=STEP)  # the record is to show what is there now
         return " ".join([again.sentence, *(one.sentence for one in done)]), None
     except VmqError as error:
         return "", error
@@ -197,7 +197,7 @@ def _rolled_back(
         return Remedy(plan)
     problem = _carry_out(incident, plan, progress)
     progress("looking at the bucket again")
-    incident.observe(["versions"], refresh=True)  # the record is to show what is there now
+    incident.observe(["versions"], refresh=True, step="rollback")  # the record is to show what is there now
     after = rollback.status(incident)
     return Remedy(plan, after.applied, after.verification, problem, approved=True)
 

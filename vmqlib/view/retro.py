@@ -114,7 +114,9 @@ def retro_events(review: Review) -> View:
     columns = [Column("at (UTC)", short), Column("what"), Column("step"), Column("happened")]
     rows = [[one.at, one.kind, one.step, one.summary] for one in review.entries]
     words = [line([when(one.at), one.kind, one.summary]) for one in review.entries]
-    lead = f"{many(len(review.entries), 'event')} between {when(review.summary.opened_at)} and {when(review.until)}."
+    times = [one.at for one in review.entries]
+    between = f" between {when(min(times))} and {when(max(times))}" if times else ""
+    lead = f"{many(len(times), 'event')}{between}."
     return panel(lead, table(columns, rows), text=words)
 
 

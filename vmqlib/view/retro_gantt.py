@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "UPDATES", "retro_gantt"]
 
 KINDS: dict[str, tuple[str, str, float, str]] = {
-    "wait": ("#F2F2F2", "....", 0.62, "until noticed, or acknowledged"),
-    "phase": ("#BFDDF2", "", 0.62, "phase, as set in the journal"),
-    "work": ("#0072B2", "", 0.26, "from a step's first entry to its last"),
+    "wait": ("#F2F2F2", "....", 0.62, "until noticed, opened or acknowledged"),
+    "phase": ("#BFDDF2", "", 0.62, "a step, from its first action to its last"),
+    "work": ("#0072B2", "", 0.26, "its actions, where less than 5 min apart"),
 }
 """Colour, hatch, height and meaning of each kind of span."""
 
@@ -50,7 +50,7 @@ UPDATES: dict[str, tuple[str, str, str]] = {
 """Marker, colour and meaning of each outcome of an update."""
 
 _KEY_COLUMNS = 3
-_NAMES = {"detect": "detect", "triage": "triage, acknowledge"}
+_NAMES = {"open": "alarm to opening", "triage": "triage, acknowledge"}
 
 
 @guarded
@@ -201,10 +201,11 @@ def _alt(review: Review) -> str:
     for lane in dict.fromkeys(one.lane for one in review.spans):
         mine = [one for one in review.spans if one.lane == lane]
         first, last = min(one.start for one in mine), max(one.end for one in mine)
-        entries = sum(one.entries for one in mine)
-        count = f", {entries} entr{'y' if entries == 1 else 'ies'}" if entries else ""
+        actions = sum(one.entries for one in mine if one.kind == "work")
+        count = f", {actions} action{'' if actions == 1 else 's'}" if actions else ""
         parts.append(
-            f"{plain(lane, 40)}: {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}, {duration(last - first)}{count}"
+            f"{plain(_NAMES.get(lane, lane), 40)}: "
+            f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}, {duration(last - first)}{count}"
         )
     kept = review.cadence
     if kept.updates:

@@ -22,7 +22,7 @@ ACTION = "sync proof"
 _NAME = "sync-proof"
 
 
-def keep(incident: Incident, proof: Proof) -> None:
+def keep(incident: Incident, proof: Proof, step: str = STEP) -> None:
     """Writes a proof down: every key as evidence, the checks into the journal, with what they rest on."""
     question = Question(
         name=_NAME,
@@ -49,7 +49,7 @@ def keep(incident: Incident, proof: Proof) -> None:
         "stuck": len(proof.stuck),
         "checks": [dict(one.as_dict()) for one in proof.checks],
     }
-    incident.verified(STEP, proof.sentence, data, [written, *under])
+    incident.verified(step, proof.sentence, data, [written, *under])
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _found(incident: Incident) -> tuple[Event | None, Event | None]:
     """The journal's entry of the newest proof, and of the last change after it that it says nothing of."""
     found = later = None
     for event in incident.journal.events():
-        if event.kind == "verified" and event.step == STEP and event.data.action == ACTION:
+        if event.kind == "verified" and event.data.action == ACTION:
             found, later = event, None
         elif event.kind in {"applying", "applied"} and event.step in {STEP, "rollback"}:
             later = event

@@ -15,7 +15,7 @@ from vmqlib.errors import BadInput
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.proof.concluding import conclude
 from vmqlib.runbook.proof.expecting import Deed, deeds
-from vmqlib.runbook.proof.keeping import keep
+from vmqlib.runbook.proof.keeping import STEP, keep
 from vmqlib.runbook.proof.sighting import SOURCES
 from vmqlib.sources.syncjobs import TERMINAL
 from vmqlib.times import Window
@@ -42,7 +42,7 @@ def _quiet(_name: str) -> None:
     """Says nothing."""
 
 
-def prove(incident: Incident, *, execution_id: str = "", progress: Watch = _quiet) -> Proof:
+def prove(incident: Incident, *, execution_id: str = "", step: str = STEP, progress: Watch = _quiet) -> Proof:
     """Looks whether the newest sync took over what this incident did to the bucket; without a rollback, whether index
     and bucket agree. What was seen is kept as evidence, and the verdict written into the journal.
 
@@ -50,6 +50,8 @@ def prove(incident: Incident, *, execution_id: str = "", progress: Watch = _quie
     ----------
     execution_id:
         Only the evidence of this sync job counts.
+    step:
+        The runbook's step that it is for.
     progress:
         Told the name of each source when it was looked at.
 
@@ -75,12 +77,12 @@ def prove(incident: Incident, *, execution_id: str = "", progress: Watch = _quie
             hint="Set DS_ID, or open the incident with --data-source.",
         )
     done, problems = _masked(incident, *deeds(incident))
-    seen = incident.observe(["sync-jobs"], refresh=True, progress=progress)
+    seen = incident.observe(["sync-jobs"], refresh=True, step=step, progress=progress)
     now = incident.clock.now()
     since = min(now - _AS_BEFORE, _since(seen["sync-jobs"], chosen, execution_id, _earliest(done)))
     rest = [name for name in SOURCES if name != "sync-jobs"]
     windows = {_REPORT: Window(since, now)}
-    seen |= incident.observe(rest, refresh=True, windows=windows, progress=progress)
+    seen |= incident.observe(rest, refresh=True, windows=windows, step=step, progress=progress)
     made = conclude(
         seen,
         done,
@@ -92,7 +94,7 @@ def prove(incident: Incident, *, execution_id: str = "", progress: Watch = _quie
         rollback=_rollback(incident, problems),
         connector=incident.settings.connector(chosen),
     )
-    keep(incident, made)
+    keep(incident, made, step)
     return made
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 __all__ = ["MEASURES", "Measure", "MeasureName", "Moment", "Moments", "measures"]
 
-MeasureName = Literal["detect", "acknowledge", "mitigate", "resolve", "exposed"]
+MeasureName = Literal["detect", "opening", "acknowledge", "mitigate", "resolve", "exposed"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Moments:
         The first bad sign that anything shows.
     detected:
         When an alarm rang for it, or somebody opened the incident: whichever came first.
+    rang:
+        When an alarm rang for it before the opening.
     opened, acknowledged:
         As in the journal.
     mitigated:
@@ -54,6 +56,7 @@ class Moments:
 
     first_bad: Moment
     detected: Moment
+    rang: Moment
     opened: Moment
     acknowledged: Moment
     mitigated: Moment
@@ -87,6 +90,7 @@ class Measure:
 
 MEASURES: tuple[tuple[MeasureName, str, str, str], ...] = (
     ("detect", "time to detect", "first_bad", "detected"),
+    ("opening", "alarm to opening", "rang", "opened"),
     ("acknowledge", "time to acknowledge", "opened", "acknowledged"),
     ("mitigate", "time to mitigate", "opened", "mitigated"),
     ("resolve", "time to resolve", "opened", "resolved"),

@@ -51,9 +51,11 @@ def moments(
     first_bad = _first_bad(trigger, detection)
     opened = Moment(state.opened_at, "the opening of the incident")
     ring = _ring(first_bad.at, opened.at, rings)
+    rang = Moment(ring[0], f"the alarm {ring[1]} (alarm-history)") if ring else None
     return Moments(
         first_bad=first_bad,
-        detected=Moment(ring[0], f"the alarm {ring[1]} (alarm-history)") if ring else opened,
+        detected=rang or opened,
+        rang=rang or Moment(None, _not_rung(first_bad.at)),
         opened=opened,
         acknowledged=(
             Moment(state.acknowledged_at, f"the acknowledgement by {state.acknowledged_by}")
@@ -91,6 +93,11 @@ def _ring(first_bad: datetime | None, opened: datetime | None, rings: Rings) -> 
     if first_bad is None or opened is None:
         return None
     return next(((at, name) for at, name in rings if first_bad <= at <= opened), None)
+
+
+def _not_rung(first_bad: datetime | None) -> str:
+    between = "between the first bad sign and the opening"
+    return f"no alarm is known to have rung {between}" if first_bad else "what would have rung is not known"
 
 
 def _mitigated(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from vmqlib.errors import SettingsError
 from vmqlib.record.events import Event, Failed, Severity, Verified
 from vmqlib.runbook.communicate.clock import Cadence
+from vmqlib.runbook.keyevents import SWITCHED_OFF, old_proofs
 from vmqlib.runbook.retro.measures import Measure
 from vmqlib.runbook.retro.witnesses import Witness
 from vmqlib.runbook.steprules import Fact, Rule, Value, apply_rules, read_rules
@@ -58,6 +59,9 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "closed": Fact("flag", "whether it is closed", always=True),
         "detect_minutes": Fact("count", "whole minutes from the first bad sign to its detection"),
         "detect_took": Fact("text", "the same, for people"),
+        "opening_minutes": Fact("count", "whole minutes from the alarm to the opening"),
+        "opening_took": Fact("text", "the same, for people"),
+        "alarm": Fact("text", "the alarm that rang first between the first bad sign and the opening"),
         "by_alarm": Fact("flag", "whether an alarm rang between the first bad sign and the opening"),
         "acknowledged": Fact("flag", "whether anybody acknowledged", always=True),
         "acknowledge_minutes": Fact("count", "whole minutes from the opening to the acknowledgement"),
@@ -79,10 +83,10 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "own_rule": Fact("text", "what the incident's own trigger said: firing, quiet or unknown", always=True),
         "unseen": Fact("texts", "titles of the evidence that could not be had when it was opened"),
         "changes": Fact("count", "changes that were made and stand", always=True),
-        "undone": Fact("count", "changes that were taken back", always=True),
+        "undone": Fact("count", "changes that were taken back, other than schedules put back", always=True),
         "failures": Fact("count", "changes that failed", always=True),
         "verified": Fact("count", "verifications that found all as it should be", always=True),
-        "unverified": Fact("count", "verifications that did not", always=True),
+        "unverified": Fact("count", "verifications that did not, unless they only came too early", always=True),
         "raised": Fact("flag", "whether the severity was raised after the opening", always=True),
         "raised_by_rule": Fact("flag", "whether the rule raised it, and not a person", always=True),
         "forced": Fact("text", "why it was closed although a check did not pass"),
@@ -132,19 +136,24 @@ def facts(
     witnesses: Sequence[Witness],
     unseen: Sequence[str],
     by_alarm: bool | None,
+    alarm: str,
     doctor: bool,
 ) -> dict[str, Value]:
     """The facts that the rules may ask about. Pure."""
     own = next((one.saw for one in witnesses if one.kind == "trigger" and one.expected), None)
     closing = state.closings[-1] if state.closings else None
     severities = [one for one in events if isinstance(one, Severity)]
-    verifications = [one.data.ok is not False for one in events if isinstance(one, Verified)]
+    early = old_proofs(events)
+    verifications = [
+        one.data.ok is not False for one in events if isinstance(one, Verified) and one.seq not in early
+    ]
     late = [one.late for one in kept.updates if one.outcome == "late"]
     values: dict[str, Value] = {
         "incident_id": incident_id,
         "trigger": trigger,
         "severity": state.severity,
         "closed": state.closed_at is not None,
+        "alarm": alarm or None,
         "by_alarm": by_alarm,
         "acknowledged": state.acknowledged_at is not None,
         "channel": channel,
@@ -162,7 +171,7 @@ def facts(
         "own_rule": {True: "firing", False: "quiet", None: "unknown"}[own],
         "unseen": tuple(unseen),
         "changes": sum(not one.undone for one in state.applied if one.step != "resync"),
-        "undone": sum(one.undone for one in state.applied),
+        "undone": sum(one.undone and one.action != SWITCHED_OFF for one in state.applied),
         "failures": sum(isinstance(one, Failed) and not one.data.source for one in events),
         "verified": sum(verifications),
         "unverified": len(verifications) - sum(verifications),

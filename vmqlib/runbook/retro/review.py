@@ -231,6 +231,7 @@ def review(incident: Incident) -> Review:
         incident_id=incident.id, trigger=trigger, channel=settings.slack_channel, state=state, events=events,
         measured=measured, kept=kept, witnesses=witnesses, doctor=doctor is not None,
         unseen=[one.title for one in first.values() if not one.available],
+        alarm=found.alarm,
         by_alarm=_by_alarm(found, first.get("alarm-history"), last.get("alarm-history")),
     )  # fmt: skip
     return Review(

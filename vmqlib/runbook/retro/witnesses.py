@@ -164,7 +164,8 @@ def trigger_witnesses(trigger: str, detection: Detection) -> Iterator[Witness]:
     """What each trigger's rule says of the evidence of the opening."""
     for verdict in detection.triggers:
         saw = {"firing": True, "quiet": False, "unknown": None}[verdict.verdict]
-        finding = verdict.reasons[0].text if verdict.reasons else "It gave no reason."
+        # The rule spoke at the opening; what is read months later has times, and no ages.
+        finding = looks.ageless(verdict.reasons[0].text) if verdict.reasons else "It gave no reason."
         yield Witness("trigger", verdict.trigger, saw, verdict.trigger == trigger, verdict.since, finding)
 
 
@@ -178,5 +179,9 @@ def doctors_findings(events: Sequence[Event]) -> tuple[Mapping[str, Any], ...] |
     for event in events:
         if isinstance(event, Concluded) and event.summary.startswith(DOCTOR):
             checks = event.data.model_dump().get("checks") or ()
-            found = tuple(one for one in checks if isinstance(one, Mapping) and one.get("part") in parts)
+            found = tuple(
+                {**one, "finding": looks.ageless(str(one.get("finding", "")))}
+                for one in checks
+                if isinstance(one, Mapping) and one.get("part") in parts
+            )
     return found

@@ -208,7 +208,7 @@ def _jobs(incident: Incident) -> list[dict[str, Any]]:
     """The sync jobs that were observed; where there is no evidence of them, they are looked at now."""
     seen = incident.observed("sync-jobs")
     if not seen.available:
-        seen = incident.observe(["sync-jobs"], refresh=True)["sync-jobs"]
+        seen = incident.observe(["sync-jobs"], refresh=True, step="rollback")["sync-jobs"]
     if not seen.available:
         raise BadInput(
             f"The last good sync is not known: {seen.problem}",

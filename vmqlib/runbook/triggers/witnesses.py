@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Alarm",
     "Seen",
+    "ageless",
     "ago",
     "alarm",
     "as_time",
@@ -38,6 +40,8 @@ __all__ = [
 ]
 
 Seen = Mapping[str, "Observation"]
+
+_AGE = re.compile(r" \([^()]* ago\)|, (?:\d[\d,.]* [a-z]+ )+ago\b")
 
 
 def not_seen(seen: Seen, source: str) -> Reason | None:
@@ -77,6 +81,12 @@ def number(value: Any, default: float) -> float:
     import pandas as pd
 
     return default if value is None or pd.isna(value) else float(value)
+
+
+def ageless(text: str) -> str:
+    """A sentence without the ages that stand beside its times, as :func:`ago` puts them: for who reads it
+    long after."""
+    return _AGE.sub("", text)
 
 
 def ago(moment: datetime, now: datetime) -> str:

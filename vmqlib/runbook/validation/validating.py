@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NEEDED", "Validation", "validate", "validated"]
 
+_STEP = "validate"
 _WIRING = ("alarm-config", "metric-names")
 """What tells whether an alarm sees anything."""
 
@@ -118,10 +119,10 @@ def validate(
     _settle(incident, aws)
     index = _index(incident, aws, progress)
     names = [name for name in NEEDED if ask or name != "canaries"]
-    incident.observe(names, refresh=True, progress=progress)
+    incident.observe(names, refresh=True, step=_STEP, progress=progress)
     made = Validation(incident.clock.now(), tuple(_checks(incident, index)))
     data = {"verdict": outcome(made.ok), "checks": [dict(check.as_dict()) for check in made.checks]}
-    event = incident.conclude("validate", made.sentence, data)
+    event = incident.conclude(_STEP, made.sentence, data)
     return replace(made, at=event.at, seq=event.seq)
 
 
@@ -130,7 +131,7 @@ def validated(incident: Incident) -> Validation | None:
     found = None
     events = list(incident.journal.events())
     for event in events:
-        if event.kind == "concluded" and event.step == "validate":
+        if event.kind == "concluded" and event.step == _STEP:
             checks = event.data.model_dump().get("checks")
             if checks is not None:
                 found = Validation(event.at, tuple(map(CheckResult.from_dict, checks)), event.seq)
@@ -164,7 +165,7 @@ def _index(incident: Incident, aws: Aws, progress: Callable[[str], None]) -> Seq
     if not mine:
         why = "The incident is about no data source, and DS_ID is not set."
         return [CheckResult(AGREE, None, why, mend="Set DS_ID in .env.")]
-    proof = prove(incident, progress=progress)
+    proof = prove(incident, step=_STEP, progress=progress)
     found = [agreeing(one, proof.later, mine, incident.id) for one in proof.checks if one.name != SYNCED]
     others = [one for one in settings.data_sources if one.data_source_id and one.data_source_id != mine]
     if others:
