@@ -46,6 +46,33 @@ def test_closing_lists_every_exit_code_that_it_has(command: Any) -> None:
     assert "2 bad input or settings, or it is closed already" in told
 
 
+def test_the_help_goes_by_the_steps_of_the_runbook(command: Any) -> None:
+    from vmqlib.cli.main import _STEPS
+
+    out = command("--help").out
+    told = out.split("Exit codes:")[1]
+    places = [told.index(f"\n{step}:") for step in _STEPS]
+    assert places == sorted(places)
+    for step, several in _STEPS.items():
+        for name, (_, what) in several.items():
+            assert f"  {name} " in told.split(f"\n{step}:")[1]
+            assert what in told, "whole, also at 80 columns"
+    steps = [
+        "detect",
+        "open",
+        "ack",
+        "schedule disable",
+        "rollback apply",
+        "sync start",
+        "update",
+        "validate",
+        "close",
+    ]
+    examples = [out.index(f"\n    vmq {name} ") for name in steps[1:]]
+    assert examples == sorted(examples)
+    assert max(map(len, told.split("Options:")[1].splitlines())) <= 80
+
+
 def test_every_group_says_when_the_word_is_unknown(command: Any) -> None:
     done = command("sync", "strat")
     assert done.code == 2

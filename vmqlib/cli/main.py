@@ -17,40 +17,65 @@ from vmqlib.record._quick import calm_collector
 
 __all__ = ["main", "run", "vmq"]
 
-# Where each command lives. Loaded when typed: `vmq open` does not pay for what `vmq sim` imports.
-_COMMANDS = {
-    "ack": "triage",
-    "alarms": "alarms",
-    "close": "closing",
-    "dashboard": "dashboard",
-    "detect": "detect",
-    "doctor": "doctor",
-    "entry": "review",
-    "lab": "lab",
-    "list": "incidents",
-    "logs": "logs",
-    "note": "note",
-    "open": "opening",
-    "publish": "publish",
-    "render": "opening",
-    "reopen": "closing",
-    "retro": "review",
-    "rollback": "rollback",
-    "schedule": "schedule",
-    "severity": "triage",
-    "show": "show",
-    "sim": "sim",
-    "sync": "sync",
-    "validate": "validate",
-    "update": "update",
-    "verify": "incidents",
-    "versions": "versions",
+# Each command by the runbook's steps: where it lives, and what it does. Loaded when typed: `vmq open` does not pay for
+# what `vmq sim` imports, and the list of commands for none.
+_STEPS = {
+    "1 Triage": {
+        "detect": ("detect", "do the runbook's triggers fire, since when, and why?"),
+        "open": ("opening", "look at everything, plan the rollback, write the record"),
+        "ack": ("triage", "take an incident; --post confirms receipt in the channel"),
+        "severity": ("triage", "set how severe it is, or confirm it with a reason"),
+        "show": ("show", "where it stands: what, since when, how bad, what next"),
+    },
+    "2 Stabilize": {
+        "logs": ("logs", "capture the connector's logs, masked"),
+        "schedule": ("schedule", "switch a connector's schedule off, and put it back"),
+    },
+    "3 Rollback": {
+        "versions": ("versions", "what changed in the bucket; --diff shows how"),
+        "rollback": ("rollback", "put objects back: plan, show, apply, verify, undo"),
+    },
+    "4 Force resync": {
+        "sync": ("sync", "start, wait, verify key by key, stop, list syncs"),
+        "dashboard": ("dashboard", "what each widget shows now, and whether that is current"),
+        "alarms": ("alarms", "wait until the alarms are OK again"),
+    },
+    "5 Communicate": {
+        "update": ("update", "post what is due: channel, and e-mail to stakeholders"),
+    },
+    "6 Validate and close": {
+        "validate": ("validate", "is it over? questions, alarms, syncs, index, schedules"),
+        "close": ("closing", "closing words, final record, manifest, last messages"),
+        "entry": ("review", "enter it into OPERATIONS-RUNBOOK.md (close does, too)"),
+    },
+    "Afterwards": {
+        "retro": ("review", "the post-incident review, from journal and evidence"),
+        "publish": ("publish", "upload the sealed folder of a closed incident to S3"),
+        "verify": ("incidents", "was anything of a record changed?"),
+        "render": ("opening", "write the record again, from its evidence alone"),
+        "reopen": ("closing", "let a closed incident go on in the same journal"),
+    },
+    "Everything else": {
+        "doctor": ("doctor", "is everything wired up that an incident relies on?"),
+        "list": ("incidents", "the incidents, newest first"),
+        "note": ("note", "write a line into the journal, or a word for the review"),
+        "lab": ("lab", "open JupyterLab on the notebooks"),
+        "sim": ("sim", "a local AWS, Slack and mail server to try this on"),
+    },
 }
+_COMMANDS = {name: module for step in _STEPS.values() for name, (module, _) in step.items()}
 
 
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
+        return list(_COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """By the runbook's steps, and not by the alphabet: what is next stands below."""
+        wide = max(map(len, _COMMANDS))
+        for step, several in _STEPS.items():
+            with formatter.section(step):
+                formatter.write_dl([(name.ljust(wide), what) for name, (_, what) in several.items()])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
@@ -82,13 +107,25 @@ def vmq() -> None:
     Looking changes nothing. Settings come from .env, vmq.toml, the environment and options, in that order.
 
     \b
+    An incident, in the runbook's order:
+      vmq detect                            do any of the runbook's four triggers fire?
+      vmq open --trigger sync-failed        look at everything, plan the rollback, write the record
+      vmq ack ID --post                     who takes it; confirms receipt in the channel
+      vmq show ID                           what is wrong, since when, what changed, what next
+      vmq schedule disable ID               failures recur: no sync by schedule until the cause is gone
+      vmq rollback plan ID                  what going back to the last good sync would do
+      vmq rollback apply ID                 do it, after a look at the plan; `vmq rollback verify ID`
+      vmq sync start --incident ID          force a resync; `vmq sync wait`, `vmq sync verify`
+      vmq update ID                         post what is due: channel, e-mail to stakeholders
+      vmq schedule restore ID               as it was before
+      vmq validate ID                       is it over?
+      vmq close ID                          closing words, final record, entry in the operations runbook
+      vmq retro ID                          the post-incident review
+
+    \b
     Examples:
       vmq doctor                            is everything wired up that an incident relies on?
-      vmq detect                            do any of the runbook's four triggers fire?
-      vmq open --trigger sync-failed        gather everything, write the record
       vmq logs --data-source ID --since 2h  capture the connector's logs
-      vmq rollback plan INC-20261123-001    what going back to the last good sync would do
-      vmq sync start && vmq sync wait       force a resync and wait for its end
       vmq sim serve                         a local AWS to try all this on
 
     \b

@@ -186,7 +186,7 @@ class Watched:
             return " ".join(one.sentence for one in telling)
         names = ", ".join(one.name for one in self.alarms)
         doubt = f" Whether they see their metrics is not known: {self.unsure}" if self.unsure else ""
-        return f"OK: {names}.{doubt}"
+        return f"{names} {'are' if len(self.alarms) > 1 else 'is'} OK.{doubt}"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types."""

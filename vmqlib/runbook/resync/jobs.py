@@ -231,8 +231,10 @@ def find(
     )
 
 
-def describe(job: SyncJob, now: datetime) -> str:
-    """One sentence on a job, for a terminal or a journal."""
+def describe(job: SyncJob, now: datetime, name: str = "") -> str:
+    """One sentence on a job, for a terminal or a journal; ``name`` is the connector's."""
     counts = f"{job.added} added, {job.modified} modified, {job.deleted} deleted, {job.failed} failed"
     reason = f" {job.error_message}" if job.error_message else ""
-    return f"{job.status} after {duration(job.took(now))} (started {show_time(job.started_at)}): {counts}.{reason}"
+    subject = f"The sync of {name}" if name else "The sync"
+    ended = f"{subject} {'is ' if job.running else ''}{job.status} after {duration(job.took(now))}"
+    return f"{ended} (started {show_time(job.started_at)}): {counts}.{reason}"

@@ -95,15 +95,17 @@ def journal_outcome(incident: Incident, job: SyncJob, more: Mapping[str, Any] | 
     """
     if _told(incident, job.execution_id):
         return
-    now = job.ended_at or incident.clock.now()
+    named = incident.settings.connector(job.data_source_id).name
+    name = named if named != job.data_source_id else ""
+    said = describe(job, job.ended_at or incident.clock.now(), name)
     data = {
         "action": ACTION, "data_source_id": job.data_source_id, "execution_id": job.execution_id,
         "status": job.status, **(more or {}),
     }  # fmt: skip
     if job.succeeded:
-        incident.verified(STEP, describe(job, now), {**data, "ok": True})
+        incident.verified(STEP, said, {**data, "ok": True})
     else:
-        incident.failed(STEP, describe(job, now), {**data, "problem": job.error_message})
+        incident.failed(STEP, said, {**data, "problem": job.error_message})
 
 
 def _told(incident: Incident, execution_id: str) -> bool:
