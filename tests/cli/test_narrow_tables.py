@@ -31,3 +31,22 @@ def test_what_is_copied_is_not_broken(
     for cell in cells:
         for part in (cell,) if len(cell) <= 36 else cell.split():
             assert any(part in line for line in lines), part
+
+
+def test_piped_it_is_as_wide_as_columns_says_and_else_one_line_a_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def printed() -> list[str]:
+        table(["outcome", "check", "finding"], [("pass", EXECUTION, PROSE)], title="Title")
+        out = capsys.readouterr().out
+        assert out == click.unstyle(out)
+        assert not [line for line in out.splitlines() if line != line.rstrip()]
+        return out.splitlines()
+
+    monkeypatch.setenv("COLUMNS", "100")
+    narrow = printed()
+    assert max(map(len, narrow)) <= 100
+    assert " ".join(PROSE.split()).replace(" ", "") in "".join("".join(narrow).split()).replace(EXECUTION, "")
+    for unset in ("", "wide", "0"):
+        monkeypatch.setenv("COLUMNS", unset)
+        assert any(PROSE.rstrip() in line for line in printed())

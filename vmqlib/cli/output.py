@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -67,17 +68,23 @@ def notice(text: str) -> None:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", numeric: Sequence[str] = ()
 ) -> None:
-    """A table on stdout: fitted to a terminal; when piped never cut, and plain. Cells are data, not markup."""
+    """A table on stdout: fitted to a terminal, or to ``COLUMNS`` where that is set; else, piped, on one line a row.
+    Piped it is plain. Cells are data, not markup."""
     from rich.console import Console
 
     made = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _fitted(Console(highlight=False), columns, made, title, numeric)
         return
-    console = Console(width=4000, highlight=False)
+    asked = os.environ.get("COLUMNS", "")
+    wide = int(asked) if asked.isdecimal() and int(asked) > 0 else 0
+    console = Console(width=wide or 4000, highlight=False, color_system=None)
     # rich fills every line up to the widest cell: blanks that grep, diff and a mail's reader would have to bear.
     with console.capture() as captured:
-        _side_by_side(console, columns, made, title, numeric, widths=None)
+        if wide:
+            _fitted(console, columns, made, title, numeric)
+        else:
+            _side_by_side(console, columns, made, title, numeric, widths=None)
     click.echo("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()), nl=False)
 
 
