@@ -610,3 +610,98 @@ def test_what_was_masked_is_counted_by_kind(open_incident: Open) -> None:
     noted = [event for event in incident.journal.events() if event.kind == "observed"]
     assert noted[0].data.redactions == {"password": 1, "aws-secret": 1, "slack-webhook": 1}
     assert incident.verify().ok
+
+
+class TestJudgedAsOfTheLastLook:
+    def test_a_remark_does_not_move_it(self, open_incident: Open, clock: MovingClock) -> None:
+        incident = open_incident(source("alarms", [{"key": "a"}]))
+        clock.forward(minutes=1)
+        incident.observe()
+        seen_at = clock.now()
+        clock.forward(minutes=5)
+        incident.note("A message went out.")
+        assert incident.seen_at == seen_at
+        clock.forward(minutes=5)
+        incident.observe(refresh=True)
+        assert incident.seen_at == incident.summary().seen_at == clock.now()
+
+    def test_nothing_moves_it_once_the_incident_is_closed(
+        self, open_incident: Open, clock: MovingClock
+    ) -> None:
+        incident = open_incident(source("alarms", [{"key": "a"}]))
+        incident.observe()
+        seen_at = clock.now()
+        clock.forward(minutes=5)
+        incident.close()
+        closed_at = clock.now()
+        clock.forward(days=14)
+        incident.note("An action.", {"retro": "action", "owner": "dana"})
+        incident.observe(refresh=True)
+        later = Incident.load(incident.id, settings=incident.settings)
+        assert (later.seen_at, later.as_of) == (seen_at, closed_at)
+        incident.reopen("Again.")
+        incident.observe(refresh=True)
+        assert incident.seen_at == clock.now()
+
+    def test_it_is_the_opening_while_nothing_was_seen(self, open_incident: Open, clock: MovingClock) -> None:
+        incident = open_incident(source("alarms", DENIED))
+        opened = clock.now()
+        clock.forward(minutes=5)
+        incident.observe()
+        assert incident.seen_at == opened
+
+
+class TestJudgedByItsOwnSettings:
+    OWN = {
+        "ds_id": "d" * 36,
+        "forbidden": ("hr/",),
+        "connectors": ({"name": "docs", "data_source_id": "d" * 36, "bucket": "docs-kb", "script": "scripts/x.sh",
+                        "script_args": ["--token", "abc"], "script_env": ["WIKI_TOKEN"]},),
+        "detection": {"no_sync_hours": 48},
+        "contacts": {"knowledge_ops": "kb@vaultmesh.io"},
+        "update_minutes": 45,
+    }  # fmt: skip
+
+    @pytest.fixture
+    def own(self, root: Path) -> Settings:
+        return Settings.load(incidents=root, **self.OWN)
+
+    def test_without_any_settings(self, root: Path, own: Settings, aws: FakeAws, settings: Settings) -> None:
+        made = Incident.open(own, aws, trigger="content", sources={})  # type: ignore[arg-type]
+        later = Incident.load(made.id, settings=settings)
+        assert later.settings.connectors == ()
+        judged = later.judged_by
+        assert [(one.name, one.bucket) for one in judged.connectors] == [("docs", "docs-kb")]
+        assert (judged.forbidden, judged.detection.no_sync_hours) == (("hr/",), 48)
+        assert later.state.update_every == timedelta(minutes=45)
+        assert later.redactor.text("Ask kb@vaultmesh.io") == "Ask kb@vaultmesh.io"
+
+    def test_what_may_be_secret_is_not_kept(self, own: Settings, aws: FakeAws) -> None:
+        made = Incident.open(own, aws, trigger="content", sources={})  # type: ignore[arg-type]
+        written = made.journal.path.read_text()
+        assert "--token" not in written
+        assert "WIKI_TOKEN" not in written
+
+    def test_others_are_told_before_the_look_that_goes_by_them(
+        self, own: Settings, aws: FakeAws, root: Path
+    ) -> None:
+        sources = {"alarms": source("alarms", [{"key": "a"}])}
+        made = Incident.open(own, aws, trigger="content", sources=sources)  # type: ignore[arg-type]
+        made.observe()
+        assert [event.kind for event in made.journal.events()] == ["opened", "observed"]
+        other = own.model_copy(update={"forbidden": ("hr/", "legal/")})
+        later = Incident.load(made.id, settings=other, aws=aws, sources=sources)  # type: ignore[arg-type]
+        assert later.judged_by.forbidden == ("hr/",)
+        later.observe(refresh=True)
+        told = [event.summary for event in later.journal.events() if event.kind == "noted"]
+        assert len(told) == 1
+        assert "forbidden" in told[0]
+        assert Incident.load(made.id, settings=own).judged_by.forbidden == ("hr/", "legal/")
+
+    def test_one_of_an_older_kit_has_its_ids(self, own: Settings, aws: FakeAws, settings: Settings) -> None:
+        made = Incident.open(own, aws, trigger="content", sources={})  # type: ignore[arg-type]
+        made.journal.path.unlink()
+        plain = made.identity.model_dump(mode="json")
+        old = Incident(made.dir, made.identity, own, None, made.clock)
+        old.journal.append("opened", "Opened.", step="triage", data=plain)
+        assert Incident.load(made.id, settings=settings).judged_by.ds_id == "d" * 36

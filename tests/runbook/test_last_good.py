@@ -37,7 +37,7 @@ def incident(trigger: str = "content", cause: str = CAUSE, *, mended: bool = Fal
     return SimpleNamespace(
         identity=SimpleNamespace(trigger=trigger, cause=cause, data_source_id=DS, opened_at=NOW),
         state=SimpleNamespace(opened_at=NOW),
-        sources=seen, settings=Settings(ds_id=DS, bucket_name="kb1"), as_of=NOW,
+        sources=seen, judged_by=Settings(ds_id=DS, bucket_name="kb1"), seen_at=NOW,
         observed=seen.__getitem__, observations=lambda: seen,
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ def incident(trigger: str = "content", cause: str = CAUSE, *, mended: bool = Fal
 def test_every_place_tells_the_same_last_good_sync(made: Any, good: dict[str, Any]) -> None:
     assert kept_last_good(made).at == good["started_at"]
     assert good_before(made) > good["started_at"]
-    found = affected_by(made, detect(made.observations(), made.settings, NOW, triggers=["content"]))
+    found = affected_by(made, detect(made.observations(), made.judged_by, NOW, triggers=["content"]))
     assert [one.last_good_at for one in found.connectors] == [good["started_at"]]
 
 

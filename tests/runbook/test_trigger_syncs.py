@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -333,3 +334,12 @@ def test_a_blind_alarm_that_is_ok_says_nothing() -> None:
     assert {one.kind for one in findings} == {"blind-alarm"}
     (told,) = [one for one in verdict.reasons if one.source == "alarms"]
     assert told.says == "unknown"
+
+
+def test_how_old_the_last_sync_is_goes_by_when_the_syncs_were_looked_at() -> None:
+    observations = seen([job("SUCCEEDED", ago(hours=30))])
+    looked = replace(observations["sync-jobs"], at=ago(hours=10))
+    assert of("no-sync", observations)[0].verdict == "firing"
+    assert of("no-sync", observations | {"sync-jobs": looked})[0].verdict == "quiet", (
+        "nobody knows of the 10 h since"
+    )

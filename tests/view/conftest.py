@@ -362,6 +362,7 @@ def summary(**more: Any) -> Summary:
         "closed_at": None,
         "last_event_at": day(20, 9, 25),
         "as_of": NOW,
+        "seen_at": NOW,
         "open_for": timedelta(minutes=20),
         "next_update_due": day(20, 9, 40),
         "updates": 0,

@@ -100,13 +100,14 @@ class _Data(BaseModel):
 
 
 class OpenedData(_Data):
-    """The incident's identity, as in ``incident.json``."""
+    """The incident's identity, as in ``incident.json``, and the ``settings`` that it is judged by."""
 
     id: str
     trigger: str
     title: str = ""
     severity: SeverityName = "SEV2"
     version: str = ""
+    settings: dict[str, Any] = {}
 
 
 class ObservedData(_Data):
@@ -177,12 +178,14 @@ class NotifiedData(_Data):
 
 class NotedData(_Data):
     """A remark. ``torn`` names files into which torn lines of the journal were set aside. ``retro`` is what the remark
-    is for the post-incident review; an ``action`` item may have an ``owner`` and a ``due`` date (``2026-12-04``)."""
+    is for the post-incident review; an ``action`` item may have an ``owner`` and a ``due`` date (``2026-12-04``).
+    ``settings`` are those that the incident is judged by from now on, where they are others than before."""
 
     torn: list[str] = []
     retro: RetroKind | None = None
     owner: str = ""
     due: str = ""
+    settings: dict[str, Any] = {}
 
 
 class SeverityData(_Data):

@@ -21,6 +21,7 @@ from vmqlib.record.events import Actor, EvidenceRef, Observed, SeverityName
 from vmqlib.record.evidence import EvidenceHeader, EvidenceStore
 from vmqlib.record.identity import Identity, find, new_folder, read_identity, write_identity
 from vmqlib.record.journal import Journal
+from vmqlib.record.keptsettings import differing, judged_by, kept_of, of_identity
 from vmqlib.record.observation import Observation
 from vmqlib.record.observing import look_at_all
 from vmqlib.record.redaction import Redactor, redaction_key
@@ -81,6 +82,7 @@ class Incident(Diary):
         self._sources = sources
         self._redactor: Redactor | None = None
         self._actor: Actor | None = None
+        self._judged_by: tuple[Mapping[str, Any], Settings] | None = None
         self._once = threading.RLock()
         self._asking = threading.Lock()  # its own: what is masked and folded does not wait for STS
         self._hurried = False
@@ -153,7 +155,9 @@ class Incident(Diary):
             "opened",
             f"Opened {incident.id} ({severity}): {incident.identity.title}.",
             step="triage",
-            data=incident.identity.model_dump(mode="json") | ({"event": dict(event)} if event else {}),
+            data=incident.identity.model_dump(mode="json")
+            | {"settings": kept_of(settings)}
+            | ({"event": dict(event)} if event else {}),
         )
         return incident
 
@@ -222,16 +226,35 @@ class Incident(Diary):
             return self._state
 
     @property
+    def judged_by(self) -> Settings:
+        """The settings that what was seen is judged by: connectors, limits, ids, names of alarms as they were when it
+        was looked at last. What is done now goes by :attr:`settings`."""
+        with self._once:
+            kept = self.state.settings or of_identity(self.identity)
+            if self._judged_by is None or self._judged_by[0] != kept:
+                self._judged_by = kept, judged_by(self.settings, kept)
+            return self._judged_by[1]
+
+    @property
     def offline(self) -> bool:
         """Whether AWS is out of the picture."""
         return self.aws is None
 
     @property
     def as_of(self) -> datetime:
-        """The moment that views are true for: now, or offline the journal's last event."""
+        """The moment that deadlines and lengths are told for: now; offline the journal's last event, or the closing,
+        after which nothing is due. What was seen is true for :attr:`seen_at`."""
         if self.aws is None:
-            return self.state.last_event_at or self.identity.opened_at
+            state = self.state
+            return state.closed_at or state.last_event_at or self.identity.opened_at
         return self.clock.now()
+
+    @property
+    def seen_at(self) -> datetime:
+        """The moment that triggers, ages and verdicts are judged for: when AWS was asked last, by the newest evidence.
+        A remark or a message does not move it, and neither does anything once the incident is closed. The opening,
+        while nothing was seen."""
+        return self.state.seen_at or self.identity.opened_at
 
     @property
     def redactor(self) -> Redactor:
@@ -239,7 +262,8 @@ class Incident(Diary):
         readable."""
         with self._once:
             if self._redactor is None:
-                self._redactor = Redactor(self.settings.addresses, key=redaction_key(self.dir.parent))
+                named = {*self.settings.addresses, *self.judged_by.addresses}
+                self._redactor = Redactor(named, key=redaction_key(self.dir.parent))
             return self._redactor
 
     def actor(self) -> Actor:
@@ -284,11 +308,11 @@ class Incident(Diary):
             account=identity.account, data_source_id=identity.data_source_id, resources=identity.resources,
             severity=state.severity, phase=state.phase, opened_at=opened, acknowledged_at=state.acknowledged_at,
             acknowledged_by=state.acknowledged_by, closed_at=state.closed_at, last_event_at=state.last_event_at,
-            as_of=self.as_of, open_for=(state.closed_at or self.as_of) - opened,
+            as_of=self.as_of, seen_at=self.seen_at, open_for=(state.closed_at or self.as_of) - opened,
             next_update_due=state.next_update_due, updates=len(state.updates), actions=len(state.applied),
             events=state.events, offline=self.offline, version=identity.version, problems=problems,
             closing=state.closing, closings=state.closings, reopenings=state.reopenings,
-            stakeholders_due=state.stakeholders_due(timedelta(hours=self.settings.stakeholder_hours)),
+            stakeholders_due=state.stakeholders_due(timedelta(hours=self.judged_by.stakeholder_hours)),
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -351,12 +375,13 @@ class Incident(Diary):
             When what was seen cannot be written down. An :class:`AwsError` never: it is noted, and the
             observation says so.
         """
-        wanted = [*(self._wanted() if names is None else names)]
+        wanted = [*(self._wanted(self.settings) if names is None else names)]
         for name in wanted:
             self._known(name)
         seen = self.state.looks
         todo = [name for name in wanted if refresh or name not in seen or seen[name].failed]
         if self.aws is not None and todo:
+            self._keep_settings()
             self.evidence.sweep()
             now = self.clock.now()
             default = window or Window(now - _LOOK_BACK, now)
@@ -414,7 +439,7 @@ class Incident(Diary):
 
     def observations(self) -> dict[str, Observation]:
         """:meth:`observed` for every source that the settings let be observed, or that was."""
-        wanted = self._wanted()
+        wanted = self._wanted(self.judged_by)
         looks = self.state.looks
         return {name: self.observed(name) for name in self.sources if name in wanted or name in looks}
 
@@ -450,10 +475,20 @@ class Incident(Diary):
         rows = self._tables.table(f"{name}, first", source, ref)
         return Observation(name, title, rows, True, "", "", ref.at, ref.complete, ref.stopped, ref, missing)
 
-    def _wanted(self) -> Sequence[str]:
-        return [
-            name for name, source in self.sources.items() if source.routine and source.wanted(self.settings)
-        ]
+    def _wanted(self, settings: Settings) -> Sequence[str]:
+        return [name for name, source in self.sources.items() if source.routine and source.wanted(settings)]
+
+    def _keep_settings(self) -> None:
+        """Notes the settings before a look that is made with others than the last one was: it is judged by these."""
+        state = self.state
+        if state.closed_at:
+            return
+        now = self.redactor.fresh().row(kept_of(self.settings))
+        if changed := differing(state.settings, now):
+            words = f"The settings are others than before: {', '.join(changed)}. From here on it is judged by these."
+            if not state.settings:
+                words = "The settings that it is judged by."
+            self.note(words, {"settings": now}, step="triage")
 
     def _known(self, name: str) -> None:
         if name not in self.sources:

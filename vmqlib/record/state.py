@@ -13,6 +13,7 @@ from vmqlib.record.events import (
     Closed,
     Event,
     Failed,
+    Noted,
     Notified,
     Observed,
     Opened,
@@ -178,6 +179,12 @@ class State:
         When a person changed it, oldest first.
     opened_at, closed_at, acknowledged_at, last_event_at:
         Times, UTC; ``None`` for what has not happened.
+    seen_at:
+        When AWS was asked last, by the newest evidence; a closed incident's stays what it was at the closing. ``None``
+        while nothing was seen.
+    settings:
+        The settings that it is judged by (:mod:`vmqlib.record.keptsettings`): of its opening, or of the look before
+        which they had changed. Empty where none are kept.
     acknowledged_by:
         Who took the incident.
     closing:
@@ -208,6 +215,8 @@ class State:
     closed_at: datetime | None = None
     closing: Closing | None = None
     last_event_at: datetime | None = None
+    seen_at: datetime | None = None
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     applied: tuple[Action, ...] = ()
     updates: tuple[Update, ...] = ()
     looks: Mapping[str, Look] = field(default_factory=lambda: MappingProxyType({}))
@@ -257,6 +266,7 @@ class _Draft:
         self._events = start.events
         self._acknowledged = start.acknowledged_at is not None
         self._closed = start.closed_at is not None
+        self._seen_at = start.seen_at
         self._closings = list(start.closings)
         self._reopenings = list(start.reopenings)
         self._applied = list(start.applied)
@@ -274,6 +284,7 @@ class _Draft:
             self._start,
             **self._set,
             events=self._events,
+            seen_at=self._seen_at,
             applied=tuple(self._applied),
             updates=tuple(self._updates),
             severity_set=tuple(self._severity_set),
@@ -288,6 +299,9 @@ class _Draft:
         match event:
             case Opened():
                 self._set |= {"opened_at": event.at, "severity": event.data.severity}
+                self._settings(event.data.settings)
+            case Noted() if event.data.settings:
+                self._settings(event.data.settings)
             case Severity():
                 self._set |= {"severity": event.data.severity, "severity_reason": event.data.reason}
                 # One that a person confirmed is no news to anybody.
@@ -316,11 +330,23 @@ class _Draft:
                 self._apply(event)
             case Undone():
                 self._undo(event)
-            case Observed():
-                self._looks[event.data.source] = Look(seen=event)
-            case Failed() if event.data.source:
-                earlier = self._looks.get(event.data.source, Look())
-                self._looks[event.data.source] = Look(seen=earlier.seen, failed=event)
+            case Observed() | Failed():
+                self._look(event)
+
+    def _look(self, event: Observed | Failed) -> None:
+        name = event.data.source
+        if isinstance(event, Observed):
+            self._looks[name] = Look(seen=event)
+            if not self._closed:
+                times = [one.at for one in event.evidence] + ([self._seen_at] if self._seen_at else [])
+                self._seen_at = max(times, default=None)
+        elif name:
+            self._looks[name] = Look(seen=self._looks.get(name, Look()).seen, failed=event)
+
+    def _settings(self, kept: Mapping[str, Any]) -> None:
+        self._set["settings"] = MappingProxyType(dict(kept))
+        if isinstance(minutes := kept.get("update_minutes"), int):
+            self._set["update_every"] = timedelta(minutes=minutes)
 
     def _phase(self, event: Phase) -> None:
         """Another phase; the first one after a closing is the reopening."""

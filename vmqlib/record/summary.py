@@ -32,7 +32,9 @@ class Summary:
     acknowledged_by:
         Who took it.
     as_of:
-        The moment that the rest is true for.
+        The moment that deadlines and ``open_for`` are true for.
+    seen_at:
+        When AWS was looked at last: the moment that verdicts are true for.
     open_for:
         From the opening to the closing, or to ``as_of``.
     next_update_due, stakeholders_due:
@@ -66,6 +68,7 @@ class Summary:
     closed_at: datetime | None
     last_event_at: datetime | None
     as_of: datetime
+    seen_at: datetime
     open_for: timedelta
     next_update_due: datetime | None
     updates: int

@@ -190,8 +190,8 @@ def affected_by(incident: Incident, detection: Detection | None = None) -> Affec
     found = lastgood.came_in(incident, detection)
     return affected(
         {name: incident.observed(name) for name in names},
-        incident.settings,
-        incident.as_of,
+        incident.judged_by,
+        incident.seen_at,
         detection,
         opened=incident.state.opened_at,
         came_in=found.at if found else None,

@@ -250,7 +250,7 @@ def _who(told: Overview, summary: Summary) -> Iterator[Line]:
         late = summary.as_of > due
         distance = duration(abs(due - summary.as_of))
         when = f"overdue by {distance}" if late else f"in {distance}"
-        text += f"; next update in {told.incident.settings.slack_channel} due {show_time(due)} ({when})"
+        text += f"; next update in {told.incident.judged_by.slack_channel} due {show_time(due)} ({when})"
     yield Line(text)
 
 

@@ -205,7 +205,7 @@ def diagnose(incident: Incident, *, progress: Callable[[str], None] | None = Non
     """
     names = sources_of()
     seen = incident.observe(names, refresh=True, progress=progress)
-    found = examine(seen, incident.settings, incident.as_of)
+    found = examine(seen, incident.judged_by, incident.seen_at)
     if incident.aws is not None:
         phase = incident.state.phase
         kept: Mapping[str, Any] = {

@@ -58,7 +58,7 @@ def histories_of(incident: Incident, keys: Sequence[str]) -> dict[str, KeyHistor
             bucket,
             key,
             versions_of(rows),
-            incident.as_of,
+            incident.seen_at,
             listed.evidence.file if listed.evidence else "",
             incomplete=_incomplete(listed),
         ).promoted_by(promoters)
@@ -77,7 +77,7 @@ def kept_changes(
     BadInput
         When there is no evidence.
     """
-    connector = incident.settings.connector(incident.identity.data_source_id)
+    connector = incident.judged_by.connector(incident.identity.data_source_id)
     if any(one and prefix.startswith(one) for one in connector.exclude):
         raise BadInput(f"The evidence leaves out {prefix!r}.", hint="Leave out --incident, to ask AWS.")
     listed = _listed(incident)
@@ -149,5 +149,5 @@ def _listed(incident: Incident) -> Observation:
 
 def bucket_of(incident: Incident) -> str:
     """The bucket that the incident's connector reads."""
-    connector = incident.settings.connector(incident.identity.data_source_id)
-    return connector.bucket or incident.settings.bucket_name
+    connector = incident.judged_by.connector(incident.identity.data_source_id)
+    return connector.bucket or incident.judged_by.bucket_name

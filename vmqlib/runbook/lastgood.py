@@ -64,7 +64,7 @@ def came_in(incident: Incident, detection: Detection | None = None) -> CameIn | 
         if detection is None:
             from vmqlib.runbook.triggers import detect
 
-            detection = detect(incident.observations(), incident.settings, incident.as_of)
+            detection = detect(incident.observations(), incident.judged_by, incident.seen_at)
         cause = next((one.cause for one in detection.triggers if one.trigger == "content"), "")
     _, _, rest = cause.partition("/")
     data_source_id, _, name = rest.partition("/")

@@ -262,7 +262,18 @@ def look(
         Also what was observed before.
     progress:
         Told the name of each source when it is done.
+
+    Raises
+    ------
+    BadInput
+        When the incident is closed.
     """
+    if incident.state.closed_at:
+        raise BadInput(
+            f"{incident.id} is closed: it is judged by what was seen until then, and not looked at again.",
+            hint=f"`vmq render {incident.id}` writes its record again; `vmq detect` looks and writes nothing; "
+            "`vmq reopen` lets the incident go on.",
+        )
     now = incident.clock.now()
     wide = Window(parse_when(since, now), now)
     narrow = Window(parse_when(logs_since, now), now)

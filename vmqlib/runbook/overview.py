@@ -39,7 +39,7 @@ class Overview:
         """What the four triggers say."""
         from vmqlib.runbook.triggers import detect
 
-        return detect(self.incident.observations(), self.incident.settings, self.incident.as_of)
+        return detect(self.incident.observations(), self.incident.judged_by, self.incident.seen_at)
 
     @cached_property
     def affected(self) -> Affected:
@@ -54,8 +54,8 @@ class Overview:
         incident = self.incident
         return what_changed(
             incident.observations(),
-            incident.settings,
-            incident.as_of,
+            incident.judged_by,
+            incident.seen_at,
             data_source_id=incident.identity.data_source_id,
             own=tuple(_own(incident)),
         )
@@ -67,7 +67,7 @@ class Overview:
         sign = first_sign(
             self.detection,
             incident.observations(),
-            incident.settings,
+            incident.judged_by,
             trigger=incident.identity.trigger,
             opened=incident.state.opened_at,
         )

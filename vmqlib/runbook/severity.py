@@ -168,7 +168,7 @@ def advice_from_evidence(incident: Incident) -> Advice:
 
     The same as :func:`vmqlib.runbook.affected.affected_by` gives without a detection.
     """
-    opened = incident.state.opened_at or incident.as_of
+    opened = incident.state.opened_at or incident.seen_at
     rows = {name: _rows(incident, name) for name in ("sync-jobs", "metrics", "resources")}
     jobs = rows["sync-jobs"] or []
     signs = [_first_bad(jobs, opened, one) for one in sorted({str(job["data_source_id"]) for job in jobs})]
@@ -177,16 +177,16 @@ def advice_from_evidence(incident: Incident) -> Advice:
     if rows["metrics"] is not None:
         stopped = "" if metrics.complete else metrics.stopped or "they stopped early"
         seen = points_of_rows(rows["metrics"], metrics.at or opened, stopped)
-    weeks = incident.settings.detection.baseline_weeks
+    weeks = incident.judged_by.detection.baseline_weeks
     asked = questions(
-        metrics if seen is None else seen, since, incident.as_of, baseline=timedelta(weeks=weeks)
+        metrics if seen is None else seen, since, incident.seen_at, baseline=timedelta(weeks=weeks)
     )
     found = rows["resources"]
     complete = incident.observed("resources").complete
     return advise(
         asked,
         web_experiences(found or [], complete=complete and found is not None),
-        incident.settings.severity_rule,
+        incident.judged_by.severity_rule,
     )
 
 
@@ -276,5 +276,5 @@ def _advice(incident: Incident) -> Advice:
     from vmqlib.runbook.affected import affected_by
     from vmqlib.runbook.triggers import detect
 
-    said = detect(incident.observations(), incident.settings, incident.as_of)
+    said = detect(incident.observations(), incident.judged_by, incident.seen_at)
     return affected_by(incident, said).severity

@@ -52,7 +52,7 @@ def facts(
     detection, found, ranking:
         What the triggers say, who is affected, and which change to look at first, where that is known already.
     """
-    identity, state, settings = incident.identity, incident.state, incident.settings
+    identity, state, settings = incident.identity, incident.state, incident.judged_by
     known = Facts(
         incident_id=incident.id,
         data_source_id=identity.data_source_id,
@@ -147,7 +147,10 @@ def _syncs(incident: Incident, known: Facts, detection: Detection | None) -> Fac
     applied = [each.at for each in state.applied if each.step == "rollback"]
     report = incident.observed("document-report")
     again = recurring(
-        ordered, report.frame if report.available else None, incident.settings.stabilize, known.data_source_id
+        ordered,
+        report.frame if report.available else None,
+        incident.judged_by.stabilize,
+        known.data_source_id,
     )
     over = applied and newest["started_at"] > applied[-1] and newest["status"] in TERMINAL
     known = replace(
@@ -230,7 +233,7 @@ def _triage(incident: Incident, known: Facts, detection: Detection | None, found
     if detection is None:
         from vmqlib.runbook.triggers import detect
 
-        detection = detect(incident.observations(), incident.settings, incident.as_of)
+        detection = detect(incident.observations(), incident.judged_by, incident.seen_at)
     said = {one.trigger: one.verdict for one in detection.triggers}
     own = incident.identity.trigger
     about = [one for one, verdict in said.items() if verdict == "firing"]

@@ -99,7 +99,7 @@ def suspects(incident: Incident, *, limit: int = 5) -> Suspects:
     """
     try:
         since = kept_last_good(incident)
-        until = incident.state.opened_at or incident.as_of
+        until = incident.state.opened_at or incident.seen_at
         changes = kept_changes(incident, since, max(until, since.at))
     except BadInput as error:
         return Suspects(problem=error.message, hint=error.hint)

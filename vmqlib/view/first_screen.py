@@ -93,11 +93,12 @@ def _plain(line: Line) -> str:
 
 
 def _about(about: Mapping[str, Any]) -> str:
+    seen_at = show_time(about.get("seen_at") or about["as_of"])
     parts = [
         plain(about["id"], 80),
         f"trigger {plain(about['trigger'], 80)}",
         f"opened {show_time(about['opened_at'])}",
-        f"as of {show_time(about['as_of'])}{' (rendered from evidence)' if about.get('offline') else ''}",
+        f"as of {seen_at}{' (rendered from evidence)' if about.get('offline') else ''}",
         f"connector {plain(about['data_source_id'], 80)}" if about.get("data_source_id") else "",
         f"account {plain(about.get('account', ''), 20) or 'unknown'}, {plain(about.get('region', ''), 30)}",
     ]

@@ -134,7 +134,7 @@ def _due(about: Mapping[str, Any], now: datetime, name: str = "next_update_due")
 
 def findings(about: Mapping[str, Any], seen: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The first screen's sentences: what is wrong, since when, how bad. Only what was seen is said."""
-    now: datetime = about["as_of"]
+    now: datetime = about.get("seen_at") or about["as_of"]
     there = {name: seen[name] for name in _ABOUT if name in seen and seen[name].available}
     found: list[tuple[str, str]] = []
     if "sync-jobs" in there:
@@ -373,7 +373,7 @@ def record(
     data: dict[str, Any] = {name: about[name] for name in keep if name in about}
     data |= {
         name: iso(about[name]) if about.get(name) else None
-        for name in ("opened_at", "acknowledged_at", "closed_at", "as_of")
+        for name in ("opened_at", "acknowledged_at", "closed_at", "as_of", "seen_at")
     }
     data["closing"] = _closed(about)
     data["resources"] = dict(about.get("resources", {}))

@@ -1,6 +1,7 @@
 """What messages are made of: how an incident stands, from its journal and evidence, in sentences.
 
-Everything is told as of the journal's last entry: the same journal gives the same brief. AWS is asked nothing.
+What was seen is told as of the last look, and all else as of the journal's last entry: the same journal gives the same
+brief. AWS is asked nothing.
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ def _with_evidence(known: Brief, still: Incident) -> Brief:
     from vmqlib.runbook.triggers import detect
 
     seen = still.observations()
-    said = detect(seen, still.settings, still.as_of)
+    said = detect(seen, still.judged_by, still.seen_at)
     found = affected_by(still, said)
     mine = next((one for one in said.triggers if one.trigger == still.identity.trigger), None)
     by_alarm = _paged(still.identity) or (mine is not None and alarmed(mine))
@@ -205,7 +206,7 @@ def _with_evidence(known: Brief, still: Incident) -> Brief:
         trigger=condition(still.identity.trigger, by_alarm=by_alarm),
         connector=_connector(found, known.connector),
         since=found.since,
-        seen_at=max((one.at for one in seen.values() if one.available and one.at), default=None),
+        seen_at=still.state.seen_at,
         conditions=_some(_conditions(said, found)),
         impact=_some(_impact(found)),
         content=_some(_content(said, found)),

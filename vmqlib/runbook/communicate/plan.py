@@ -116,7 +116,7 @@ class MessagePlan:
 
 def cadence(incident: Incident, now: datetime | None = None) -> Cadence:
     """The incident's clock; by default now."""
-    after = timedelta(hours=incident.settings.stakeholder_hours)
+    after = timedelta(hours=incident.judged_by.stakeholder_hours)
     return clock(incident.state, now or incident.clock.now(), stakeholders_after=after)
 
 

@@ -258,7 +258,7 @@ def _slot(incident: Incident, delivery: Delivery) -> datetime:
     """When it was due, or now: however often it is tried, there is one file for it."""
     kind, now = delivery.message.kind, incident.clock.now()
     if kind == "stakeholders":
-        due = incident.state.stakeholders_due(timedelta(hours=incident.settings.stakeholder_hours))
+        due = incident.state.stakeholders_due(timedelta(hours=incident.judged_by.stakeholder_hours))
     elif kind in ("resolved", "retro"):
         due = incident.state.closed_at
     else:

@@ -205,7 +205,7 @@ def review(incident: Incident) -> Review:
     from vmqlib.runbook.triggers import detect
 
     events: Sequence[Event] = tuple(incident.journal.events())
-    state, settings, trigger = incident.state, incident.settings, incident.identity.trigger
+    state, settings, trigger = incident.state, incident.judged_by, incident.identity.trigger
     opened_at = state.opened_at or incident.identity.opened_at
     until = state.closed_at or _last(events, opened_at)
     first = first_looks(incident, events)

@@ -19,6 +19,7 @@ from vmqlib.runbook.triggers.witnesses import (
     ended_jobs,
     evidence,
     incomplete,
+    looked_at,
     name,
     not_seen,
 )
@@ -93,7 +94,7 @@ def _ages(seen: Seen, settings: Settings, now: datetime, limit: timedelta) -> li
     missing = not_seen(seen, "sync-jobs")
     if missing is not None:
         return [_Age("", missing)]
-    jobs = seen["sync-jobs"].frame
+    jobs, now = seen["sync-jobs"].frame, looked_at(seen, "sync-jobs", now)
     found = [_age(one, jobs, seen, settings, now, limit) for one in data_sources(settings, jobs)]
     return found or [_Age("", Reason("unknown", "No data source is known.", "sync-jobs"))]
 

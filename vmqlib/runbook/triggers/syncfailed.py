@@ -23,6 +23,7 @@ from vmqlib.runbook.triggers.witnesses import (
     ended_jobs,
     evidence,
     incomplete,
+    looked_at,
     name,
     not_seen,
 )
@@ -114,7 +115,7 @@ def _histories(seen: Seen, settings: Settings, now: datetime, limit: timedelta) 
     missing = not_seen(seen, "sync-jobs")
     if missing is not None:
         return [_History("", missing)]
-    jobs = seen["sync-jobs"].frame
+    jobs, now = seen["sync-jobs"].frame, looked_at(seen, "sync-jobs", now)
     found = [
         _history(one, jobs, seen, settings, now, limit)
         for one in data_sources(settings, jobs)

@@ -34,6 +34,7 @@ __all__ = [
     "ended_jobs",
     "evidence",
     "incomplete",
+    "looked_at",
     "name",
     "not_seen",
     "number",
@@ -58,6 +59,13 @@ def incomplete(seen: Seen, source: str, data_source_id: str = "") -> str:
     """Where and why the look at a source stopped; empty where it is complete, or where what is missing is not of the
     data source that is named."""
     return seen[source].missing_of(data_source_id).rstrip(".")
+
+
+def looked_at(seen: Seen, source: str, now: datetime) -> datetime:
+    """The moment that a source is true for: when it was looked at, and never after ``now``. Another source may have
+    been looked at since, and nobody knows what this one would have said then."""
+    at = seen[source].at
+    return now if at is None else min(at, now)
 
 
 def evidence(seen: Seen, source: str) -> EvidenceRef | None:
