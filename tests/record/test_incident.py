@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
@@ -652,7 +652,7 @@ class TestJudgedAsOfTheLastLook:
 
 
 class TestJudgedByItsOwnSettings:
-    OWN = {
+    OWN: ClassVar[dict[str, Any]] = {
         "ds_id": "d" * 36,
         "forbidden": ("hr/",),
         "connectors": ({"name": "docs", "data_source_id": "d" * 36, "bucket": "docs-kb", "script": "scripts/x.sh",

@@ -192,8 +192,7 @@ def render_command(incident_id: str, refresh: bool, since: str, logs_since: str,
                 refresh=True,
                 progress=lambda name: bar.update(task, description=f"observed {name}"),
             )
-            if not incident.state.closed_at:
-                remedy(incident, again=False)  # where none could be planned before
+            remedy(incident, again=False)  # where none could be planned before
         record = write_record(incident, kernel=kernel)
     _show(record, as_json=as_json, looked=refresh)
 

@@ -155,8 +155,7 @@ def begin(
     if aws is not None:
         fresh = not incident.was_observed
         if fresh:
-            look(incident, since=since, logs_since=logs_since)
-            judge(incident, severity)
+            look(incident, since=since, logs_since=logs_since, severity=severity)
         if fresh or approved:
             remedy(incident, approved)
     return incident
@@ -249,15 +248,19 @@ def look(
     *,
     since: str = SINCE,
     logs_since: str = LOGS_SINCE,
+    severity: str = "",
     refresh: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> None:
-    """Observes everything, concurrently; what cannot be had is noted with its reason and the rest goes on.
+    """Observes everything, concurrently; what cannot be had is noted with its reason and the rest goes on. After an
+    incident's first look it is judged how severe it is (:func:`~vmqlib.runbook.severity.judge`), whoever opened it.
 
     Parameters
     ----------
     since, logs_since:
         Where the windows begin, as an age or a time.
+    severity:
+        What the person who opened it said; empty lets the rule raise it.
     refresh:
         Also what was observed before.
     progress:
@@ -274,10 +277,13 @@ def look(
             hint=f"`vmq render {incident.id}` writes its record again; `vmq detect` looks and writes nothing; "
             "`vmq reopen` lets the incident go on.",
         )
+    first = not incident.was_observed
     now = incident.clock.now()
     wide = Window(parse_when(since, now), now)
     narrow = Window(parse_when(logs_since, now), now)
     incident.observe(window=wide, windows=dict.fromkeys(LOGS, narrow), refresh=refresh, progress=progress)
+    if first:
+        judge(incident, severity)
 
 
 def page_to_record(
@@ -326,9 +332,9 @@ def page_to_record(
                 incident,
                 since=since,
                 logs_since=logs_since,
+                severity=severity,
                 progress=lambda name: progress(f"observed {name}"),
             )
-            judge(incident, severity)
             done = remedy(incident, approved, progress=progress)
             ready()
             progress("writing the record")

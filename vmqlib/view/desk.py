@@ -75,8 +75,7 @@ def desk(
         else:
             incident = open_incident(known, aws, trigger=trigger, data_source_id=data_source_id, clock=time)
         look(incident, since=window, refresh=True)
-        if not incident.state.closed_at:
-            remedy(incident, again=False)  # looks only: nothing is approved here
+        remedy(incident, again=False)  # looks only: nothing is approved here
         return incident.id
 
     sources = [(one.name, one.data_source_id) for one in known.data_sources if one.data_source_id]
