@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -92,6 +93,14 @@ def everything() -> dict[str, Any]:
 
 def told(seen=None, **more):
     return what_changed(everything() if seen is None else seen, Settings.load(ds_id=DS), NOW, **more)
+
+
+def test_what_still_goes_on_reaches_to_the_look_that_saw_it() -> None:
+    seen, at = everything(), ago(hours=1)
+    found = told(seen | {name: replace(seen[name], at=at) for name in ("alarm-history", "sync-jobs")})
+    standing = next(one for one in found.changes if one.where == "B")
+    assert standing.until == at
+    assert standing.what.startswith("B in ALARM, and still was at ")
 
 
 def test_every_kind_stands_on_one_axis_with_its_evidence() -> None:

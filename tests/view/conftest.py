@@ -440,6 +440,7 @@ def told_of(looks: dict[str, Observation], text: str = "", **more: Any) -> Simpl
     incident = SimpleNamespace(
         summary=lambda: summary(**more),
         settings=settings,
+        judged_by=settings,
         identity=SimpleNamespace(severity="SEV2"),
         state=SimpleNamespace(severity="SEV2", severity_reason=text),
         journal=SimpleNamespace(events=list),

@@ -107,6 +107,25 @@ class TestFindings:
             ("QBusinessNoSync", "ALARM", story.day(20, 6, 0)),
         }
 
+    def test_a_present_state_that_is_newer_than_the_history_wins(self, story):
+        alarms = story.frame("alarms", [{"name": "A", "state": "OK", "since": story.day(20, 9)}])
+        rows = [{"name": "A", "at": story.day(20, 2), "old_state": "OK", "new_state": "ALARM"}]
+        spans = alarm_spans(story.frame("alarm-history", rows), story.now, alarms)
+        assert [(s.state, s.end, s.open) for s in spans[1:]] == [
+            ("ALARM", story.day(20, 9), False),
+            ("OK", story.now, True),
+        ]
+
+    @pytest.mark.parametrize("name", ["sync_history", "metrics"])
+    def test_alarms_end_at_their_own_look(self, story, looks, name):
+        source, at = {"sync_history": "sync-jobs", "metrics": "metrics"}[name], story.now - timedelta(hours=1)
+        plain_view = PLOTS[name](story, looks)
+        older = looks | {"alarm-history": replace(looks["alarm-history"], at=at)}
+        drawn = PLOTS[name](story, older)
+        said = [one.get_text() for one in drawn.figure.texts]
+        assert any("as seen at 2026-11-23 08:30" in text for text in said), (source, said)
+        assert not any("as seen at" in one.get_text() for one in plain_view.figure.texts)
+
     def test_the_buckets_history_ends_with_what_is_there_now(self, looks):
         counts = bucket_counts(looks["versions"].frame)
         current = looks["versions"].frame.query("order == 0 and not is_delete_marker")

@@ -64,7 +64,10 @@ def alarm_timeline(
     if not history.available:
         return unavailable(history)
     states = alarms.frame if alarms is not None and alarms.available else None
-    until = history.at or moment(history.frame["at"].max())
+    looks = [
+        one.at for one in (history, alarms if states is not None else None) if one is not None and one.at
+    ]
+    until = max(looks, default=None) or moment(history.frame["at"].max())
     if until is None:
         return nothing("Alarm timeline", "no alarm changed its state in the window", history)
     spans = alarm_spans(history.frame, until, states)

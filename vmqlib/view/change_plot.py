@@ -283,7 +283,7 @@ def _alt(
     parts += [
         f"{plain(one.what, 80)} since {one.at:%Y-%m-%d %H:%M} UTC"
         for one in shown
-        if one.kind == "alarm" and one.until >= known.until
+        if one.kind == "alarm" and "still" in one.what
     ]
     if opened is not None:
         parts.append(f"incident opened {opened:%Y-%m-%d %H:%M} UTC")

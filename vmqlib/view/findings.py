@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.sources import syncjobs
+from vmqlib.times import show_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,7 @@ __all__ = [
     "alarm_spans",
     "bucket_counts",
     "last_good",
+    "looked_until",
     "moment",
     "runs",
     "sync_facts",
@@ -29,6 +31,8 @@ __all__ = [
 
 
 _BEFORE = timedelta(days=30)
+_SAME_LOOK = timedelta(minutes=1)
+"""Sources that are looked at together are not asked in the same instant."""
 
 
 @dataclass(frozen=True)
@@ -201,15 +205,18 @@ def alarm_spans(
 ) -> list[AlarmSpan]:
     """Alarm history as spans, oldest first; the newest span of each alarm is open and ends at ``until``.
 
+    What ``alarms``, the frame of present states, says since the last change wins: the two are not asked at once.
     Before its first change an alarm was in that change's old state, since when is not known: it is drawn a month long.
     History goes back 30 days at most, and an alarm that never changed has none: its one span comes from ``alarms``,
-    the frame of present states, when that is given.
+    when that is given.
     """
     import pandas as pd
 
     end = pd.Timestamp(until)
     history = history[history["at"].notna() & (history["at"] <= end)].sort_values("at", kind="stable")
     history = history[(history["new_state"].fillna("") != "")]
+    if alarms is not None:
+        history = _with_present(history, alarms[alarms["since"] <= end])
     first = history.drop_duplicates("name", keep="first")
     following = history.groupby("name")["at"].shift(-1)
     spans = [
@@ -240,6 +247,35 @@ def alarm_spans(
             if start is not None
         ]
     return sorted(spans, key=lambda span: (span.start, span.name))
+
+
+def _with_present(history: pd.DataFrame, alarms: pd.DataFrame) -> pd.DataFrame:
+    """The history, and each present state that is newer than its alarm's last change and another."""
+    import pandas as pd
+
+    last = history.drop_duplicates("name", keep="last")
+    known = dict(zip(last["name"], zip(last["at"], last["new_state"], strict=True), strict=True))
+    newer = [
+        {"name": name, "at": since, "new_state": state}
+        for name, since, state in zip(
+            alarms["name"], alarms["since"], alarms["state"].fillna(""), strict=True
+        )
+        if state and name in known and since > known[name][0] and state != known[name][1]
+    ]
+    if not newer:
+        return history
+    return pd.concat([history, pd.DataFrame(newer)], ignore_index=True).sort_values("at", kind="stable")
+
+
+def looked_until(seen: Observation | None, until: datetime) -> tuple[datetime, str]:
+    """Where what is told of a source ends on an axis that ends at ``until``: at its own look; and, where that was
+    earlier, words that say so."""
+    if seen is None or seen.at is None or until - seen.at < _SAME_LOOK:
+        return until, ""
+    return (
+        seen.at,
+        f"{(seen.title or seen.name).lower()}: as seen at {show_time(seen.at)}; nothing is known of later",
+    )
 
 
 def bucket_counts(versions: pd.DataFrame) -> pd.DataFrame:

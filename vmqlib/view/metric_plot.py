@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.view.base import Plot, View, caption, guarded, nothing, unavailable
-from vmqlib.view.findings import AlarmSpan, alarm_spans, moment
+from vmqlib.view.findings import AlarmSpan, alarm_spans, looked_until, moment
 from vmqlib.view.style import (
     ALARM,
     INK,
@@ -76,10 +76,11 @@ def metrics(
     if first is None or until is None:
         return nothing("Metrics", "no value was published in the window", seen)
     start = since or zoom(first, until, last_good)
-    spans = alarm_spans(alarms.frame, until) if alarms is not None and alarms.available else []
+    alarmed, as_seen = looked_until(alarms, until)
+    spans = alarm_spans(alarms.frame, alarmed) if alarms is not None and alarms.available else []
     flagged, earlier = split_marks(marks, last_good, until)
     earlier = [mark for mark in earlier if mark.at >= start]
-    lines = key_lines(flagged, earlier)
+    lines = key_lines(flagged, earlier) + ([as_seen] if as_seen else [])
     height = 1.75 + 1.3 * len(names) + 0.165 * len(lines)
     drawn, axes = figure(
         height, [1] * len(names), footer=len(lines), below=0.75, top=1 - 0.82 / height, hspace=0.45

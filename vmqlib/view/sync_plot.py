@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.view.base import Plot, View, caption, guarded, nothing, plain, unavailable
-from vmqlib.view.findings import AlarmSpan, SyncFacts, alarm_spans, moment, runs, sync_facts
+from vmqlib.view.findings import AlarmSpan, SyncFacts, alarm_spans, looked_until, moment, runs, sync_facts
 from vmqlib.view.style import (
     ALARM,
     COUNTS,
@@ -80,10 +80,11 @@ def sync_history(
     facts = sync_facts(jobs.frame, data_source_id, opened)
     shown = ordered.tail(MOST_RUNS).reset_index(drop=True)
     until = jobs.at or moment(shown["started_at"].iloc[-1]) or _first(shown)
-    spans = alarm_spans(alarms.frame, until) if alarms is not None and alarms.available else []
+    alarmed, as_seen = looked_until(alarms, until)
+    spans = alarm_spans(alarms.frame, alarmed) if alarms is not None and alarms.available else []
     flagged, earlier = split_marks(marks, facts.reference, until)
     earlier = [mark for mark in earlier if mark.at >= _first(shown)]
-    lines = key_lines(flagged, earlier, len(ordered) - len(shown))
+    lines = key_lines(flagged, earlier, len(ordered) - len(shown)) + ([as_seen] if as_seen else [])
 
     height = 5.42 + 0.165 * len(lines)
     drawn, (top, bottom) = figure(height, (3, 1.6), footer=len(lines), below=1.02, top=1 - 0.95 / height)
@@ -337,7 +338,8 @@ def _sync_alt(
         parts.append(f"{facts.failed_documents:,} documents failed in the newest finished run")
     standing = [s for s in spans if s.state == "ALARM" and s.open]
     parts += [
-        f"{plain(s.name, 60)} in ALARM since {s.start:%Y-%m-%d %H:%M} UTC" for s in standing[:MOST_ALARMS]
+        f"{plain(s.name, 60)} in ALARM since {s.start:%Y-%m-%d %H:%M} UTC, as seen at {s.end:%H:%M}"
+        for s in standing[:MOST_ALARMS]
     ]
     parts += [f"{m.kind} “{m.label}” at {m.at:%Y-%m-%d %H:%M} UTC" for m in flagged]
     return "; ".join(parts) + "."

@@ -12,6 +12,7 @@ from vmqlib.runbook.changes.model import Change, Unseen, WhatChanged
 from vmqlib.runbook.promoters import Promoters
 from vmqlib.sources.crawlscope import crawl_scope
 from vmqlib.sources.syncjobs import RUNNING
+from vmqlib.times import show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.observation import Observation
@@ -30,6 +31,8 @@ NEEDED: Final[Mapping[str, str]] = {
 """The sources that are merged, and which changes each knows of."""
 
 _LOOK_BACK = timedelta(days=21)
+_SAME_LOOK = timedelta(minutes=1)
+"""Sources that are looked at together are not asked in the same instant."""
 
 
 def what_changed(
@@ -134,7 +137,7 @@ def _syncs(jobs: Observation, settings: Settings, now: datetime) -> Iterator[Cha
         state = str(status or "of an unknown status")
         yield Change(
             at=at,
-            until=max(at, ended or (now if state in RUNNING else at)),
+            until=max(at, ended or (min(jobs.at or now, now) if state in RUNNING else at)),
             kind="sync",
             what=f"sync {state}" + (f": {', '.join(numbers)} documents" if numbers else ""),
             name="sync",
@@ -147,7 +150,9 @@ def _syncs(jobs: Observation, settings: Settings, now: datetime) -> Iterator[Cha
 
 
 def _alarms(history: Observation, now: datetime) -> Iterator[Change]:
-    """Each time that an alarm stood in ALARM; one that still does reaches to ``now``."""
+    """Each time that an alarm stood in ALARM; one that still does reaches to the look that saw it."""
+    seen_at = min(history.at or now, now)
+    still = ", and still is" if now - seen_at < _SAME_LOOK else f", and still was at {show_time(seen_at)}"
     frame = history.frame[history.frame["at"].notna() & (history.frame["at"] <= now)]
     for name, rows in frame.sort_values(["name", "at"], kind="stable").groupby("name", sort=True):
         states = rows["new_state"].fillna("").tolist()
@@ -161,9 +166,9 @@ def _alarms(history: Observation, now: datetime) -> Iterator[Change]:
             )
             yield Change(
                 at=at,
-                until=max(at, end or now),
+                until=max(at, end or seen_at),
                 kind="alarm",
-                what=f"{name} in ALARM" + ("" if end else ", and still is"),
+                what=f"{name} in ALARM" + ("" if end else still),
                 name="alarm",
                 where=str(name),
                 outcome="ALARM",

@@ -29,8 +29,11 @@ _STEP = "validate"
 _WIRING = ("alarm-config", "metric-names")
 """What tells whether an alarm sees anything."""
 
-NEEDED = ("alarms", *_WIRING, "resources", "sync-jobs", *DASHBOARD, "canaries")
-"""What is looked at anew, beside what the proof looks at. ``canaries`` asks: that is a conversation, which stands in
+NEEDED = (
+    "alarms", "alarm-history", "metrics", *_WIRING, "resources", "sync-jobs", *DASHBOARD, "canaries",
+)  # fmt: skip
+"""What is looked at anew, beside what the proof looks at: also what the record's plots show
+beside the checks. ``canaries`` asks: that is a conversation, which stands in
 the application's logs."""
 
 
