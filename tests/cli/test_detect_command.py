@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,3 +168,26 @@ def test_two_watchers_and_one_that_comes_later_open_one_incident(sync_failed_aws
     (folder,) = Path("incidents").glob("INC-*")
     assert json.loads((folder / "incident.json").read_text())["cause"].startswith("sync-failed/")
     assert (folder / "incident.html").is_file()
+
+
+@pytest.mark.slow
+def test_what_the_kit_asks_itself_is_no_users_question(
+    command: Any, start_local_aws: Callable[..., Any], point_at: Any
+) -> None:
+    """Canaries include one that must be blocked: asked often, they are no guardrail incident."""
+    aws = start_local_aws("healthy")
+    point_at(aws)
+    quiet = command("detect", "--trigger", "guardrail", "--json").json["triggers"][0]
+    assert quiet["verdict"] == "quiet", quiet
+    for _ in range(8):
+        asked = command("detect", "--trigger", "guardrail", "--canaries", "--json")
+    (told,) = asked.json["triggers"]
+    assert told["verdict"] == "quiet", told
+    told = command("detect", "--trigger", "guardrail", "--json").json["triggers"][0]
+    assert told["verdict"] == "quiet", told
+    assert "16 of the " in told["reasons"][0]["text"]
+    assert "this kit's own canaries, and are left out" in told["reasons"][0]["text"]
+    # The counts themselves are as CloudWatch has them: without the trace they would fire.
+    shutil.rmtree(Path("incidents") / "own-questions")
+    told = command("detect", "--trigger", "guardrail", "--json").json["triggers"][0]
+    assert told["verdict"] == "firing", told

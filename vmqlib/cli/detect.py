@@ -39,7 +39,8 @@ _REASONS = 3
 def detect_command(
     triggers: tuple[str, ...], since: str, canaries: bool, every: float | None, opens: bool, as_json: bool
 ) -> None:
-    """Evaluate the runbook's four triggers now, each with since when and why. Looks only; writes nothing.
+    """Evaluate the runbook's four triggers now, each with since when and why. Looks only; writes nothing, but with
+    --canaries a line for each question that is asked: it is not to be taken for a user's.
 
     "unknown" means that what the rule needs could not be seen, or not all of it: it is never taken for quiet.
     With --watch and --json, one line of JSON for each change.

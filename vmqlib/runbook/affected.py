@@ -14,6 +14,7 @@ from vmqlib.runbook import lastgood
 from vmqlib.runbook.affectedconnectors import AffectedConnector, affected_connectors
 from vmqlib.runbook.affecteddocuments import FAILED, GONE, AffectedDocuments, affected_documents
 from vmqlib.runbook.guardrailchanges import Guardrail, guardrail
+from vmqlib.runbook.ownquestions import own_questions
 from vmqlib.runbook.questions import Questions, questions
 from vmqlib.runbook.severity import Advice, WebExperience, advise, web_experiences
 
@@ -165,7 +166,11 @@ def affected(
     documents, prefixes = affected_documents(there, settings, connectors, opened, _misplaced(verdicts))
     web = _web(there.get("resources"))
     asked = questions(
-        seen.get("metrics"), since, now, baseline=timedelta(weeks=settings.detection.baseline_weeks)
+        seen.get("metrics"),
+        since,
+        now,
+        baseline=timedelta(weeks=settings.detection.baseline_weeks),
+        own=own_questions(there.get("own-questions")),
     )
     return Affected(
         at=now,
@@ -185,7 +190,9 @@ def affected(
 def affected_by(incident: Incident, detection: Detection | None = None) -> Affected:
     """Who and what that incident hits, from its evidence, as of its present moment."""
     names = [
-        name for name in (*_NEEDED, "document-report", "trail", "chat-controls") if name in incident.sources
+        name
+        for name in (*_NEEDED, "document-report", "trail", "chat-controls", "own-questions")
+        if name in incident.sources
     ]
     found = lastgood.came_in(incident, detection)
     return affected(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.runbook.ownquestions import Own, Period, take
 from vmqlib.times import parse_iso, show_time
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = ["Asked", "Points", "Questions", "points_of_rows", "questions"]
 _NAMESPACE = "AWS/QBusiness"
 _ASKED = "ChatMessages"
 _CHAT = (_ASKED, "ChatMessagesWithNoAnswer", "BlockedChatMessages")
+_OWN = "own"
 _HOUR, _DAY = 3600, 86_400
 _WITHOUT_A_SIGN = timedelta(hours=24)
 
@@ -33,7 +35,9 @@ class Asked:
         How many hours of it were counted: all, or those at the same hours of the day as the span that it is compared
         with.
     asked, no_answer, blocked:
-        ChatMessages, ChatMessagesWithNoAnswer, BlockedChatMessages.
+        ChatMessages, ChatMessagesWithNoAnswer, BlockedChatMessages, without those that the kit asked itself.
+    own:
+        How many more the kit asked itself.
     """
 
     since: datetime
@@ -42,6 +46,7 @@ class Asked:
     asked: int
     no_answer: int
     blocked: int
+    own: int = 0
 
     @property
     def per_hour(self) -> float | None:
@@ -91,7 +96,8 @@ class Points:
     Parameters
     ----------
     values:
-        Name, start of the period (UTC) and sum of each point of the chat metrics.
+        Name, start of the period (UTC) and sum of each point of the chat metrics, without the kit's own questions;
+        those under a name of their own.
     first:
         Start of the first period of any metric that was seen; ``None`` where there is none.
     period:
@@ -109,7 +115,9 @@ class Points:
     stopped: str = ""
 
 
-def points_of_rows(rows: Iterable[Mapping[str, Any]], until: datetime, stopped: str = "") -> Points:
+def points_of_rows(
+    rows: Iterable[Mapping[str, Any]], until: datetime, stopped: str = "", own: Sequence[Own] = ()
+) -> Points:
     """Points from an evidence file's rows: who only counts questions need not wait for pandas."""
     kept = [row for row in rows if row.get("at")]
     chat = [row for row in kept if row.get("metric") in _CHAT and row.get("namespace") == _NAMESPACE]
@@ -120,24 +128,52 @@ def points_of_rows(rows: Iterable[Mapping[str, Any]], until: datetime, stopped: 
     ]
     first = min((row["at"] for row in kept), default=None)
     period = max((int(row["period_s"]) for row in chat), default=_HOUR)
-    return Points(values, parse_iso(first) if first else None, period, until, stopped)
+    return Points(_users(values, period, own), parse_iso(first) if first else None, period, until, stopped)
 
 
-def _points(seen: Observation, now: datetime) -> Points:
+def _users(
+    values: Sequence[tuple[str, datetime, float]], period: int, own: Sequence[Own]
+) -> Sequence[tuple[str, datetime, float]]:
+    """The points without what the kit asked itself; that follows under a name of its own."""
+    if not own:
+        return values
+    found: dict[str, dict[datetime, float]] = {name: {} for name in _CHAT}
+    for name, at, value in values:
+        found[name][at] = found[name].get(at, 0.0) + value
+    asked, no_answer, blocked = (found[name] for name in _CHAT)
+    length = timedelta(seconds=period)
+    taken = take(own, [Period(at, length, many, blocked.get(at, 0.0)) for at, many in asked.items()])
+    for at, mine in taken.items():
+        asked[at] -= mine.asked
+        # One whose answer does not tell was blocked, or had no answer: no more of either than users asked.
+        for counts, least in ((blocked, mine.blocked), (no_answer, 0)):
+            if at in counts:
+                counts[at] = max(0.0, min(counts[at] - least, asked[at]))
+    own_points = [(_OWN, at, float(mine.asked)) for at, mine in taken.items()]
+    return [*((name, at, value) for name in _CHAT for at, value in found[name].items()), *own_points]
+
+
+def _points(seen: Observation, now: datetime, own: Sequence[Own]) -> Points:
     frame = seen.frame[seen.frame["at"].notna()]
     chat = frame[frame["metric"].isin(_CHAT) & frame["namespace"].eq(_NAMESPACE) & frame["value"].notna()]
     values = list(zip(chat["metric"], chat["at"].dt.to_pydatetime(), chat["value"], strict=True))
+    period = int(chat["period_s"].max()) if len(chat) else _HOUR
     return Points(
-        values,
+        _users(values, period, own),
         None if frame.empty else frame["at"].min().to_pydatetime(),
-        int(chat["period_s"].max()) if len(chat) else _HOUR,
+        period,
         seen.at or now,
         "" if seen.complete else seen.stopped or "they stopped early",
     )
 
 
 def questions(
-    seen: Observation | Points | None, since: datetime | None, now: datetime, *, baseline: timedelta
+    seen: Observation | Points | None,
+    since: datetime | None,
+    now: datetime,
+    *,
+    baseline: timedelta,
+    own: Sequence[Own] = (),
 ) -> Questions:
     """Counts the questions before and after. Pure.
 
@@ -151,6 +187,8 @@ def questions(
         The end of "after", where the metrics were seen later than that.
     baseline:
         How far back "before" reaches at most.
+    own:
+        What the kit asked itself, which is left out; points come without it.
     """
     from_sign = since is not None
     if seen is None:
@@ -158,7 +196,7 @@ def questions(
     if not isinstance(seen, Points):
         if not seen.available:
             return Questions(problem=f"The metrics were not seen: {seen.problem}", from_sign=from_sign)
-        seen = _points(seen, now)
+        seen = _points(seen, now, own)
     if seen.first is None or not any(name == _ASKED for name, _, _ in seen.values):
         return Questions(problem="No question at all is in the metrics that were seen.", from_sign=from_sign)
     until = min(seen.until, now)
@@ -195,7 +233,7 @@ def _slots(start: datetime, until: datetime, period: int) -> frozenset[int] | No
 
 def _count(seen: Points, since: datetime, until: datetime, *, slots: frozenset[int] | None) -> Asked:
     """Sums over the periods that begin in ``[since, until)``; a period without a row is one in which nobody asked."""
-    sums = dict.fromkeys(_CHAT, 0.0)
+    sums = dict.fromkeys((*_CHAT, _OWN), 0.0)
     for name, at, value in seen.values:
         if since <= at < until and (slots is None or int(at.timestamp()) % _DAY in slots):
             sums[name] += value
@@ -203,4 +241,4 @@ def _count(seen: Points, since: datetime, until: datetime, *, slots: frozenset[i
     if slots is not None:
         periods = range(int(since.timestamp()), int(until.timestamp()), seen.period)
         hours = sum(at % _DAY in slots for at in periods) * seen.period / _HOUR
-    return Asked(since, until, hours, *(round(sums[name]) for name in _CHAT))
+    return Asked(since, until, hours, *(round(sums[name]) for name in (*_CHAT, _OWN)))

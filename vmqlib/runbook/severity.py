@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from vmqlib.errors import VmqError
+from vmqlib.runbook.ownquestions import own_of_rows
 from vmqlib.runbook.questions import Asked, Questions, points_of_rows, questions
 from vmqlib.sources.syncjobs import TERMINAL, last_good_row
 from vmqlib.times import parse_iso, show_time
@@ -169,14 +170,16 @@ def advice_from_evidence(incident: Incident) -> Advice:
     The same as :func:`vmqlib.runbook.affected.affected_by` gives without a detection.
     """
     opened = incident.state.opened_at or incident.seen_at
-    rows = {name: _rows(incident, name) for name in ("sync-jobs", "metrics", "resources")}
+    rows = {name: _rows(incident, name) for name in ("sync-jobs", "metrics", "resources", "own-questions")}
     jobs = rows["sync-jobs"] or []
     signs = [_first_bad(jobs, opened, one) for one in sorted({str(job["data_source_id"]) for job in jobs})]
     since = min((one for one in signs if one is not None), default=None)
     metrics, seen = incident.observed("metrics"), None
     if rows["metrics"] is not None:
         stopped = "" if metrics.complete else metrics.stopped or "they stopped early"
-        seen = points_of_rows(rows["metrics"], metrics.at or opened, stopped)
+        seen = points_of_rows(
+            rows["metrics"], metrics.at or opened, stopped, own_of_rows(rows["own-questions"])
+        )
     weeks = incident.judged_by.detection.baseline_weeks
     asked = questions(
         metrics if seen is None else seen, since, incident.seen_at, baseline=timedelta(weeks=weeks)

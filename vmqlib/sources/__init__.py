@@ -22,6 +22,7 @@ from vmqlib.sources import (
     logs,
     metricnames,
     metrics,
+    ownquestions,
     permissions,
     promotions,
     resources,
@@ -57,6 +58,7 @@ REGISTRY: Mapping[str, Source] = MappingProxyType(
             logs.DOCUMENT_REPORT,
             conversations.SOURCE,
             canaries.SOURCE,
+            ownquestions.SOURCE,
             # how it is wired up: vmq doctor
             caller.SOURCE,
             permissions.SOURCE,

@@ -1,7 +1,8 @@
 """Canary questions and guardrail prompts, asked as a user would: what the guardrails do (``qbusiness:ChatSync``).
 
 Asking is a conversation: it stands in the application's logs and metrics. So it is done only where somebody says so,
-and the source ``canaries`` is never looked at by itself.
+and the source ``canaries`` is never looked at by itself. Each question leaves a trace
+(:mod:`vmqlib.sources.ownquestions`): nobody is to take it for a user's.
 
 Who asks matters. An application for anonymous users takes any caller. One with IAM Identity Center takes a signed-in
 user's session only: that of ``chat_profile``, where the settings name one. Where neither can ask, a person has to.
@@ -17,8 +18,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from vmqlib.awserrors import aws_errors
-from vmqlib.errors import AwsError
+from vmqlib.errors import (
+    AccessDenied,
+    AwsError,
+    CredentialsExpired,
+    CredentialsMissing,
+    ResourceMissing,
+    StorageError,
+    Throttled,
+)
 from vmqlib.sources.base import TEXT, TIME, Column, Reading, Row, Source, gather, moment
+from vmqlib.sources.ownquestions import LOST, REFUSED, Trace
 from vmqlib.times import parse_iso
 
 if TYPE_CHECKING:
@@ -116,6 +126,7 @@ class _Asker:
         from vmqlib.aws import Aws
 
         self.clock = aws.clock
+        self.trace = Trace(settings)
         self.app_id = settings.app_id
         self.profile = settings.chat_profile
         who = Aws(settings, aws.clock, profile=self.profile) if self.profile else aws
@@ -141,18 +152,33 @@ class _Asker:
 
 def _ask(asker: _Asker, messages: frozenset[str], text: str, expect: str, wanted: tuple[str, ...]) -> Answer:
     at = asker.clock.now()
+
+    def not_asked(problem: str, hint: str) -> Answer:
+        return Answer(
+            text, expect, "not-asked", at, wanted=wanted, problem=problem, hint=hint, identity=asker.identity
+        )
+
+    try:
+        ask_id = asker.trace.asking(at, text)
+    except StorageError as error:
+        return not_asked(error.message, error.hint)
     try:
         with aws_errors("qbusiness:ChatSync", f"application {asker.app_id}"):
             answer = asker.client.chat_sync(applicationId=asker.app_id, userMessage=text)
     except AwsError as error:
-        return Answer(
-            text, expect, "not-asked", at, wanted=wanted, problem=error.message, hint=asker.hint(error),
-            identity=asker.identity,
-        )  # fmt: skip
+        asker.trace.ended(ask_id, asker.clock.now(), REFUSED if _was_refused(error) else LOST)
+        return not_asked(error.message, asker.hint(error))
     said = str(answer.get("systemMessage") or "")
     sources = tuple(_source(one) for one in answer.get("sourceAttributions") or ())
     outcome = judge(said, sources, messages)
+    asker.trace.ended(ask_id, asker.clock.now(), outcome, str(answer.get("conversationId") or ""))
     return Answer(text, expect, outcome, at, said[:_SHOWN], sources, wanted, identity=asker.identity)
+
+
+def _was_refused(error: AwsError) -> bool:
+    """Whether AWS certainly did not take the question: it said so, and not that it failed at it."""
+    certain = (AccessDenied, CredentialsExpired, CredentialsMissing, ResourceMissing, Throttled)
+    return isinstance(error, certain) or error.code == "ValidationException"
 
 
 def _identity_type(aws: Aws, settings: Settings) -> str:

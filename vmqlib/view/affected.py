@@ -234,6 +234,10 @@ def _asked(span: Asked | None, note: str = "") -> str:
         return _NOT_SEEN
     window = f"{show_time(span.since)} to {show_time(span.until)}"
     hours = f", {span.hours:,.0f} h{f' {note}' if note else ''}" if span.hours >= 1 else ""
+    if span.own:
+        hours += (
+            f"; {span.own:,} more {'was' if span.own == 1 else 'were'} this kit's own canaries, and left out"
+        )
     if not span.asked:
         return f"none was asked ({window}{hours})"
     rate = f", {span.per_hour:,.1f} an hour" if span.per_hour is not None else ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vmqlib.runbook.affectedconnectors import affected_connectors
 from vmqlib.runbook.affecteddocuments import FAILED, document_keys
+from vmqlib.runbook.ownquestions import own_questions
 from vmqlib.runbook.triggers.detection import detect
 from vmqlib.runbook.triggers.guardrail import latest_beginning
 from vmqlib.runbook.triggers.indexed import indexed_documents, unwanted_documents
@@ -138,7 +139,7 @@ def _at_opening(
     """
     if trigger not in ("sync-failed", "no-sync", "guardrail"):
         return None
-    then = {name: one for name, one in there.items() if name in ("metrics", "conversations")}
+    then = {name: one for name, one in there.items() if name in ("metrics", "conversations", "own-questions")}
     if "sync-jobs" in there:
         jobs = there["sync-jobs"].frame
         jobs = jobs[jobs["started_at"] <= opened]
@@ -167,7 +168,7 @@ def _of_verdict(
         noun=_NOUNS.get(trigger, "failing documents"),
     )
     if trigger == "guardrail":
-        return replace(told, within=_within(there.get("metrics"), since, now), documents=frozenset())
+        return replace(told, within=_within(there, since, now), documents=frozenset())
     began, good = _syncs_around(there, verdict.data_source_id, since)
     if trigger == "no-sync":
         return replace(told, good_at=good, documents=frozenset())
@@ -211,11 +212,12 @@ def _outage(there: Mapping[str, Observation], settings: Settings, opened: dateti
     )
 
 
-def _within(metrics: Observation | None, since: datetime, now: datetime) -> timedelta:
+def _within(there: Mapping[str, Observation], since: datetime, now: datetime) -> timedelta:
     """How much later than ``since`` blocking may have begun."""
+    metrics = there.get("metrics")
     if metrics is None:
         return timedelta(hours=1)  # conversations are counted by the hour
-    return latest_beginning(metrics.frame, since, now) - since
+    return latest_beginning(metrics.frame, since, now, own_questions(there.get("own-questions"))) - since
 
 
 def _mine(there: Mapping[str, Observation], data_source_id: str) -> pd.DataFrame | None:

@@ -33,7 +33,7 @@ __all__ = ["NEEDED", "detect", "live", "sources_for"]
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "sync-failed": ("sync-jobs", "alarms", "alarm-history", "metrics"),
     "no-sync": ("sync-jobs", "alarms", "alarm-history"),
-    "guardrail": ("metrics", "conversations"),
+    "guardrail": ("metrics", "conversations", "own-questions"),
     "content": ("documents", "resources", "versions", "sync-jobs", "acl"),
 }
 """The sources that each trigger's rule reads."""

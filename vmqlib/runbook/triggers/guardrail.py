@@ -1,18 +1,20 @@
 """The runbook's third trigger: guardrails that block users' questions.
 
 The share of blocked questions is compared with its own past: the same hours of the day, in the weeks before. Canary
-questions, where they were asked, and conversation logs, where they may be read, are witnesses of their own.
+questions, where they were asked, and conversation logs, where they may be read, are witnesses of their own. What the
+kit asked itself is counted by CloudWatch, too, and is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import log
 from typing import TYPE_CHECKING
 
 from vmqlib.runbook.findings import Finding
+from vmqlib.runbook.ownquestions import Own, Period, own_questions, take
 from vmqlib.runbook.triggers.shares import FEW, Leap, compare
 from vmqlib.runbook.triggers.verdicts import Confidence, Reason, Verdict, overall
 from vmqlib.runbook.triggers.witnesses import Seen, evidence, incomplete, not_seen
@@ -36,6 +38,8 @@ _POSSIBLE = 5.41
 as the cause must be surer than what only ranks it."""
 _ENOUGH = 100
 """So many questions at the same hours are needed to tell more than those of all hours."""
+_SKEW = timedelta(seconds=5)
+"""So far this machine's clock may be ahead of the log's."""
 _OVER = 0.01
 """So unlikely is a stretch without a block, by the share that was, that it is over."""
 
@@ -49,6 +53,8 @@ class _Since:
     weight: float
     before: timedelta
     at_same_hours: bool
+    own: int = 0
+    """So many more were the kit's own."""
 
 
 def guardrail(
@@ -59,7 +65,7 @@ def guardrail(
     Parameters
     ----------
     seen:
-        ``metrics``; ``conversations`` where they may be read.
+        ``metrics``; ``conversations`` where they may be read; ``own-questions`` where the kit asked any.
     settings:
         ``detection``: factor, least count, weeks to compare with.
     now:
@@ -98,15 +104,18 @@ def _by_metrics(seen: Seen, rule: Detection, now: datetime) -> Reason:
     missing = not_seen(seen, "metrics")
     if missing is not None:
         return missing
-    table = _counted(seen["metrics"].frame)
+    table = _counted(seen["metrics"].frame, own_questions(seen.get("own-questions")))
     if table is None:
         text = "No question at all was counted (ChatMessages) in the time that was looked at."
         return Reason("unknown", text, "metrics", evidence=evidence(seen, "metrics"))
-    return _reason(table, rule, now, "metrics", seen)
+    return _judged(table, rule, now, "metrics", seen)
 
 
-def _counted(metrics: pd.DataFrame) -> pd.DataFrame | None:
-    """Questions ``asked`` and ``blocked`` by the start of their period; ``None`` where none was counted."""
+def _counted(metrics: pd.DataFrame, own: Sequence[Own]) -> pd.DataFrame | None:
+    """Users' questions ``asked`` and ``blocked`` by the start of their period; ``None`` where none was counted at all.
+
+    ``own``: how many more were the kit's; ``unsure``: how many of the blocked ones may be, too.
+    """
     frame = metrics[
         metrics["namespace"].eq("AWS/QBusiness") & metrics["value"].notna() & metrics["at"].notna()
     ]
@@ -116,10 +125,29 @@ def _counted(metrics: pd.DataFrame) -> pd.DataFrame | None:
     table = chat.pivot_table(index="at", columns="metric", values="value", aggfunc="sum")
     table = table.reindex(columns=["ChatMessages", "BlockedChatMessages"]).fillna(0.0).sort_index()
     table.columns = ["asked", "blocked"]
-    return table
+    lengths = chat.groupby("at")["period_s"].max().reindex(table.index).fillna(3600)
+    return _users(table, [timedelta(seconds=float(one)) for one in lengths], own)
 
 
-def latest_beginning(metrics: pd.DataFrame, since: datetime, now: datetime) -> datetime:
+def _users(table: pd.DataFrame, lengths: Sequence[timedelta], own: Sequence[Own]) -> pd.DataFrame:
+    """A table (``asked`` and ``blocked`` by the start of their period) without what the kit asked."""
+    starts = [at.to_pydatetime(warn=False) for at in table.index]
+    periods = map(Period, starts, lengths, table["asked"], table["blocked"])
+    taken = take(own, periods)
+    mine = [taken.get(at) for at in starts]
+    asked = [one.asked if one else 0 for one in mine]
+    blocked = [one.blocked if one else 0 for one in mine]
+    return table.assign(
+        asked=table["asked"] - asked,
+        blocked=table["blocked"] - blocked,
+        own=asked,
+        unsure=[one.unsure if one else 0 for one in mine],
+    )
+
+
+def latest_beginning(
+    metrics: pd.DataFrame, since: datetime, now: datetime, own: Sequence[Own] = ()
+) -> datetime:
     """The last moment at which the blocking may have begun that is told to begin at ``since``.
 
     A "since" is the likeliest moment, and blocks that would have been there anyway may make it too early. Any period
@@ -131,8 +159,10 @@ def latest_beginning(metrics: pd.DataFrame, since: datetime, now: datetime) -> d
         A frame of the source ``metrics``.
     since, now:
         The verdict's "since", and the moment that it is true for.
+    own:
+        What the kit asked itself.
     """
-    table = _counted(metrics)
+    table = _counted(metrics, own)
     hour = timedelta(hours=1)
     if table is None:
         return since + hour
@@ -163,13 +193,52 @@ def _by_conversations(seen: Seen, rule: Detection, now: datetime) -> Reason | No
         return Reason(
             "unknown", "No conversation was logged in the time that was looked at.", "conversations"
         )
-    table = frame.assign(asked=1.0, blocked=frame["is_blocked"].astype(float)).set_index("at")
-    hourly = table[["asked", "blocked"]].resample("1h").sum()
-    hourly = hourly[hourly["asked"] > 0]
-    return _reason(hourly, rule, now, "conversations", seen)
+    mine = _is_own(frame, own_questions(seen.get("own-questions")))
+    table = frame.assign(
+        asked=(~mine).astype(float),
+        blocked=(~mine & frame["is_blocked"].astype(bool)).astype(float),
+        own=mine.astype(int),
+        unsure=0,
+    ).set_index("at")
+    hourly = table[["asked", "blocked", "own", "unsure"]].resample("1h").sum()
+    hourly = hourly[hourly["asked"] + hourly["own"] > 0]
+    return _judged(hourly, rule, now, "conversations", seen)
+
+
+def _is_own(frame: pd.DataFrame, own: Sequence[Own]) -> pd.Series[bool]:
+    """Which rows of the conversation log the kit asked: by the conversation, or where no answer is known of, by the
+    words and the time."""
+    known = {one.conversation_id for one in own if one.conversation_id}
+    mine = frame["conversation_id"].isin(known)
+    for one in (one for one in own if not one.conversation_id):
+        like = frame[~mine & frame["question"].eq(one.text) & frame["at"].between(one.at - _SKEW, one.until)]
+        mine.loc[like.index[:1]] = True
+    return mine
 
 
 # -- the comparison
+
+
+def _judged(table: pd.DataFrame, rule: Detection, now: datetime, source: str, seen: Seen) -> Reason:
+    """What a table of users' questions says. Where that hangs on questions of the kit's own of which nobody knows
+    whether they were blocked, it is not known."""
+    said = _reason(table, rule, now, source, seen)
+    asked = seen.get("own-questions")
+    if asked is not None and not asked.available:
+        return replace(
+            said, text=f"{said.text} Which of them this kit asked itself was not seen: {asked.problem}"
+        )
+    unsure = int(table["unsure"].sum())
+    if not unsure:
+        return said
+    without = _reason(table.assign(blocked=table["blocked"] - table["unsure"]), rule, now, source, seen)
+    if without.says == said.says:
+        return said
+    text = (
+        f"{said.text} But {unsure:,} of those that were blocked may have been this kit's own canaries, whose answers "
+        f"do not say so: without them it is {without.says}."
+    )
+    return replace(said, says="unknown", text=text, since=None)
 
 
 def _reason(table: pd.DataFrame, rule: Detection, now: datetime, source: str, seen: Seen) -> Reason:
@@ -219,7 +288,8 @@ def _leap(table: pd.DataFrame, since: datetime, now: datetime, rule: Detection) 
         asked, blocked, n, hits, factor=rule.guardrail_factor, at_least=rule.guardrail_min_blocked
     )
     length = since - before.index[0].to_pydatetime(warn=False) if len(before) else timedelta()
-    return _Since(since, found, _split_weight(after, before), length, at_same_hours)
+    own = int(after["own"].sum())
+    return _Since(since, found, _split_weight(after, before), length, at_same_hours, own)
 
 
 def _likeliest(leapt: list[_Since]) -> _Since:
@@ -264,6 +334,19 @@ def _over(since: pd.DataFrame) -> str:
 
 
 def _words(found: _Since) -> str:
+    text = _compared(found)
+    if not found.own:
+        return text
+    total = found.own + found.leap.asked
+    were, are = ("was", "is") if found.own == 1 else ("were", "are")
+    canaries = "canary" if found.own == 1 else "canaries"
+    which = f"All {total:,}" if found.own == total > 1 else f"{found.own:,} of the {total:,}"
+    return (
+        f"{text} {which} questions counted since then {were} this kit's own {canaries}, and {are} left out."
+    )
+
+
+def _compared(found: _Since) -> str:
     leap = found.leap
     if leap.asked == 0:
         return f"Nobody asked anything since {show_time(found.at)}, so nothing was blocked."
