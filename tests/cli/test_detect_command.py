@@ -185,7 +185,8 @@ def test_what_the_kit_asks_itself_is_no_users_question(
     assert told["verdict"] == "quiet", told
     told = command("detect", "--trigger", "guardrail", "--json").json["triggers"][0]
     assert told["verdict"] == "quiet", told
-    assert "16 of the " in told["reasons"][0]["text"]
+    # The very last one may not be counted yet.
+    assert any(f"{asks} of the " in told["reasons"][0]["text"] for asks in (15, 16)), told
     assert "this kit's own canaries, and are left out" in told["reasons"][0]["text"]
     # The counts themselves are as CloudWatch has them: without the trace they would fire.
     shutil.rmtree(Path("incidents") / "own-questions")
