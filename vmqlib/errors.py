@@ -19,6 +19,7 @@ __all__ = [
     "CredentialsExpired",
     "CredentialsMissing",
     "DeadlinePassed",
+    "Declined",
     "DeliveryFailed",
     "Interrupted",
     "LockHeld",
@@ -232,3 +233,7 @@ class Interrupted(VmqError):
     """Ctrl-C or SIGTERM. What was read so far is kept."""
 
     exit_code = 130
+
+
+class Declined(Interrupted):
+    """A person was asked, and said no. That is no error: the message says what was not done."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -184,7 +186,12 @@ def test_a_person_who_posted_it_says_so(command, incident) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--watch", "--say", "x"), ("--text", "-", "--edit"), ("--link", "https://x")],
+    [
+        ("--watch", "--say", "x"),
+        ("--text", "-", "--edit"),
+        ("--text", "-", "--say", "x"),
+        ("--link", "https://x"),
+    ],
 )
 def test_what_does_not_go_together_is_refused(command, incident, arguments) -> None:
     assert command("update", incident.id, *arguments, "--yes").code == 2
@@ -271,3 +278,107 @@ def test_the_watcher_is_ended_by_the_closing(incident, slack, command, monkeypat
     done: Any = command("update", incident.id, "--watch", "--yes")
     assert done.code == 0
     assert "nothing more is due" in done.err
+
+
+def _editor(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
+    editor = folder / "editor.sh"
+    editor.write_text(f"#!/bin/sh\n{script}\n")
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor))
+    monkeypatch.delenv("VISUAL", raising=False)
+
+
+def test_a_message_that_was_emptied_in_the_editor_is_not_sent(
+    command, incident, slack, tmp_path: Path, monkeypatch
+) -> None:
+    _editor(monkeypatch, tmp_path, ': > "$1"')
+    done = command("update", incident.id, "--edit", "--yes")
+    assert done.code == 2
+    assert "The message is empty: nothing was sent." in done.err
+    assert slack.messages == ()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--say", 'it\'s $HOME; "done"'),
+        ("--email",),
+        ("--security", "--say", "two words"),
+        ("--email", "--security"),
+    ],
+)
+def test_the_command_that_a_dry_run_names_sends_what_it_showed(command, incident, slack, words) -> None:
+    shown = command("update", incident.id, *words, "--dry-run")
+    said = shlex.split(
+        shown.out.splitlines()[-1].removeprefix("Nothing was sent. ").removesuffix(" sends it.")
+    )
+    assert said[:3] == ["vmq", "update", incident.id]
+    mails = "--email" in words or "--security" in words
+    sent = command(*said[1:], "--yes", "--json")
+    assert sent.code == (3 if mails else 0), (
+        sent.err
+    )  # no way for mails is set up: the digest was right all the same
+    assert (
+        sent.json["digest"] == command("update", incident.id, *words, "--dry-run", "--json").json["digest"]
+        or not mails
+    )
+    assert len(sent.json["sent"]) == max(1, sum(word in ("--email", "--security") for word in words))
+
+
+@pytest.mark.parametrize("how", ["edit", "text", "stdin"])
+def test_what_was_written_for_a_dry_run_can_be_sent(
+    command, incident, slack, tmp_path: Path, monkeypatch, how: str
+) -> None:
+    words = "Subject: By hand\nIt's nearly over.\n- key AKIAIOSFODNN7EXAMPLE\n\n## Next\n    vmq show\nand so on\n"
+    written = tmp_path / "my text.txt"
+    written.write_text(words)
+    _editor(monkeypatch, tmp_path, f"cat '{written}' > \"$1\"")
+    monkeypatch.setattr("sys.stdin", io.StringIO(words))
+    given = {"edit": ["--edit"], "text": ["--text", str(written)], "stdin": ["--text", "-"]}[how]
+    shown = command("update", incident.id, *given, "--dry-run")
+    said = shlex.split(
+        shown.out.splitlines()[-1].removeprefix("Nothing was sent. ").removesuffix(" sends it.")
+    )
+    if how != "text":
+        assert "AKIAIOSFODNN7EXAMPLE" not in Path(said[said.index("--text") + 1]).read_text()
+    sent = command(*said[1:], "--yes")
+    assert sent.code == 0, sent.err
+    assert slack.messages[0].text.startswith("By hand\nIt's nearly over.")
+
+
+def test_each_message_that_is_due_has_its_own_text(
+    command, incident, slack, tmp_path: Path, monkeypatch
+) -> None:
+    first, second = tmp_path / "a.txt", tmp_path / "b.txt"
+    first.write_text("Subject: To them\nfirst")
+    second.write_text("Subject: To security\nsecond")
+    one = command("update", incident.id, "--email", "--security", "--text", str(first), "--dry-run")
+    assert one.code == 2
+    assert "stakeholders, security" in one.err
+    both = command(
+        "update", incident.id, "--email", "--security", "--text", str(first), "--text", str(second),
+        "--dry-run", "--json",
+    )  # fmt: skip
+    assert [each["subject"] for each in both.json["messages"]] == ["To them", "To security"]
+    assert both.json["command"].endswith(f"--digest {both.json['digest']}")
+
+
+def test_the_notice_to_security_asks_of_objects_only_where_some_were_seen(command, incident) -> None:
+    (shown,) = command("update", incident.id, "--security", "--dry-run", "--json").json["messages"]
+    assert "these objects" not in shown["text"]
+
+
+def test_no_is_no_error(command, incident, slack, monkeypatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for words in (("update", incident.id), ("ack", incident.id, "--post")):
+        monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+        done = command(*words)
+        assert done.code == 130
+        assert done.err.endswith("Send it? [y/N]: Nothing was sent.\n")  # a person's Enter ends the line
+        assert "Error" not in done.err
+    assert incident.state.acknowledged_at is not None
+    assert slack.messages == ()

@@ -43,6 +43,7 @@ def watch_cadence(incident: Incident, *, refresh: bool, yes: bool, as_json: bool
         f"Post in {settings.slack_channel} every {settings.update_minutes} min, and mail stakeholders after {hours}, "
         f"until {incident.id} is closed?",
         yes=yes,
+        otherwise="Nothing was sent.",
     )
     last: Told | None = None
     try:

@@ -12,7 +12,7 @@ import click
 
 from vmqlib.cli.alarms import watch
 from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, table, yes_option
-from vmqlib.errors import BadInput, Interrupted, VmqError
+from vmqlib.errors import BadInput, Declined, Interrupted, VmqError
 from vmqlib.runbook.wording import one_line
 from vmqlib.settings import Settings
 from vmqlib.times import duration, show_time
@@ -252,7 +252,7 @@ def _tell_people(
         return (), None
     try:
         return send_ending(incident, yes=yes and post is True, quiet=quiet), None
-    except click.Abort:
+    except (Declined, click.Abort):
         notice(later)
         return (), None
     except VmqError as error:

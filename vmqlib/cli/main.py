@@ -12,7 +12,7 @@ import click
 
 import vmqlib
 from vmqlib.cli.output import printable
-from vmqlib.errors import BadInput, VmqError
+from vmqlib.errors import BadInput, Declined, VmqError
 from vmqlib.record._quick import calm_collector
 
 __all__ = ["main", "run", "vmq"]
@@ -155,6 +155,9 @@ def run(command: click.Command, args: list[str] | None = None) -> int:
     try:
         code = _call(command, arguments)
         sys.stdout.flush()
+    except Declined as said:
+        click.echo(_plain(str(said)), err=True)
+        return said.exit_code
     except VmqError as error:
         if debug:
             raise

@@ -110,6 +110,7 @@ def send_approved(
     yes: bool,
     pinned: str = "",
     quiet: bool = False,
+    words: str = "",
 ) -> tuple[Sent, ...]:
     """Asks, sends, and tells what became of it.
 
@@ -119,9 +120,13 @@ def send_approved(
         The digest that was looked at before; empty for none.
     quiet:
         Whether nothing is told on stdout: a program reads it.
+    words:
+        The command that makes the plan again; by default `vmq update ID`.
 
     Raises
     ------
+    Declined
+        When the answer is no.
     WorldChanged
         When what would be sent is not what was looked at.
     """
@@ -130,11 +135,11 @@ def send_approved(
     if pinned and pinned != made.digest:
         raise WorldChanged(
             f"What would be sent now ({made.digest}) is not what was looked at ({printable(pinned)[:40]}).",
-            hint=f"`vmq update {incident.id} --dry-run` shows it as it is now.",
+            hint=f"`{printable(words) or f'vmq update {incident.id}'} --dry-run` shows it as it is now.",
         )
     if not yes:
         preview(made, err=True)
-        confirm(f"{made.summary[:-1]}. Send it?", yes=False)
+        confirm(f"{made.summary[:-1]}. Send it?", yes=False, otherwise="Nothing was sent.")
     try:
         with progress_bar(transient=True) as bar:
             bar.add_task(f"Sending {printable(made.summary[6:-1])}", total=None)
@@ -200,7 +205,10 @@ def send_ending(incident: Incident, *, yes: bool, pinned: str = "", quiet: bool 
     channels = channels_of(incident)
     for told in reconcile(incident, channels):
         notice(printable(told))
-    sent = send_approved(incident, ending(incident), channels, yes=yes, pinned=pinned, quiet=quiet)
+    words = f"vmq update {incident.id} --resolved"
+    sent = send_approved(
+        incident, ending(incident), channels, yes=yes, pinned=pinned, quiet=quiet, words=words
+    )
     with progress_bar(transient=True) as bar:
         bar.add_task("Writing the record again: it says who was told", total=None)
         write_record(incident)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import click
 
-from vmqlib.errors import BadInput
+from vmqlib.errors import BadInput, Declined
 from vmqlib.times import iso
 
 if TYPE_CHECKING:
@@ -211,19 +211,27 @@ def printable(cell: object) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def confirm(question: str, *, yes: bool) -> None:
+def confirm(question: str, *, yes: bool, otherwise: str = "Nothing was done.") -> None:
     """Asks before a change.
+
+    Parameters
+    ----------
+    otherwise:
+        What is so where the answer is no, a sentence.
 
     Raises
     ------
     BadInput
         When there is no terminal to ask on and ``--yes`` was not given.
+    Declined
+        When the answer is no.
     """
     if yes:
         return
     if not sys.stdin.isatty():
         raise BadInput(f"Not asked: {question}", hint="There is no terminal to ask on. Add --yes to say yes.")
-    click.confirm(question, abort=True, err=True)
+    if not click.confirm(question, err=True):
+        raise Declined(otherwise)
 
 
 class Bar(Protocol):

@@ -58,20 +58,23 @@ def publish_command(
     from vmqlib.record.incident import Incident
     from vmqlib.runbook import publish
     from vmqlib.runbook.operationsrunbook import entered
-    from vmqlib.runbook.publish.applying import check
+    from vmqlib.runbook.publish.applying import check, check_free
     from vmqlib.settings import Settings
 
     settings = Settings.load()
     incident = Incident.load(incident_id, settings=settings, aws=Aws(settings))
     made = publish.plan(incident, target)
-    _show(made)
+    _show(made, include_unmasked=include_unmasked)
     if preview:
         if as_json:
             print_json(_document(made))
+        check_free(made)
         return
     check(made, digest or made.digest, include_unmasked=include_unmasked)
     if made.missing:
-        confirm(f"Upload {len(made.missing):,} files to {made.uri}?", yes=yes)
+        confirm(
+            f"Upload {len(made.missing):,} files to {made.uri}?", yes=yes, otherwise="Nothing was published."
+        )
     with progress_bar("{task.completed}/{task.total}", transient=True) as bar:
         task = bar.add_task("Publishing", total=len(made.missing))
         done = publish.apply(
@@ -97,13 +100,15 @@ def publish_command(
         notice(f"  `vmq entry {incident.id}` says in the operations runbook where it is.")
 
 
-def _show(made: PublishPlan) -> None:
+def _show(made: PublishPlan, *, include_unmasked: bool) -> None:
     """What would be uploaded, on stderr."""
     notice(made.summary)
     if made.kms_key_id:
         notice(f"  Encrypted with KMS key {made.kms_key_id}.")
     for warning in made.warnings:
         notice(f"{click.style('Warning:', fg='yellow', bold=True)} {printable(warning)}")
+    if made.unmasked and not include_unmasked:
+        notice("  That needs --include-unmasked.")
     notice(f"Digest  {made.digest}")
 
 

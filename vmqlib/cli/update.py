@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,9 @@ __all__ = ["update_command"]
 @click.argument("incident_id", metavar="ID")
 @click.option("--say", default="", metavar="TEXT", help="What you add, above what the kit knows.")
 @click.option(
-    "--text", "text_from", default="", metavar="FILE", help="The whole text from a file; - is stdin."
-)
+    "--text", "texts_from", multiple=True, metavar="FILE",
+    help="The whole text from a file; - is stdin. Once for each message, where several are due.",
+)  # fmt: skip
 @click.option("--edit", is_flag=True, help="Open it in $EDITOR before it is sent.")
 @click.option("--email", is_flag=True, help="The e-mail to stakeholders, now.")
 @click.option("--security", is_flag=True, help="The notice to the security liaison, by e-mail.")
@@ -51,7 +53,7 @@ __all__ = ["update_command"]
 @yes_option
 @json_option
 def update_command(
-    incident_id: str, say: str, text_from: str, edit: bool, email: bool, security: bool,
+    incident_id: str, say: str, texts_from: tuple[str, ...], edit: bool, email: bool, security: bool,
     resolved: bool, dry_run: bool,
     pinned: str, posted: bool, link: str, refresh: bool, watch: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
@@ -73,7 +75,7 @@ def update_command(
       vmq update INC-20261123-001 --resolved --yes
       vmq update INC-20261123-001 --posted --link https://…
     """
-    _refuse_mixes(text_from, edit, watch, posted, say, link)
+    _refuse_mixes(texts_from, edit, watch, posted, say, link)
     if watch or posted:
         _refuse_alone("--watch" if watch else "--posted", dry_run, pinned, email, security, resolved)
     incident = _load(incident_id, online=refresh)
@@ -102,18 +104,22 @@ def update_command(
     from vmqlib.runbook.communicate.sending import reconcile
 
     if dry_run:
-        made = _prepared(incident, say, text_from, edit, email, security)
+        made = _prepared(incident, say, texts_from, edit, email, security)
+        files = _drafts(incident, made) if edit or "-" in texts_from else texts_from
+        words = _words(incident, say, files, email, security)
+        sends = f"{words} --digest {made.digest}"
         if as_json:
-            print_json({"id": incident.id, "dry_run": True, **preview_json(made)})
+            print_json({"id": incident.id, "dry_run": True, **preview_json(made), "command": sends})
             return
         preview(made, err=False)
-        click.echo(f"Nothing was sent. vmq update {incident.id} --digest {made.digest} sends it.")
+        click.echo(f"Nothing was sent. {sends} sends it.")
         return
     channels = channels_of(incident)
     for told in reconcile(incident, channels):
         notice(printable(told))
-    made = _prepared(incident, say, text_from, edit, email, security)
-    sent = send_approved(incident, made, channels, yes=yes, pinned=pinned, quiet=as_json)
+    made = _prepared(incident, say, texts_from, edit, email, security)
+    words = _words(incident, say, texts_from, email, security)
+    sent = send_approved(incident, made, channels, yes=yes, pinned=pinned, quiet=as_json, words=words)
     if as_json:
         due = incident.state.next_update_due
         results = [sent_json(one) for one in sent]
@@ -142,14 +148,21 @@ def _resolved(incident: Incident, *, dry_run: bool, pinned: str, yes: bool, as_j
     click.get_current_context().exit(NOT_SENT if missed(incident, sent) else 0)
 
 
-def _refuse_mixes(text_from: str, edit: bool, watch: bool, posted: bool, say: str, link: str) -> None:
-    if watch and (text_from or edit or posted or say):
+def _refuse_mixes(
+    texts_from: tuple[str, ...], edit: bool, watch: bool, posted: bool, say: str, link: str
+) -> None:
+    if watch and (texts_from or edit or posted or say):
         raise BadInput(
             "--watch sends what is due by itself.",
             hint="Leave --say, --text, --edit and --posted to single updates.",
         )
-    if text_from and edit:
+    if texts_from and edit:
         raise BadInput("--text and --edit are two ways to write it.", hint="Choose one.")
+    if texts_from and say:
+        raise BadInput(
+            "--text is the whole message, and --say adds to the kit's. Nothing was sent.",
+            hint="Write it into the file, or leave --text away.",
+        )
     if link and not posted:
         raise BadInput("--link is for --posted.", hint="The kit finds the link of what it posts itself.")
 
@@ -190,20 +203,21 @@ def _look(incident: Incident) -> None:
 
 
 def _prepared(
-    incident: Incident, say: str, text_from: str, edit: bool, email: bool, security: bool
+    incident: Incident, say: str, texts_from: tuple[str, ...], edit: bool, email: bool, security: bool
 ) -> MessagePlan:
     from vmqlib.runbook.communicate.plan import due_now, edited, plan
 
     asked = [*(["stakeholders"] if email else []), *(["security"] if security else [])]
     made = plan(incident, asked or due_now(incident), say=say)
-    if text_from:
-        if len({one.message.kind for one in made.deliveries}) > 1:
+    kinds = list(dict.fromkeys(one.message.kind for one in made.deliveries))
+    if texts_from:
+        if len(kinds) != len(texts_from):
             raise BadInput(
-                "Several messages are due, and --text is one.",
-                hint="Send them one by one: --email for stakeholders; --edit opens each.",
+                f"Due: {', '.join(kinds)}; texts: {len(texts_from)}. Nothing was sent.",
+                hint="Give --text once for each, in that order; or --email alone; --edit opens each.",
             )
-        text = _read(text_from)
-        return edited(made, lambda _: text, incident.redactor.text)
+        texts = dict(zip(kinds, map(_read, texts_from), strict=True))
+        return edited(made, lambda one: texts[one.kind], incident.redactor.text)
     if edit:
         from vmqlib.runbook.communicate.documents import source
 
@@ -239,6 +253,25 @@ def _by_editor(text: str) -> str:
             hint="Leave it unsaved to send it as it was.",
         )
     return written
+
+
+def _drafts(incident: Incident, made: MessagePlan) -> tuple[str, ...]:
+    """What was written for this preview alone, kept in the incident's folder: it can be sent as it was looked at."""
+    from vmqlib.runbook.communicate.sending import draft
+
+    messages = {one.message.kind: one.message for one in made.deliveries}
+    return tuple(str(draft(incident, one)) for one in messages.values())
+
+
+def _words(incident: Incident, say: str, texts: tuple[str, ...], email: bool, security: bool) -> str:
+    """The command that makes the same message again. A secret in it is masked, as it is in the message."""
+    given = [
+        *(["--email"] if email else []),
+        *(["--security"] if security else []),
+        *(["--say", incident.redactor.text(say)] if say else []),
+        *(word for path in texts for word in ("--text", path)),
+    ]
+    return shlex.join(["vmq", "update", incident.id, *given])
 
 
 def _write_down(incident: Incident, link: str, as_json: bool) -> None:

@@ -181,8 +181,12 @@ def rewrite(message: Message, text: str, mask: Callable[[str], str]) -> Message:
     Raises
     ------
     BadInput
-        When it says nothing.
+        When it is empty, or says nothing.
     """
+    if not text.strip():
+        raise BadInput(
+            "The message is empty: nothing was sent.", hint="Write at least one line, or run it without."
+        )
     lines = text.lstrip("\n")
     if not lines.startswith("Subject:"):
         lines = f"Subject: {message.subject}\n{text}"

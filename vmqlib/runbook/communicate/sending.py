@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vmqlib.record.state import Update
     from vmqlib.runbook.communicate.channels import Channels
 
-__all__ = ["ACTION", "Sent", "by_hand", "one_at_a_time", "reconcile", "send"]
+__all__ = ["ACTION", "Sent", "by_hand", "draft", "one_at_a_time", "reconcile", "send"]
 
 STEP = "communicate"
 ACTION = "message"
@@ -251,6 +251,16 @@ def _left_as_file(incident: Incident, delivery: Delivery) -> Path:
     path = folder / f"{_slot(incident, delivery):%Y%m%dT%H%M%SZ}-{delivery.message.kind}-{delivery.place}.txt"
     text = f"To: {delivery.where}\n{source(delivery.message.document)}"
     write_atomically(path, text.encode("utf-8", "replace"))
+    return path
+
+
+def draft(incident: Incident, message: Message) -> Path:
+    """A message that was written by hand and only looked at, left in the incident's folder: ``--text`` sends it."""
+    folder = incident.dir / "messages"
+    with storage_errors(folder):
+        folder.mkdir(exist_ok=True)
+    path = folder / f"draft-{message.kind}-{message.basis[:12]}.txt"
+    write_atomically(path, source(message.document).encode("utf-8", "replace"))
     return path
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.s3 import S3, Answer
 
-__all__ = ["ACTION", "STEP", "Published", "apply", "check"]
+__all__ = ["ACTION", "STEP", "Published", "apply", "check", "check_free"]
 
 ACTION = PUBLISH
 STEP = "communicate"
@@ -81,14 +81,25 @@ def check(made: PublishPlan, digest: str, *, include_unmasked: bool) -> None:
         changed="What was looked at is {seen}; what would be published now is {now}. Nothing was published.",
         hint="Look at this plan, and approve its own digest.",
     )
-    if made.others:
-        raise _taken(made, made.others)
+    check_free(made)
     if made.missing and made.unmasked and not include_unmasked:
         raise BadInput(
             f"Object keys stand exactly as they are in {many(len(made.unmasked), 'file')} of the record, "
             f"{made.unmasked[0].path} first. Nothing was published.",
             hint=f"If whoever reads {made.uri} may see them: --include-unmasked. Without them it would not verify.",
         )
+
+
+def check_free(made: PublishPlan) -> None:
+    """Whether nothing else is where that plan would put its files.
+
+    Raises
+    ------
+    WorldChanged
+        Something else is there under a file's key.
+    """
+    if made.others:
+        raise _taken(made, made.others)
 
 
 def apply(

@@ -71,7 +71,15 @@ def plan(incident: Incident, target: str, *, workers: int = WORKERS) -> PublishP
     with S3(aws, bucket, connections=max(8, workers)) as s3, Crew(workers, "vmq-compare") as pool:
         # Whether there is such a bucket: HEAD of an object says 404 for both.
         listed = {"list-type": "2", "max-keys": "1", "prefix": prefix}
-        s3.ask("GET", query=listed, operation="s3:ListObjectsV2")
+        try:
+            s3.ask("GET", query=listed, operation="s3:ListObjectsV2")
+        except ResourceMissing as error:
+            raise ResourceMissing(
+                error.message,
+                hint=f"Is {bucket} the bucket to publish in? Name one that is there, in the region of REGION.",
+                operation=error.operation,
+                code=error.code,
+            ) from error
         there = list(pool.map(lambda one: _there(s3, one), files))
     later = [name for name, problem in manifests.compare(incident.dir, manifest) if problem == "extra"]
     made = PublishPlan(
@@ -176,7 +184,7 @@ def _warnings(made: PublishPlan, aws: Aws, settings: Settings) -> Iterator[str]:
     if made.unmasked:
         yield (
             f"Object keys stand exactly as they are, unmasked, in {many(len(made.unmasked), 'file')} "
-            f"({made.unmasked[0].path} first): whoever may read {made.uri} sees them. That needs --include-unmasked."
+            f"({made.unmasked[0].path} first): whoever may read {made.uri} sees them."
         )
     if made.later:
         yield (
