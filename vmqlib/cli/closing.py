@@ -226,7 +226,8 @@ def _document(incident: Incident, made: Ready | None) -> dict[str, Any]:
 
 
 def _show(incident: Incident, after: Afterwards) -> None:
-    click.echo(f"{incident.id}: closed after {duration(incident.summary().open_for)}.")
+    again = " in all" if incident.state.reopenings else ""
+    click.echo(f"{incident.id}: closed; it was open for {duration(incident.summary().open_for)}{again}.")
     if incident.state.closing and incident.state.closing.outcome:
         click.echo(f"  {printable(incident.state.closing.outcome)}")
     if after.record:
@@ -287,8 +288,12 @@ def reopen_command(incident_id: str, reason: str, as_json: bool) -> None:
         )  # fmt: skip
         return
     click.echo(f"{incident.id}: {printable(event.summary)}")
-    if due:
+    if incident.state.reopened(by_mail=False):
+        click.echo(f"  {incident.settings.slack_channel} believes that it is over: vmq update {incident.id}")
+    elif due:
         click.echo(f"  next update in {incident.settings.slack_channel} due {show_time(due)}")
+    if incident.state.reopened(by_mail=True):
+        click.echo(f"  stakeholders believe that it is over: vmq update {incident.id} --email")
     notice(f"  `vmq render {incident.id} --refresh` looks at AWS again and writes the record.")
 
 

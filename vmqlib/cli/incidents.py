@@ -31,23 +31,22 @@ def list_command(as_json: bool) -> None:
     from vmqlib.record.incident import Incident
 
     root = Settings.load().incidents
-    entries = Incident.list(root)
+    entries, now = Incident.list(root), SystemClock().now()
     if as_json:
-        print_json([asdict(entry) for entry in entries])
+        print_json([asdict(entry) | {"open_for": entry.open_for(now).total_seconds()} for entry in entries])
         return
     if not entries:
         notice(f"No incidents in {root.resolve()}. `vmq open --trigger sync-failed` opens one.")
         return
-    now = SystemClock().now()
     table(
-        ("id", "severity", "state", "opened", "lasted", "title"),
+        ("id", "severity", "state", "opened", "open for", "title"),
         (
             (
                 entry.id,
                 entry.severity,
                 entry.phase or "BROKEN",
                 show_time(entry.opened_at) if entry.opened_at else "",
-                duration((entry.closed_at or now) - entry.opened_at) if entry.opened_at else "",
+                duration(entry.open_for(now)) if entry.opened_at else "",
                 entry.problem or entry.title,
             )
             for entry in entries

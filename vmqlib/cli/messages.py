@@ -33,7 +33,10 @@ __all__ = [
     "tell",
 ]
 
-_MAILS = ("ses", "smtp")
+_WHY = {
+    "severity": ", since the severity was changed",
+    "reopened": ", since it was reopened and the channel believes that it is over",
+}
 
 NOT_SENT = 3
 """The exit code where a message did not go where it should."""
@@ -180,7 +183,7 @@ def _told(incident: Incident, one: Delivery) -> bool:
         and not told.fallback
         and closed_at is not None
         and told.at >= closed_at
-        and (told.via in _MAILS) == (one.place == "mail")
+        and told.by_mail == (one.place == "mail")
         for told in incident.state.updates
     )
 
@@ -275,6 +278,6 @@ def next_due(incident: Incident) -> str:
         if slot is not None:
             span = slot.due_at - at.now
             when = f"in {duration(span)}" if span.total_seconds() > 0 else f"{duration(-span)} ago"
-            why = ", since the severity was changed" if slot.why == "severity" else ""
+            why = _WHY.get(slot.why, "")
             told.append(f"{what} due {when} ({show_time(slot.due_at)}){why}")
     return "; ".join(told)

@@ -45,7 +45,7 @@ def show_command(incident_id: str, as_json: bool) -> None:
     summary, steps = incident.summary(), told.steps
     state = incident.state
     took = state.time_to_acknowledge
-    open_for = (summary.closed_at or SystemClock().now()) - summary.opened_at
+    open_for = state.open_for(SystemClock().now())
     events = incident.timeline()
     missing = [seen for seen in incident.observations().values() if not seen.available]
     if as_json:
@@ -98,10 +98,13 @@ def _head(incident: Incident, summary: Summary) -> None:
     """What it is, how long it is open, who has it, and when people are told next."""
     from vmqlib.cli.messages import next_due
 
-    open_for = (summary.closed_at or SystemClock().now()) - summary.opened_at
+    open_for = duration(incident.state.open_for(SystemClock().now()))
+    if summary.reopenings:
+        open_for += " in all"
+    ended = f"closed {show_time(summary.closed_at)}; it was " if summary.closed_at else ""
     took = incident.state.time_to_acknowledge
     click.echo(f"{summary.id}  {summary.severity}  {summary.phase}  {summary.title}")
-    click.echo(f"  opened {show_time(summary.opened_at)}, open for {duration(open_for)}; {incident.dir}")
+    click.echo(f"  opened {show_time(summary.opened_at)}, {ended}open for {open_for}; {incident.dir}")
     for closed, again in zip(summary.closings, summary.reopenings, strict=False):
         words = f"closed at {show_time(closed.at)}, reopened at {show_time(again.at)} by {again.by}: {again.reason}"
         click.echo(f"  {printable(words)}")

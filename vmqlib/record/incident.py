@@ -308,7 +308,7 @@ class Incident(Diary):
             account=identity.account, data_source_id=identity.data_source_id, resources=identity.resources,
             severity=state.severity, phase=state.phase, opened_at=opened, acknowledged_at=state.acknowledged_at,
             acknowledged_by=state.acknowledged_by, closed_at=state.closed_at, last_event_at=state.last_event_at,
-            as_of=self.as_of, seen_at=self.seen_at, open_for=(state.closed_at or self.as_of) - opened,
+            as_of=self.as_of, seen_at=self.seen_at, open_for=state.open_for(self.as_of),
             next_update_due=state.next_update_due, updates=len(state.updates), actions=len(state.applied),
             events=state.events, offline=self.offline, version=identity.version, problems=problems,
             closing=state.closing, closings=state.closings, reopenings=state.reopenings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any
 
@@ -44,6 +45,8 @@ STAKEHOLDERS = "stakeholders"
 
 # "" is what the first version of the journal's format said of every message.
 _CADENCE = frozenset({"", "acknowledged", "update", "severity", "resolved"})
+_MAILS = ("ses", "smtp")
+_OVER = "resolved"
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,11 @@ class Update:
         """Whether it is one of the updates of the runbook's cadence: it reached the channel, and said how things
         stand. A mail to stakeholders, a security notice or what went another way is not."""
         return not self.fallback and self.message in _CADENCE
+
+    @property
+    def by_mail(self) -> bool:
+        """Whether it was a mail."""
+        return self.via in _MAILS
 
 
 @dataclass(frozen=True)
@@ -233,20 +241,70 @@ class State:
         return self.acknowledged_at - self.opened_at
 
     @property
+    def stretches(self) -> tuple[tuple[datetime, datetime | None], ...]:
+        """From when to when it was open: once, or again after each reopening; ``None`` while it is."""
+        if self.opened_at is None:
+            return ()
+        begins = [self.opened_at, *(one.at for one in self.reopenings)]
+        return tuple(zip_longest(begins, (one.at for one in self.closings)))
+
+    def open_for(self, now: datetime) -> timedelta:
+        """How long it was open until ``now``; the time between a closing and a reopening is none of it."""
+        spans = ((end or now) - begun for begun, end in self.stretches)
+        return sum(spans, timedelta())
+
+    def open_beyond(self, after: timedelta) -> datetime | None:
+        """The moment at which it had been open for ``after``; ``None`` where it was closed before that."""
+        left = after
+        for begun, end in self.stretches:
+            if end is None or end - begun >= left:
+                return begun + left
+            left -= end - begun
+        return None
+
+    def said_over(self, at: datetime, *, by_mail: bool) -> bool:
+        """Whether the last that was said by ``at``, in the channel or by mail to stakeholders, is that it is over."""
+        said = [one for one in self._said(by_mail) if one.at <= at]
+        return bool(said) and said[-1].message == _OVER
+
+    def reopened(self, *, by_mail: bool) -> Reopening | None:
+        """The reopening that has to be told: in the channel, or by mail to stakeholders, it is believed to be over."""
+        if not self.reopenings:
+            return None
+        last = self.reopenings[-1]
+        since = any(one.at > last.at for one in self._said(by_mail))
+        return last if not since and self.said_over(last.at, by_mail=by_mail) else None
+
+    def _said(self, by_mail: bool) -> list[Update]:
+        """What was said of how it stands in the channel, or by mail to stakeholders."""
+        return [
+            one
+            for one in self.updates
+            if one.by_mail == by_mail and (one.counts or (one.message == STAKEHOLDERS and not one.fallback))
+        ]
+
+    @property
     def next_update_due(self) -> datetime | None:
         """When people are to be told next: the cadence after the last update, the opening or the reopening, whichever
-        was last; at once when a person changed the severity since then; ``None`` while the incident is closed."""
+        was last; at once when a person changed the severity since then, or reopened what the channel believes to be
+        over; ``None`` while the incident is closed."""
         if self.closed_at or self.opened_at is None:
             return None
+        if again := self.reopened(by_mail=False):
+            return again.at
         begun = max([self.opened_at, *(one.at for one in self.reopenings[-1:])])
         told = max([begun, *(one.at for one in self.updates if one.counts)])
         return min((told + self.update_every, *(at for at in self.severity_set if at > told)))
 
     def stakeholders_due(self, after: timedelta) -> datetime | None:
-        """When stakeholders are to be told by e-mail, ``after`` the opening (runbook, step 5); ``None`` once they
-        were, or the incident is closed."""
+        """When stakeholders are to be told by e-mail: when it was open for ``after`` (runbook, step 5), and at once
+        when it was reopened and they believe that it is over; ``None`` once they were told, or it is closed."""
+        if self.closed_at:
+            return None
+        if again := self.reopened(by_mail=True):
+            return again.at
         told = any(one.message == STAKEHOLDERS for one in self.updates)
-        return None if told or self.closed_at or self.opened_at is None else self.opened_at + after
+        return None if told else self.open_beyond(after)
 
 
 def fold(events: Iterable[Event], start: State | None = None) -> State:

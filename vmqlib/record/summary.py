@@ -36,7 +36,7 @@ class Summary:
     seen_at:
         When AWS was looked at last: the moment that verdicts are true for.
     open_for:
-        From the opening to the closing, or to ``as_of``.
+        How long it was open, until the closing or ``as_of``: not between a closing and a reopening.
     next_update_due, stakeholders_due:
         When people are to be told next in the channel, and when stakeholders by e-mail (runbook, step 5).
     updates, actions, events:
@@ -95,6 +95,8 @@ class IncidentEntry:
         As far as they can be read.
     problem:
         Why it could not be read; ``""`` for a good one.
+    stretches:
+        From when to when it was open, oldest first; ``None`` while it is.
     """
 
     id: str
@@ -106,6 +108,11 @@ class IncidentEntry:
     opened_at: datetime | None = None
     closed_at: datetime | None = None
     problem: str = ""
+    stretches: tuple[tuple[datetime, datetime | None], ...] = ()
+
+    def open_for(self, now: datetime) -> timedelta:
+        """How long it was open until ``now``."""
+        return sum(((end or now) - begun for begun, end in self.stretches), timedelta())
 
 
 def entries(root: Path) -> Sequence[IncidentEntry]:
@@ -125,5 +132,5 @@ def _entry(folder: Path) -> IncidentEntry:
         )
     return IncidentEntry(
         folder.name, folder, identity.title, identity.trigger, state.severity, state.phase, state.opened_at,
-        state.closed_at,
+        state.closed_at, stretches=state.stretches,
     )  # fmt: skip

@@ -114,7 +114,9 @@ def _end(about: Mapping[str, Any]) -> list[tuple[str, object]]:
         return [("age", duration(about["open_for"]))]
     words = mapping(about["closing"]) if about.get("closing") is not None else {}
     by = plain(words.get("by", ""), 80)
-    end = f"{when(about['closed_at'])}{f' by {by}' if by else ''}, after {duration(about['open_for'])}"
+    span = duration(about["open_for"])
+    long = f"open for {span} in all" if about.get("reopenings") else f"after {span}"
+    end = f"{when(about['closed_at'])}{f' by {by}' if by else ''}, {long}"
     said = [(title, plain(words.get(name, ""), 2000) or "not stated") for title, name in _WORDS]
     said += [("customers affected", plain(who, 2000))] if (who := words.get("customers")) else []
     outcome = plain(words.get("outcome", ""), 2000)

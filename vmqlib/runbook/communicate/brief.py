@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from vmqlib.record.state import State
+from vmqlib.record.state import Reopening, State
 from vmqlib.runbook.keyevents import old_proofs
 from vmqlib.runbook.opening import alarmed, condition
 from vmqlib.runbook.recordplace import record_address
@@ -47,7 +47,11 @@ class Brief:
     opened_at, acknowledged_at, closed_at:
         Times, UTC; ``None`` for what has not happened.
     acknowledged_by, closed_by, lasted:
-        Who has it; who closed it; how long it lasted. Empty where that has not happened.
+        Who has it; who closed it; how long it was open. Empty where that has not happened.
+    reopened:
+        The reopening that those who read this do not know of: the last they heard is that it is over; else ``None``.
+    history:
+        Its earlier closings, each with its reopening and why.
     since:
         The first bad sign; ``None`` where none was seen.
     seen_at:
@@ -98,6 +102,8 @@ class Brief:
     closed_at: datetime | None = None
     closed_by: str = ""
     lasted: str = ""
+    reopened: Reopening | None = None
+    history: tuple[str, ...] = ()
     since: datetime | None = None
     seen_at: datetime | None = None
     conditions: tuple[str, ...] = ()
@@ -165,7 +171,11 @@ def brief(
         acknowledged_by=state.acknowledged_by,
         closed_at=state.closed_at,
         closed_by=closing.by if closing else "",
-        lasted=duration(state.closed_at - opened) if state.closed_at else "",
+        lasted=duration(state.open_for(state.closed_at)) if state.closed_at else "",
+        history=tuple(
+            f"Closed at {show_time(closed.at)}, reopened at {show_time(again.at)}: {again.reason}"
+            for closed, again in zip(state.closings, state.reopenings, strict=False)
+        ),
         channel=settings.slack_channel,
         first=told is None,
         actions=_some(_actions(events, told)),

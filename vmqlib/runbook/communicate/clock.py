@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from typing import Final, Literal
 
 from vmqlib.record.state import STAKEHOLDERS, State, Update
@@ -18,7 +18,7 @@ __all__ = ["TOLERANCE", "Cadence", "Outcome", "Slot", "clock"]
 TOLERANCE: Final = timedelta(minutes=1)
 """An update is on time up to so long after it was due."""
 
-Why = Literal["cadence", "severity", "stakeholders"]
+Why = Literal["cadence", "severity", "reopened", "stakeholders"]
 Outcome = Literal["in time", "late", "never sent"]
 
 
@@ -31,7 +31,8 @@ class Slot:
     due_at:
         When.
     why:
-        ``cadence`` (the time since the last update), ``severity`` (a person changed it), or ``stakeholders``.
+        ``cadence`` (the time since the last update), ``severity`` (a person changed it), ``reopened`` (the channel
+        believed that it was over), or ``stakeholders``.
     told:
         The message that was sent for it; ``None`` where none was.
     late:
@@ -137,18 +138,15 @@ def clock(state: State, now: datetime, *, stakeholders_after: timedelta) -> Cade
     if state.opened_at is None:
         return Cadence(now, (), None, None)
     past = list(_updates(state))
-    first = next((one for one in state.updates if one.message == STAKEHOLDERS), None)
-    due = state.opened_at + stakeholders_after
-    if first is not None:
-        past.append(Slot(due, "stakeholders", first, _late(due, first.at)))
-    elif state.closed_at is not None and state.closed_at > due:
-        past.append(Slot(due, "stakeholders", None, _late(due, state.closed_at)))
+    past += _mails(state, stakeholders_after)
     update = stakeholders = None
     if state.closed_at is None:
         at = state.next_update_due
         assert at is not None
-        update = Slot(at, "severity" if at in state.severity_set else "cadence", None, _late(at, now))
-        if first is None:
+        again = state.reopened(by_mail=False) is not None
+        why: Why = "reopened" if again else "severity" if at in state.severity_set else "cadence"
+        update = Slot(at, why, None, _late(at, now))
+        if due := state.stakeholders_due(stakeholders_after):
             stakeholders = Slot(due, "stakeholders", None, _late(due, now))
     ordered = tuple(sorted(past, key=lambda one: one.told.at if one.told else one.due_at))
     longest = max(_silences(state, now))
@@ -157,35 +155,54 @@ def clock(state: State, now: datetime, *, stakeholders_after: timedelta) -> Cade
 
 def _updates(state: State) -> Iterator[Slot]:
     """Each update with when it was due; and the time after the last one, where the incident was closed beyond it."""
-    for begun, closed in _stretches(state):
-        before = begun
+    for begun, closed in state.stretches:
+        before, again = begun, begun != state.opened_at and state.said_over(begun, by_mail=False)
         for one in state.updates:
             if one.counts and begun <= one.at and (closed is None or one.at <= closed):
-                yield _slot(state, before, one.at, one)
-                before = one.at
+                if again and one.at == begun:
+                    continue  # what said that it is over
+                yield _slot(state, before, one.at, one, again=again)
+                before, again = one.at, False
         if closed is not None:
-            last = _slot(state, before, closed, None)
+            last = _slot(state, before, closed, None, again=again)
             if last.late:
                 yield last
 
 
+def _mails(state: State, after: timedelta) -> Iterator[Slot]:
+    """The e-mails to stakeholders that were sent, or never: once it lasts, and again where it was reopened and they
+    believed that it was over."""
+    assert state.opened_at is not None
+    mails = [one for one in state.updates if one.message == STAKEHOLDERS]
+    lasts = state.open_beyond(after)
+    if mails:
+        due = lasts or state.opened_at + after
+        yield Slot(due, "stakeholders", mails[0], _late(due, mails[0].at))
+    elif lasts is not None and state.closed_at is not None and state.closed_at > lasts:
+        yield Slot(lasts, "stakeholders", None, _late(lasts, state.closed_at))
+    for begun, closed in state.stretches[1:]:
+        if not state.said_over(begun, by_mail=True):
+            continue
+        told = next((one for one in mails if begun < one.at and (closed is None or one.at <= closed)), None)
+        if told is not None:
+            yield Slot(begun, "stakeholders", told, _late(begun, told.at))
+        elif closed is not None and (late := _late(begun, closed)):
+            yield Slot(begun, "stakeholders", None, late)
+
+
 def _silences(state: State, now: datetime) -> Iterator[timedelta]:
     """How long nothing was said, each time."""
-    for begun, closed in _stretches(state):
+    for begun, closed in state.stretches:
         end = closed or max(now, begun)
         said = [one.at for one in state.updates if one.counts and begun <= one.at <= end]
         yield from (after - before for before, after in pairwise([begun, *said, end]))
 
 
-def _stretches(state: State) -> Iterator[tuple[datetime, datetime | None]]:
-    """From when to when it was open: once, or again after each reopening; ``None`` while it is."""
-    assert state.opened_at is not None
-    begins = [state.opened_at, *(one.at for one in state.reopenings)]
-    yield from zip_longest(begins, [one.at for one in state.closings])
-
-
-def _slot(state: State, before: datetime, at: datetime, told: Update | None) -> Slot:
-    """The time that an update at ``at`` is for, when people had been told at ``before``."""
+def _slot(state: State, before: datetime, at: datetime, told: Update | None, *, again: bool) -> Slot:
+    """The time that an update at ``at`` is for, when people had been told at ``before``; ``again``: it was reopened
+    then, and they were to be told at once."""
+    if again:
+        return Slot(before, "reopened", told, _late(before, at))
     changed = min((when for when in state.severity_set if before < when < at), default=None)
     due = before + state.update_every
     if changed is not None and changed < due:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from vmqlib.errors import BadInput
 from vmqlib.record.canonical import canonical, digest
-from vmqlib.record.state import STAKEHOLDERS
+from vmqlib.record.state import STAKEHOLDERS, Reopening, State
 from vmqlib.runbook.communicate.brief import brief
 from vmqlib.runbook.communicate.clock import Cadence, clock
 from vmqlib.runbook.communicate.message import Message, build, kind_of, rewrite
@@ -177,7 +177,7 @@ def plan(
     warnings: list[str] = []
     files = tuple(attachments)
     for kind in names:
-        message = build(kind, known, incident.redactor.text)
+        message = build(kind, replace(known, reopened=_unknown(state, kind)), incident.redactor.text)
         if kind in _SLACK:
             deliveries.append(Delivery(message, "slack", (settings.slack_channel,)))
         if to := _recipients(incident, kind):
@@ -216,6 +216,13 @@ def last_told(incident: Incident) -> int:
     return max((event.seq for event in incident.journal.events() if event.step == "communicate"), default=0)
 
 
+def _unknown(state: State, kind: str) -> Reopening | None:
+    """The reopening that whoever gets that message does not know of."""
+    if state.closed_at or kind not in (*_SLACK, STAKEHOLDERS):
+        return None
+    return state.reopened(by_mail=kind == STAKEHOLDERS)
+
+
 def _recipients(incident: Incident, kind: str) -> tuple[str, ...]:
     settings = incident.settings
     contacts, people = settings.contacts, settings.email.stakeholders
@@ -226,5 +233,5 @@ def _recipients(incident: Incident, kind: str) -> tuple[str, ...]:
     if kind == "retro":
         return tuple(dict.fromkeys((contacts.knowledge_ops, contacts.security)))
     # Whoever was told that it lasts is told that it is over.
-    told = any(one.message == STAKEHOLDERS for one in incident.state.updates)
+    told = any(one.message == STAKEHOLDERS and not one.fallback for one in incident.state.updates)
     return people if kind == "resolved" and told else ()
