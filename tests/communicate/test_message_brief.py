@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from vmqlib.aws import Aws
 from vmqlib.record.incident import Incident
+from vmqlib.runbook.affected import affected
 from vmqlib.runbook.answers import answers
 from vmqlib.runbook.communicate.brief import brief
+from vmqlib.runbook.communicate.conditions import Looks, conditions, impact
 from vmqlib.runbook.communicate.message import KINDS, build
 from vmqlib.runbook.keptversions import kept_last_good
 from vmqlib.runbook.opening import look
 from vmqlib.runbook.overview import Overview
+from vmqlib.runbook.triggers import detect
 from vmqlib.settings import Settings
 from vmqlib.simulator.slackblocks import check_blocks
 
@@ -39,13 +44,37 @@ def test_conditions_say_what_fires_and_who_is_hit(seen) -> None:
     known = brief(seen)
     text = " ".join(known.conditions)
     assert text.startswith("Trigger sync-failed fires since ")
-    assert "99 of 279 documents are failed in the index." in text
+    assert "99 of 279 documents are failed in the index (" in text
+    assert all(" UTC)." in line for line in known.conditions), "of each it is said when that was looked at"
     assert "Customers are hit" in text
     assert known.not_seen == ()
     assert known.seen_at is not None
     assert known.since is not None
     assert known.since < known.opened_at
     assert known.trigger == "“SyncFailed” alarm triggered for more than 15 minutes", "as was seen"
+
+
+def test_each_condition_says_when_its_source_was_looked_at(seen) -> None:
+    looks = seen.observations()
+    early, late = (datetime(2026, 11, 23, 7, minute, tzinfo=UTC) for minute in (6, 9))
+    moved = {name: replace(one, at=early if name == "metrics" else late) for name, one in looks.items()}
+    said = detect(looks, seen.settings, seen.as_of)
+    found = affected(looks, seen.settings, seen.as_of, said, opened=seen.state.opened_at)
+    counted = replace(found.questions, after=replace(found.questions.after, until=early))
+    found = replace(found, questions=counted)
+    told = Looks({**moved, "resources": replace(looks["resources"], at=early)}, late)
+    lines = [*conditions(said, found, told)]
+    assert next(line for line in lines if "documents are failed" in line).endswith("(as of 07:09 UTC).")
+    assert lines[-1].startswith("Customers are hit: ")
+    assert lines[-1].endswith("(as of 07:06 UTC).")
+    quiet = replace(said, triggers=tuple(replace(one, verdict="quiet", since=None) for one in said.triggers))
+    lines = [*conditions(quiet, found, told)]
+    assert lines[0].startswith(
+        "None of the runbook's triggers fires (looked at between 07:06 UTC and 07:09 UTC)"
+    )
+    assert lines[-1].startswith("Customers were hit, by the questions until the last look at 07:06 UTC: ")
+    assert not [line for line in lines if "Customers are hit" in line]
+    assert "until 07:06 UTC" in " ".join(impact(found, told))
 
 
 def test_needs_are_the_next_steps_but_for_telling_people(seen) -> None:
@@ -71,6 +100,16 @@ def test_actions_are_those_since_the_last_message(seen) -> None:
     assert again.actions == ()
     assert "Restored 128 objects." in again.done[0]
     assert again.number == 2
+    seen.verified("resync", "Not proved: no sync.", {"action": "sync proof", "ok": False})
+    seen.verified("resync", "Proved at 1.", {"action": "sync proof", "ok": True})
+    seen.verified("resync", "Proved at 2.", {"action": "sync proof", "ok": True})
+    seen.note("Dana happened to look.", {"retro": "lucky"})
+    seen.note("Add an alarm.", {"retro": "action", "owner": "dana", "due": "2026-12-04"})
+    seen.note("Support confirms.")
+    told = [line.split(": ", 1)[1] for line in brief(seen).actions]
+    assert told == ["Proved at 1.", "Support confirms."]
+    seen.applied("resync", f"Started sync job {uuid4()}.", {"action": "sync"})
+    assert brief(seen).done[-1].endswith(": Started a sync job.")
     seen.applying("resync", "Start a sync job.", {"action": "sync"})
     assert "its end is not on record" in brief(seen).waiting[0]
 

@@ -69,11 +69,14 @@ class Advice:
         Whether customers are hit: ``hit``, ``not-hit``, or ``unknown`` where too little was seen to tell.
     reason:
         Why, in a sentence, with the figures.
+    figures:
+        The figures of it alone, where customers are hit.
     """
 
     severity: Literal["SEV1", "SEV2"]
     customers: Literal["hit", "not-hit", "unknown"]
     reason: str
+    figures: str = ""
 
 
 def advise(asked: Questions, web: Sequence[WebExperience] | None, rule: SeverityRule) -> Advice:
@@ -93,7 +96,7 @@ def advise(asked: Questions, web: Sequence[WebExperience] | None, rule: Severity
         kind: "; ".join(words for each, words in said if each == kind) for kind in ("hit", "unknown", "fine")
     }
     if told["hit"]:
-        return Advice("SEV1", "hit", f"Customers are hit: {told['hit']}.")
+        return Advice("SEV1", "hit", f"Customers are hit: {told['hit']}.", told["hit"])
     if told["unknown"]:
         known = "; ".join(filter(None, (told["unknown"], told["fine"])))
         return Advice(DEFAULT, "unknown", f"Whether customers are hit is not known: {known}.")

@@ -6,13 +6,15 @@ brief. AWS is asked nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vmqlib.record.state import Reopening, State
-from vmqlib.runbook.keyevents import old_proofs
+from vmqlib.runbook.communicate.conditions import moment
+from vmqlib.runbook.keyevents import WAITING
 from vmqlib.runbook.opening import alarmed, condition
 from vmqlib.runbook.recordplace import record_address
 from vmqlib.times import duration, show_time
@@ -23,14 +25,13 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.affected import Affected
     from vmqlib.runbook.nextsteps import NextStep
-    from vmqlib.runbook.questions import Asked
-    from vmqlib.runbook.triggers import Detection
 
 __all__ = ["Brief", "brief"]
 
 _MOST = 8
 _NEEDS = 3
 _COMMUNICATE = "5 Communicate"
+_IDS = re.compile(r"\bsync job [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,11 @@ class Brief:
         The reopening that those who read this do not know of: the last they heard is that it is over; else ``None``.
     history:
         Its earlier closings, each with its reopening and why.
-    since:
-        The first bad sign; ``None`` where none was seen.
+    since, until, impaired:
+        The first bad sign; when the first sync ended that succeeded again, once it is closed; how long that was.
+        ``None``, and empty, where that was not seen.
+    now, checked_at:
+        What customers see now, as far as it was validated, and when; ``None`` where it was not since the last change.
     seen_at:
         When AWS was looked at last; ``None`` where it never was.
     conditions:
@@ -105,6 +109,10 @@ class Brief:
     reopened: Reopening | None = None
     history: tuple[str, ...] = ()
     since: datetime | None = None
+    until: datetime | None = None
+    now: tuple[str, ...] = ("What customers see now could not be told.",)
+    checked_at: datetime | None = None
+    impaired: str = ""
     seen_at: datetime | None = None
     conditions: tuple[str, ...] = ()
     impact: tuple[str, ...] = ()
@@ -203,23 +211,33 @@ def brief(
 def _with_evidence(known: Brief, still: Incident) -> Brief:
     """Adds what is told from evidence."""
     from vmqlib.runbook.affected import affected_by
+    from vmqlib.runbook.communicate.conditions import Looks, conditions, content, impact
+    from vmqlib.runbook.communicate.ending import now, recovered_at
     from vmqlib.runbook.nextsteps import next_steps
     from vmqlib.runbook.triggers import detect
+    from vmqlib.runbook.validation import validated
 
     seen = still.observations()
     said = detect(seen, still.judged_by, still.seen_at)
     found = affected_by(still, said)
     mine = next((one for one in said.triggers if one.trigger == still.identity.trigger), None)
     by_alarm = _paged(still.identity) or (mine is not None and alarmed(mine))
+    looks = Looks(seen, still.as_of)
+    checked = validated(still)
+    until = recovered_at(seen.get("sync-jobs"), found) if known.closed_at else None
     return replace(
         known,
         trigger=condition(still.identity.trigger, by_alarm=by_alarm),
         connector=_connector(found, known.connector),
         since=found.since,
+        until=until,
+        impaired=duration(until - found.since) if until and found.since else "",
+        now=tuple(now(checked)),
+        checked_at=checked.at if checked is not None and not checked.stale else None,
         seen_at=still.state.seen_at,
-        conditions=_some(_conditions(said, found)),
-        impact=_some(_impact(found)),
-        content=_some(_content(said, found)),
+        conditions=_some(conditions(said, found, looks)),
+        impact=_some(impact(found, looks)),
+        content=_some(content(said, found, looks)),
         not_seen=_some(f"{one.title}: {one.problem}" for one in seen.values() if not one.available),
         needs=_needs(next_steps(still, said, found)),
     )
@@ -252,80 +270,41 @@ def _some(lines: Iterable[str]) -> tuple[str, ...]:
     return (*every[: _MOST - 1], f"And {len(every) - _MOST + 1} more: they are in the record.")
 
 
-def _conditions(said: Detection, found: Affected) -> Iterable[str]:
-    for one in said.triggers:
-        if one.verdict != "firing":
-            continue
-        why = next((each.text for each in one.reasons if each.says == "firing"), "")
-        since = f" since {show_time(one.since)}" if one.since else ""
-        yield f"Trigger {one.trigger} fires{since}{': ' if why else '.'}{why}"
-    if not said.firing:
-        unknown = [one.trigger for one in said.triggers if one.verdict == "unknown"]
-        told = f"; of {', '.join(unknown)} it cannot be told" if unknown else ""
-        yield f"No trigger is seen to fire{told}." if told else "None of the runbook's triggers fires."
-    yield from (
-        f"Connector {one.name or one.data_source_id}: {one.why}." for one in found.connectors if one.hit
-    )
-    if found.unauthorized:
-        yield f"{found.unauthorized}."
-    if (
-        found.index.failing is not None
-        and found.index.documents is not None
-        and (found.index.failing or not found.unauthorized)
-    ):
-        yield f"{found.index.failing:,} of {found.index.documents:,} documents are failed in the index."
-    yield found.severity.reason
-
-
-def _impact(found: Affected) -> Iterable[str]:
-    index, asked, usual = found.index, found.questions.after, found.questions.before
-    if index.failing and index.documents:
-        share = index.failing / index.documents
-        yield f"Answers may be missing or out of date: {share:.0%} of the documents could not be indexed."
-    unanswered = asked.no_answer_share if asked else None
-    if asked is not None and unanswered is not None:
-        told = f"{unanswered:.0%} had no answer{_usual(usual, 'no_answer_share')}"
-        yield f"Of {asked.asked:,} questions since then, {told}."
-    before = (usual.blocked_share if usual else None) or 0.0
-    if asked is not None and asked.blocked_share is not None and asked.blocked_share > 2 * before:
-        yield f"{asked.blocked_share:.0%} of them were blocked{_usual(usual, 'blocked_share')}."
-    down = [one for one in found.web or () if one.status not in ("", "ACTIVE")]
-    yield from (f"The web experience {one.name or one.id} is {one.status}." for one in down)
-    if not index.failing and unanswered is None and not down:
-        yield "How much of it users notice could not be told yet."
-
-
-def _usual(usual: Asked | None, name: str) -> str:
-    share = getattr(usual, name) if usual is not None else None
-    return "" if share is None else f" (before: {share:.0%})"
-
-
-def _content(said: Detection, found: Affected) -> Iterable[str]:
-    verdict = next((one for one in said.triggers if one.trigger == "content"), None)
-    if verdict is not None:
-        yield from (each.text for each in verdict.reasons if each.says == "firing")
-        new = [each for each in said.findings if each.kind == "new-folder"]
-        yield from (f"{each.text} {each.remedy}" for each in new)
-    if found.documents.unwanted:
-        yield f"Indexed, and not to be: {', '.join(found.documents.unwanted)}."
-
-
 def _actions(events: Sequence[Event], told: datetime | None) -> Iterable[str]:
-    """What happened since the last message, in the words of the journal: changes, checks, people's remarks."""
-    old = old_proofs(events)
+    """What happened since the last message, in the words of the journal: changes and how they ended, people's remarks.
+    A proof is told where it says another thing than the one before. What is remembered for the review is not told."""
+    proved = False
     for event in events:
-        if event.seq in old or (told is not None and event.at <= told):
+        news = told is None or event.at > told
+        if event.kind == "verified" and event.data.action in WAITING:
+            proved, before = event.data.ok is True, proved
+            if news and proved != before:
+                yield f"{moment(event.at)}: {event.summary}"
             continue
-        failed = event.kind == "failed" and not event.data.source
-        remark = event.kind == "noted" and not event.step and not event.data.torn
-        if (
-            event.kind in ("applied", "verified", "undone") or failed or remark
-        ) and event.step != "communicate":
-            yield f"{_at(event.at)}: {event.summary}"
+        if news and event.step != "communicate" and _matters(event):
+            yield f"{moment(event.at)}: {event.summary}"
+
+
+def _matters(event: Event) -> bool:
+    match event.kind:
+        case "applied" | "verified":
+            return True
+        case "undone":
+            return event.step != "stabilize"  # a schedule that was put back is told by the change that did it
+        case "failed":
+            return not event.data.source
+        case "noted":
+            return not (event.step or event.data.torn or event.data.retro)
+    return False
 
 
 def _done(state: State) -> Iterable[str]:
-    return (f"{_at(one.at)}: {one.summary}" for one in state.applied if not one.undone and not one.item)
+    """Every change that stands, for people who know no ids."""
+    return (
+        f"{moment(one.at)}: {_IDS.sub('a sync job', one.summary)}"
+        for one in state.applied
+        if not one.undone and not one.item and one.step != "communicate"
+    )
 
 
 def _waiting(events: Sequence[Event]) -> Iterable[str]:
@@ -339,11 +318,7 @@ def _waiting(events: Sequence[Event]) -> Iterable[str]:
             begun[key] = event
         else:
             begun.pop(key, None)
-    return (f"begun at {_at(one.at)}, its end is not on record: {one.summary}" for one in begun.values())
-
-
-def _at(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
+    return (f"begun at {moment(one.at)}, its end is not on record: {one.summary}" for one in begun.values())
 
 
 def _needs(steps: Iterable[NextStep]) -> tuple[NextStep, ...]:
