@@ -80,7 +80,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _clean(env: Any, home: Path) -> None:
     for name in list(env):
-        if (name.startswith(_OURS) and name not in _KEPT) or name in _SETTINGS:
+        # COLUMNS and LINES are the screen of whoever runs the tests.
+        if (name.startswith(_OURS) and name not in _KEPT) or name in (*_SETTINGS, "COLUMNS", "LINES"):
             del env[name]
     env.update(
         # Found before HOME moves: building matplotlib's list of fonts anew takes seconds.

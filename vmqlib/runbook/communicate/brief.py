@@ -272,13 +272,15 @@ def _some(lines: Iterable[str]) -> tuple[str, ...]:
 
 def _actions(events: Sequence[Event], told: datetime | None) -> Iterable[str]:
     """What happened since the last message, in the words of the journal: changes and how they ended, people's remarks.
-    A proof is told where it says another thing than the one before. What is remembered for the review is not told."""
-    proved = False
+    A proof, or a look at the alarms, is told where it says another thing than the one before. What is remembered for
+    the review is not told."""
+    well: dict[str, bool] = {}
     for event in events:
         news = told is None or event.at > told
         if event.kind == "verified" and event.data.action in WAITING:
-            proved, before = event.data.ok is True, proved
-            if news and proved != before:
+            before = well.get(event.data.action, False)
+            well[event.data.action] = event.data.ok is True
+            if news and well[event.data.action] != before:
                 yield f"{moment(event.at)}: {event.summary}"
             continue
         if news and event.step != "communicate" and _matters(event):
