@@ -202,3 +202,46 @@ def test_the_page_prints_on_a4_without_its_code(ordinary: Path, page: Page) -> N
     assert pdf.startswith(b"%PDF")
     boxes = set(__import__("re").findall(rb"/MediaBox\s*\[([^\]]*)\]", pdf))
     assert {tuple(round(float(n)) for n in box.split()) for box in boxes} == {(0, 0, 595, 842)}
+
+
+# Where a line of a key ends within a name, and not after what separates names.
+_BROKEN = """() => [...document.querySelectorAll('td code')].flatMap(code => {
+    const found = [], range = document.createRange();
+    let before = null;
+    for (const text of code.childNodes) for (let i = 0; i < (text.length || 0); i++) {
+        range.setStart(text, i); range.setEnd(text, i + 1);
+        const top = range.getBoundingClientRect().top;
+        if (before && top > before.top + 4 && /[A-Za-z0-9]/.test(before.letter)) found.push(code.textContent);
+        before = {top, letter: text.data[i]};
+    }
+    return found;
+})"""
+
+
+def test_a_key_is_broken_between_its_names_alone(record: Callable[..., Path], page: Page) -> None:
+    """A wide table squeezes its columns: "backup.md" stays whole, and no column falls out of the page."""
+    from vmqlib.view.base import Html, join, tag
+    from vmqlib.view.layout import Column, name, place, short, stacked, table
+
+    def both(key: str) -> Html:
+        return join([tag("div", name(key)), tag("div", place(f"s3://kb/{key}"))])
+
+    keys = ["policies/backup.md", "services/watchtower/overview.md", "policies/change-management.md"]
+    columns = [
+        Column("error"), Column("documents", right=True), Column("failures", right=True),
+        Column("first and last seen (UTC)", stacked), Column("examples", both),
+    ]  # fmt: skip
+    times = [short("2026-11-28T04:18:44Z")] * 2
+    rows = [["The document could not be parsed. " * 6, "73", "219", times, key] for key in keys]
+    shown = table(columns, rows).markup
+    made = record(
+        new_markdown_cell("# INC-20261123-001\n\nText."),
+        new_markdown_cell("## Failing documents\n\ntext"),
+        new_code_cell("x", outputs=[new_output("display_data", {"text/html": shown})]),
+    )
+    page.set_viewport_size({"width": 1200, "height": 900})
+    page.goto(made.as_uri())
+    assert page.evaluate(_BROKEN) == []
+    assert page.locator("td code").all_inner_texts() == [key for key in keys for _ in range(2)]
+    widths = "() => [...document.querySelectorAll('.rec-scroll')].map(e => [e.scrollWidth, e.clientWidth])"
+    assert all(needed <= there + 1 for needed, there in page.evaluate(widths))

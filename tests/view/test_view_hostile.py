@@ -43,7 +43,7 @@ class Tags(html.parser.HTMLParser):
 
 ELEMENTS = {
     "code", "col", "colgroup", "del", "div", "em", "img", "ins", "li", "ol", "span", "strong", "table", "tbody", "td",
-    "th", "thead", "tr", "ul",
+    "th", "thead", "tr", "ul", "wbr",
 }  # fmt: skip
 ATTRIBUTES = {"alt", "colspan", "scope", "src", "style", "title"}
 

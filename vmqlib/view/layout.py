@@ -44,6 +44,7 @@ MOST_ROWS = 50
 
 LONGEST_CELL = 300
 
+_BREAKS = re.compile(r"(?<=[/_])(?=[^/_])|(?=\.metadata\.json$)")
 _HOST = re.compile(r"^[a-z0-9+]+://[^/]+/")
 _ARN = re.compile(r"arn:aws[a-z-]*:[^\s)]*[:/]([^\s)/]+)")
 
@@ -52,10 +53,12 @@ _HEAD = (
     "text-align:left;vertical-align:bottom;border-bottom:2px solid #888;padding:0.2em 0.7em 0.2em 0;"
     "white-space:nowrap"
 )
+# Not "anywhere": that lets a table squeeze the column to one letter, and "backup.md" ends as "backup.m" and "d".
+_KEY = "overflow-wrap:break-word"
 _CELL = "text-align:left;vertical-align:top"
 _NUMBER = "text-align:right;vertical-align:top;white-space:nowrap"
 _CODE = (
-    "white-space:pre-wrap;word-break:break-all;background:#f2f2f2;color:#111;padding:0.1em 0.35em;"
+    "white-space:pre-wrap;overflow-wrap:anywhere;background:#f2f2f2;color:#111;padding:0.1em 0.35em;"
     "border:1px solid #ccc"
 )
 _CHIP = "padding:0.1em 0.55em;border:1px solid #555;font-weight:bold;white-space:nowrap"
@@ -176,10 +179,17 @@ def code(value: object) -> Html:
 
 
 def name(value: object) -> Html:
-    """A key, an id, a file: in the type of code, broken wherever the line ends."""
+    """A key, an id, a file: in the type of code. A line ends after a slash or a dash, and within a name only where that
+    alone fills the line."""
     text = plain(value, 400)
     shown = text if len(text) <= 90 else "…" + text[-88:]
-    return tag("code", shown, style="overflow-wrap:anywhere", title=text if shown != text else None)
+    return tag("code", _breakable(shown), style=_KEY, title=text if shown != text else None)
+
+
+def _breakable(key: str) -> Html:
+    """A key that may also end a line after a slash or an underscore, and before what makes it a metadata file."""
+    first, *rest = _BREAKS.split(key)
+    return join([first, *(join([Html("<wbr>"), part]) for part in rest)])
 
 
 def short(value: Any) -> Html:
@@ -191,7 +201,8 @@ def place(value: object) -> Html:
     """A document's URI by its key alone: scheme, host and bucket are the same for all. The whole shows on pointing."""
     text = plain(value, 1024)
     key = _HOST.sub("", text)
-    return tag("code", key if len(key) <= 90 else "…" + key[-88:], style="overflow-wrap:anywhere", title=text)
+    shown = key if len(key) <= 90 else "…" + key[-88:]
+    return tag("code", _breakable(shown), style=_KEY, title=text)
 
 
 def who(value: object) -> Html:

@@ -12,7 +12,21 @@ from vmqlib.times import duration, iso, show_time
 from vmqlib.view.base import Html, Panel, View, guarded, join, mapping, notice, plain, tag
 from vmqlib.view.errorkinds import error_kinds
 from vmqlib.view.findings import alarm_spans, moment, sync_facts
-from vmqlib.view.layout import Column, ago, chip, code, count, facts, many, panel, short, size, table, when
+from vmqlib.view.layout import (
+    Column,
+    ago,
+    chip,
+    code,
+    count,
+    facts,
+    many,
+    name,
+    panel,
+    short,
+    size,
+    table,
+    when,
+)
 
 __all__ = ["RECORD_MIME", "Record", "closing", "header", "provenance", "record"]
 
@@ -250,7 +264,7 @@ def provenance(
         Column("seen (UTC)", short),
         Column("rows", count, right=True),
         Column("complete"),
-        Column("evidence file", lambda name: code(name) if name else ""),
+        Column("evidence file", lambda file: name(file) if file else ""),
         Column("size", size, right=True),
         Column(
             "SHA-256",
@@ -310,9 +324,9 @@ def package_versions() -> dict[str, str]:
     from vmqlib import __version__
 
     found = {"vmqlib": __version__, "Python": platform.python_version()}
-    for name in ("boto3", "pandas", "matplotlib", "papermill", "nbconvert"):
+    for package in ("boto3", "pandas", "matplotlib", "papermill", "nbconvert"):
         try:
-            found[name] = version(name)
+            found[package] = version(package)
         except PackageNotFoundError:
             continue
     return found

@@ -10,6 +10,7 @@ from vmqlib.sources.versions import changed_between
 from vmqlib.view.base import Html, Panel, View, guarded, join, mapping, nothing, plain, tag, unavailable
 from vmqlib.view.errorkinds import error_kinds
 from vmqlib.view.layout import (
+    LONGEST_CELL,
     MOST_ROWS,
     Column,
     chip,
@@ -98,7 +99,7 @@ def failing_documents(report: Observation, documents: Observation | None = None)
     groups = _grouped(failures)
     shown = groups.head(MOST_KINDS)
     columns = [
-        Column("error"),
+        Column("error", _error),
         Column("documents", count, right=True),
         Column("failures", count, right=True),
         Column("first and last seen (UTC)", lambda pair: stacked([short(at) for at in pair])),
@@ -120,6 +121,11 @@ def failing_documents(report: Observation, documents: Observation | None = None)
         left_out=len(groups) - len(shown),
         text=lines,
     )
+
+
+def _error(text: object) -> Html:
+    """It may name a long path: that gives way to the examples' names, which are not to be broken."""
+    return tag("span", plain(text, LONGEST_CELL), style="overflow-wrap:anywhere")
 
 
 def _failures(frame: pd.DataFrame, time: str) -> pd.DataFrame:
