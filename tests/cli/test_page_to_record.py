@@ -206,7 +206,8 @@ def test_from_page_to_closed(
     record = json.loads(vmq("open", "--trigger", "sync-failed", "--json").stdout)
     refused = vmq("close", record["id"])
     assert refused.returncode == 1
-    assert "INCOMPLETE" in refused.stderr
+    assert "INCOMPLETE" in refused.stdout
+    assert f"vmq validate {record['id']}" in refused.stderr
     # The opening planned it already: this is the plan that the record shows.
     applied = vmq("rollback", "apply", record["id"], "--yes")
     assert applied.returncode == 0, applied.stderr

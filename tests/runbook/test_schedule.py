@@ -282,7 +282,8 @@ class TestClosing:
         rig.schedule = ""
         made = close.ready(rig.incident, force=True, reason="x")
         assert isinstance(made.refusal, CheckFailed), "a schedule is not forced along with the rest"
-        assert f"It was {CRON}, and is off now" in made.refusal.message
+        (off,) = made.refusing
+        assert f"It was {CRON}, and is off now" in off.finding
         assert "--schedule-off-reason" in made.refusal.hint
         again = close.ready(rig.incident, force=True, reason="x", schedule_off_reason="the docs moved")
         assert again.refusal is None

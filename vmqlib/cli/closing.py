@@ -112,7 +112,7 @@ def close_command(
             refusal = {"problem": made.refusal.message, "hint": made.refusal.hint}
             print_json(_document(incident, made) | refusal)
         else:
-            _show_held(made.held)
+            _show_held(made.refusing)
         raise made.refusal
     close(incident, made, Words(*(_asked(name, text) for name, text in zip(names, given, strict=True))))
     _end(incident, made, entry=not no_entry, post=post, yes=yes, as_json=as_json)

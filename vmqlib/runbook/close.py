@@ -74,6 +74,8 @@ class Ready:
         Why it is closed although a check is in the way.
     note:
         What the journal is to say of a schedule that stays off; ``""`` for nothing.
+    refusing:
+        Those of ``held`` for which it is refused: all of them, or where it was forced, the schedule that is off.
     """
 
     validation: Validation
@@ -81,6 +83,7 @@ class Ready:
     refusal: VmqError | None = None
     reason: str = ""
     note: str = ""
+    refusing: tuple[CheckResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,9 +156,9 @@ def ready(
         held = tuple(check for check in held if check.name != SCHEDULE)
         if off and not note:
             note = f"Closed with a schedule off: {_names(off)}. Reason: {schedule_off_reason.strip()}"
-    refusing = [check for check in held if check.name == SCHEDULE] if force else held
+    refusing = tuple(check for check in held if check.name == SCHEDULE or not force)
     refusal = _refusal(incident, refusing) if refusing else None
-    return Ready(made, held, refusal, reason.strip() if force else "", note)
+    return Ready(made, held, refusal, reason.strip() if force else "", note, refusing)
 
 
 def close(incident: Incident, made: Ready, words: Words | None = None) -> None:
@@ -293,7 +296,7 @@ def _names(checks: tuple[CheckResult, ...] | list[CheckResult]) -> str:
     return "; ".join(f"{one.name}{f' ({one.subject})' if one.subject else ''}" for one in checks)
 
 
-def _refusal(incident: Incident, held: tuple[CheckResult, ...] | list[CheckResult]) -> VmqError:
+def _refusal(incident: Incident, held: tuple[CheckResult, ...]) -> VmqError:
     """How much is in the way: what was found of each, and how to mend it, is in the checks."""
     only = all(one.name == SCHEDULE for one in held)
     despite = (
