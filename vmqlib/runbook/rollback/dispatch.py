@@ -131,10 +131,11 @@ class Dispatcher:
         return now - self._stopped_at >= self._grace
 
     def _join(self, workers: list[threading.Thread]) -> None:
-        """Waits for the workers; for those that S3 keeps waiting only if there is a wait for what they do."""
+        """Waits for the workers, but not for those that S3 keeps waiting when what is in flight had its time."""
         until = time.monotonic() + _LEAVING_S
+        left = self._out > 0 and self._past_grace()
         for worker in workers:
-            worker.join(max(0.0, until - time.monotonic()) if self._out else None)
+            worker.join(max(0.0, until - time.monotonic()) if left else None)
         # What has no answer is not come to where it was only looked at; else its intent stays without an outcome.
         self.given_up += self._out
         self._out = 0
