@@ -66,9 +66,11 @@ def test_a_value_may_be_as_old_as_its_silences_lead_to_expect(
 @pytest.mark.parametrize(
     ("metric", "age", "ok"),
     [
-        ("AWS/QBusiness DocumentCount", 0.4, True),
+        ("AWS/QBusiness DocumentCount", 0.3, True),
+        ("AWS/QBusiness DocumentCount", 0.4, None),
         ("AWS/QBusiness DocumentCount", 0.6, False),
-        ("VaultMesh/QBusiness NoSync", 40, True),
+        ("VaultMesh/QBusiness NoSync", 24, True),
+        ("VaultMesh/QBusiness NoSync", 40, None),
         ("VaultMesh/QBusiness NoSync", 50, False),
         ("AWS/QBusiness BlockedChatMessages", 50, None),
         ("AWS/QBusiness ChatMessagesWithNoAnswer", 50, None),

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmqlib.errors import AwsError, BadInput, CorruptRecord, VmqError
+from vmqlib.errors import AwsError, BadInput, CorruptRecord, ResourceMissing, VmqError
 from vmqlib.record import manifest as manifests
 from vmqlib.record import tables
 from vmqlib.record.checks import Report, verify_folder
@@ -415,12 +415,15 @@ class Incident(Diary):
         nothing = tables.source_table(source, tuple)
         failed = look.failed if look else None
         problem, hint = (failed.data.problem, failed.data.hint) if failed else ("", "")
+        gone = failed is not None and failed.data.error == ResourceMissing.__name__
         if look is None or look.seen is None:
             problem = problem or "Nobody has looked yet."
             hint = hint or f"Run `vmq render {self.id} --refresh` where AWS can be reached."
             partial = failed.evidence[0] if failed and failed.evidence else None
             at = failed.at if failed else None
-            return Observation(name, title, nothing, False, problem, hint, at, False, problem, partial)
+            return Observation(
+                name, title, nothing, False, problem, hint, at, False, problem, partial, gone=gone
+            )
         ref = look.seen.evidence[0]
         try:
             if ref.sha256 not in self._good:
@@ -434,7 +437,7 @@ class Incident(Diary):
         rows = self._tables.table(name, source, ref)
         missing = self._good[ref.sha256].missing
         return Observation(
-            name, title, rows, True, problem, hint, ref.at, ref.complete, ref.stopped, ref, missing
+            name, title, rows, True, problem, hint, ref.at, ref.complete, ref.stopped, ref, missing, gone
         )
 
     def observations(self) -> dict[str, Observation]:

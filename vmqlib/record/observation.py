@@ -71,6 +71,8 @@ class Observation:
     missing:
         Why a data source was not seen, by its id: it could not be, or was not asked for. Of each other one everything
         is there.
+    gone:
+        Whether the newest look failed because AWS says that there is no such thing.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Observation:
     stopped: str = ""
     evidence: EvidenceRef | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    gone: bool = False
 
     def missing_of(self, data_source_id: str) -> str:
         """Where and why the look at that data source (``""``: at any) stopped; empty where all of it was seen."""

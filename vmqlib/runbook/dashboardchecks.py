@@ -30,6 +30,11 @@ CADENCES: Mapping[str, timedelta] = {
 _SILENT_WHEN_WELL = frozenset(
     f"AWS/QBusiness {name}" for name in ("BlockedChatMessages", "ChatMessagesWithNoAnswer")
 )
+_Documents = Mapping[tuple[str, str], int]
+_COUNT = "AWS/QBusiness DocumentCount"
+_OF_ONE = frozenset({"Maximum", "Minimum", "Average"})
+"""Statistics of a single value that are that value."""
+_LATE = timedelta(minutes=5)  # a value may take so long to be seen
 _ENOUGH = 4  # values, to say from them how often there is one
 _SLACK = 2  # a metric has stopped when it is silent for so many times the longest silence before
 
@@ -39,8 +44,9 @@ def dashboard_checks(seen: Mapping[str, Observation], now: datetime) -> list[Che
 
     A widget fails when one of its lines can never show anything: CloudWatch refuses it, or its metric is published with
     other dimensions. Else it passes when one of its lines has a value that is no older than can be expected, and fails
-    when all are older than the values before lead to expect. A metric that is published only when something happens may
-    rightly be silent: of that it cannot be told.
+    when all are older than the values before lead to expect. A value that is late, or a count of documents that is not
+    what the index has now, may be on its way: of that it cannot be told. Nor of a metric that is published only when
+    something happens: it may rightly be silent.
 
     Parameters
     ----------
@@ -56,7 +62,8 @@ def dashboard_checks(seen: Mapping[str, Observation], now: datetime) -> list[Che
     if lost:
         why = lost[0].problem if lost[0] is not None else "Nobody has looked at it."
         mend = lost[0].hint if lost[0] is not None else ""
-        return [CheckResult(READABLE, None, why, mend=mend, evidence=SOURCES)]
+        ok = False if any(one is not None and one.gone for one in lost) else None
+        return [CheckResult(READABLE, ok, why, mend=mend, evidence=SOURCES)]
     found = read_dashboard(seen)
     assert found is not None
     at = found.at or now
@@ -74,7 +81,30 @@ def dashboard_checks(seen: Mapping[str, Observation], now: datetime) -> list[Che
         drawn = sum(one.kind == "metric" for one in found.widgets)
         said = f"It has {len(found.widgets)} widgets, {drawn} of them with metrics."
         whole = CheckResult(READABLE, True, said, evidence=SOURCES)
-    return [whole, *(widget_check(one, at) for one in found.widgets if one.kind == "metric" or _broken(one))]
+    documents = _documents(seen.get("resources"))
+    return [
+        whole,
+        *(
+            widget_check(one, at, documents=documents)
+            for one in found.widgets
+            if one.kind == "metric" or _broken(one)
+        ),
+    ]
+
+
+def _documents(resources: Observation | None) -> _Documents:
+    """How many documents each index has now, where that was seen; of a data source only where it is the only one."""
+    if resources is None or not resources.available or resources.problem:
+        return {}
+    rows = resources.frame
+    sources = list(rows.loc[rows["kind"].eq("data-source"), "id"])
+    rows = rows[rows["kind"].eq("index") & rows["document_count"].notna()]
+    alone = [str(sources[0])] if len(sources) == len(rows) == 1 and resources.complete else []
+    return {
+        (str(index), source): int(many)
+        for index, many in zip(rows["id"], rows["document_count"], strict=True)
+        for source in ("", *alone)
+    }
 
 
 def _broken(widget: Widget) -> bool:
@@ -82,15 +112,28 @@ def _broken(widget: Widget) -> bool:
     return bool(widget.problem) and widget.kind in {"alarm", "text", "without a type"}
 
 
-def widget_check(widget: Widget, at: datetime) -> CheckResult:
-    """Whether one widget shows current data: see :func:`dashboard_checks`. ``at`` is when it was read."""
+def widget_check(widget: Widget, at: datetime, *, documents: _Documents | None = None) -> CheckResult:
+    """Whether one widget shows current data: see :func:`dashboard_checks`.
+
+    Parameters
+    ----------
+    widget:
+        The widget.
+    at:
+        When it was read.
+    documents:
+        How many documents each index has now, by its id and the data source's.
+    """
     if widget.problem:
         # Elsewhere, or of an alarm that is gone: nothing that the widget itself says wrongly.
         unseen = widget.problem.startswith(("its metrics are in", "its alarm"))
         mend = "" if unseen else "Mend the widget: `aws cloudwatch get-dashboard`, then `put-dashboard`."
         finding = _sentence(f"{'it was not asked: ' if unseen else ''}{widget.problem}")
         return CheckResult(CURRENT, None if unseen else False, finding, widget.title, mend, SOURCES)
-    judged = [(line, *line_check(line, at, whole_range=widget.whole_range)) for line in widget.lines]
+    judged = [
+        (line, *line_check(line, at, whole_range=widget.whole_range, documents=documents))
+        for line in widget.lines
+    ]
     never = any(ok is False and not line.values for line, ok, _ in judged)
     outcomes = {ok for _, ok, _ in judged}
     ok = False if never else True if True in outcomes else False if False in outcomes else None
@@ -100,12 +143,14 @@ def widget_check(widget: Widget, at: datetime) -> CheckResult:
     finding = "; ".join(
         dict.fromkeys(f"{line.label}: {said}" if len(widget.lines) > 1 else said for line, _, said in telling)
     )
-    mends = [mend for line, bad, _ in judged if bad is not True for mend in _mends(line)]
+    mends = [mend for line, bad, _ in judged if bad is not True for mend in _mends(line, bad)]
     said = f"{finding.rstrip('.')}." if len(widget.lines) > 1 else _sentence(finding or "it was not read")
     return CheckResult(CURRENT, ok, said, widget.title, "\n".join(dict.fromkeys(mends)), SOURCES)
 
 
-def line_check(line: Line, at: datetime, *, whole_range: bool = False) -> tuple[bool | None, str]:
+def line_check(
+    line: Line, at: datetime, *, whole_range: bool = False, documents: _Documents | None = None
+) -> tuple[bool | None, str]:
     """Whether a line shows current data, and what it shows, in a few words.
 
     Parameters
@@ -116,23 +161,33 @@ def line_check(line: Line, at: datetime, *, whole_range: bool = False) -> tuple[
         When it was read.
     whole_range:
         Whether its value stands for the whole window.
+    documents:
+        How many documents each index has now, by its id and the data source's: what DocumentCount is to show.
     """
     if line.newest is None:
         certain = line.why == "invalid" or (line.why == "dimensions" and _other_names(line))
         return (False if certain else None), line.problem or "it shows nothing"
     when, value = line.newest
-    age = max(at - when - timedelta(seconds=line.period_s), timedelta())
+    ended = when + timedelta(seconds=line.period_s)
+    age = max(at - ended, timedelta())
     said = f"newest value {value:,.6g}, " + (
-        f"{duration(age)} old" if age else "of the period that is running"
+        f"{duration(age)} old" if age else f"of the period that began {duration(max(at - when, age))} ago"
     )
     if whole_range:
         return True, f"{value:,.6g} over the whole window"
     expected = _expected(line)
-    if age <= _SLACK * max(expected or timedelta(), timedelta(seconds=line.period_s)):
-        return True, said
-    if expected is None:
-        return None, f"{said}; how often there should be one cannot be told"
-    return False, f"{said}; before there was one every {duration(expected)} at least"
+    period = timedelta(seconds=line.period_s)
+    if age > _SLACK * max(expected or timedelta(), period):
+        if expected is None:
+            return None, f"{said}; how often there should be one cannot be told"
+        return False, f"{said}; before there was one every {duration(expected)} at least"
+    of = line.dimensions.get("IndexId", ""), line.dimensions.get("DataSourceId", "")
+    there = (documents or {}).get(of) if line.metric == _COUNT else None
+    if there is not None and line.statistic in _OF_ONE and value != there:
+        return None, f"{said}, and the index has {there:,} documents now: it is not of now"
+    if expected is not None and line.metric in CADENCES and age > max(expected, period) + _LATE:
+        return None, f"{said}, and there is to be one every {duration(expected)}: the next one is late"
+    return True, said
 
 
 def _expected(line: Line) -> timedelta | None:
@@ -150,8 +205,10 @@ def _other_names(line: Line) -> bool:
     return all(set(one) != set(line.dimensions) for one in line.elsewhere)
 
 
-def _mends(line: Line) -> Iterator[str]:
-    """The metric as it has to stand in the widget to show something."""
+def _mends(line: Line, ok: bool | None) -> Iterator[str]:
+    """The metric as it has to stand in the widget to show something; or when to look again."""
+    if ok is None and line.values and line.metric in CADENCES:
+        yield f"Look again once the next value is there, within {duration(CADENCES[line.metric])}: vmq dashboard"
     if line.why == "invalid":
         yield "Mend the widget: `aws cloudwatch get-dashboard`, then `put-dashboard`."
     if line.why != "dimensions" or line.expression:

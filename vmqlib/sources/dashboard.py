@@ -147,7 +147,7 @@ def _body(aws: Aws, settings: Settings) -> tuple[Body, str]:
     except ResourceMissing as error:
         raise ResourceMissing(
             f"There is no CloudWatch dashboard {settings.dashboard!r} in {aws.region}.",
-            hint="Set `dashboard` in vmq.toml to one that `aws cloudwatch list-dashboards` shows.",
+            hint="Put it back, or set `dashboard` in vmq.toml to one that `aws cloudwatch list-dashboards` shows.",
             operation=error.operation,
             code=error.code,
         ) from error

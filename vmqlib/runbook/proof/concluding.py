@@ -91,6 +91,7 @@ def conclude(
         checks=tuple(checks),
         seen=any(seen[name].available for name in SOURCES),
         later=_later(sight, [*ours, *others]),
+        unseen=_unseen(versions, sight),
     )
 
 
@@ -310,14 +311,29 @@ def _bucket(versions: Observation, sight: Sight, judged: Sequence[Judged]) -> Ch
         return CheckResult(name, True, f"{text}: they agree.{later}", evidence=kept)
     if sight.index_unnamed and missing:
         text += f"; {sight.index_unnamed:,} documents have ids that name no key, so which are missing is not known."
-        return CheckResult(name, None if not extra else False, text, evidence=kept)
+        return CheckResult(name, None if not extra else False, text, mend=sight.sync, evidence=kept)
     failed = sum(one.verdict == FAILED for one in objects)
     which = f" ({failed:,} of them failed)" if failed else ""
     told = [
         f"{_many(len(missing), 'object')} not indexed{which}: {_names(missing)}" if missing else "",
         f"{_many(len(extra), 'document')} without an object: {_names(extra)}" if extra else "",
     ]
-    return CheckResult(name, False, f"{text}; {'; '.join(filter(None, told))}.{later}", evidence=kept)
+    # A sync reads what it did not try; what failed before it reads again only once it changed.
+    untried = len(missing) > failed or bool(extra)
+    mend = "\n".join(
+        filter(None, [f"Once the cause is gone: {sight.touch}" * bool(failed), sight.sync * untried])
+    )
+    finding = f"{text}; {'; '.join(filter(None, told))}.{later}"
+    return CheckResult(name, False, finding, mend=mend, evidence=kept)
+
+
+def _unseen(versions: Observation, sight: Sight) -> str:
+    """Why it is not known what changed after that sync began."""
+    if not versions.available or versions.problem:
+        return f"{versions.problem} {versions.hint}".strip()
+    if not versions.complete:
+        return versions.stopped or "the listing stopped early"
+    return "" if sight.scope is not None else "the connector's configuration was not seen"
 
 
 def _later(sight: Sight, judged: Sequence[Judged]) -> Later | None:

@@ -97,6 +97,8 @@ class Proof:
         What was done after it, where it was read from disk: a proof says nothing of that. Empty: nothing.
     later:
         What changed in the bucket after its sync began; ``None`` where nothing did, or it was read from disk.
+    unseen:
+        Why what changed since could not be seen, or not all of it; empty where it was.
     """
 
     incident: str
@@ -110,6 +112,7 @@ class Proof:
     seen: bool = True
     stale: str = ""
     later: Later | None = field(default=None, repr=False, compare=False)
+    unseen: str = field(default="", repr=False, compare=False)
 
     @property
     def ok(self) -> bool | None:

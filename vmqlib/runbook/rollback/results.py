@@ -76,7 +76,9 @@ class Applied:
     changed, failed, left:
         Items that were not as planned any more, that AWS refused, that were not come to.
     unknown:
-        Items that were asked for, and S3 did not answer: carried out or not, a resume finds out.
+        Items that were asked for, and S3 did not answer, or nobody was there to hear it: a resume finds out.
+    counted:
+        Whether these numbers are known: not, where an apply did not end and its log cannot be read.
     own:
         How many of the changed ones this incident itself had changed since: by a touch, an undo, an upload, another
         plan.
@@ -116,6 +118,7 @@ class Applied:
     problems: tuple[Problem, ...] = ()
     undone: bool = False
     of: str = ""
+    counted: bool = True
 
     @property
     def ok(self) -> bool:
@@ -136,12 +139,14 @@ class Applied:
     def sentence(self) -> str:
         """One sentence for people."""
         verb = {"undo": "Taken back", "touch": "Touched"}.get(self.kind, "Restored")
+        if not self.counted:
+            return f"{verb}: how many objects is not known, since its log cannot be read. It has not ended."
         parts = [f"{verb}: {_objects(self.restored)}"]
         parts += [f"{self.others} changed by somebody else and left alone"] * bool(self.others)
         parts += [f"{self.own} changed since by this incident itself and left alone"] * bool(self.own)
         parts += [f"{self.failed} refused"] * bool(self.failed)
         parts += [f"{self.left} not come to"] * bool(self.left)
-        parts += [f"{self.unknown} not known: S3 did not answer"] * bool(self.unknown)
+        parts += [f"{self.unknown} asked for, of which nobody knows whether it was done"] * bool(self.unknown)
         begun = {"interrupted": " Interrupted.", "unfinished": " It has not ended."}.get(self.ending, "")
         return f"{', '.join(parts)}.{begun}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import BadInput, VmqError
@@ -82,6 +83,9 @@ def status(incident: Incident, purpose: PurposeName = "rollback") -> Status:
     """Where the rollback, or the touch of objects, stands. Asks AWS nothing, changes nothing, and does not fail for a
     plan that is gone."""
     told = story(incident, purpose)
+    for digest, one in told.applies.items():
+        if one.ending == "unfinished":
+            told.applies[digest] = _by_log(incident, one, told.plans.get(digest))
     newest, last = told.newest, told.last
     if newest is None:
         return Status()
@@ -109,6 +113,28 @@ def status(incident: Incident, purpose: PurposeName = "rollback") -> Status:
         problem=problem,
         command=_command(incident, purpose, state, plan, last),
         stale=stale,
+    )
+
+
+def _by_log(incident: Incident, begun: Applied, planned: Planned | None) -> Applied:
+    """An apply that has not ended, with what its log says was done so far: the journal has only its beginning."""
+    from vmqlib.runbook.rollback import applylog
+
+    path = folder(incident) / begun.log
+    try:
+        counts = applylog.read(path).counts if path.exists() else {}
+        plan = read_plan(incident, planned) if planned is not None else None
+    except VmqError:
+        return replace(begun, counted=False)
+    total = sum(plan.head.counts.get(action, 0) for action in CHANGES) if plan is not None else 0
+    return replace(
+        begun,
+        done=counts.get("done", 0),
+        found=counts.get("found", 0),
+        changed=counts.get("changed", 0),
+        failed=counts.get("failed", 0),
+        unknown=counts.get("in-doubt", 0),
+        left=max(0, total - sum(counts.values())),
     )
 
 

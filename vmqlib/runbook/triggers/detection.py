@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from vmqlib.errors import VmqError
+from vmqlib.errors import ResourceMissing, VmqError
 from vmqlib.record.observation import Observation
 from vmqlib.runbook.triggers.content import content
 from vmqlib.runbook.triggers.guardrail import guardrail
@@ -156,7 +156,7 @@ def _look(aws: Aws, settings: Settings, source: Source, window: Window, data_sou
                 raise
             complete, stopped, missing = False, error.message, {}
     except VmqError as error:
-        return _unavailable(source, at, error.message, error.hint)
+        return _unavailable(source, at, error.message, error.hint, gone=isinstance(error, ResourceMissing))
     except Exception as error:  # noqa: BLE001 - one source that fails costs its own part alone
         return _unavailable(source, at, f"The kit itself failed here: {type(error).__name__}: {error}", "")
     return Observation(
@@ -170,5 +170,8 @@ def _look(aws: Aws, settings: Settings, source: Source, window: Window, data_sou
     )
 
 
-def _unavailable(source: Source, at: datetime, problem: str, hint: str) -> Observation:
-    return Observation(source.name, source.title, frame(source, ()), False, problem, hint, at, False, problem)
+def _unavailable(source: Source, at: datetime, problem: str, hint: str, *, gone: bool = False) -> Observation:
+    nothing = frame(source, ())
+    return Observation(
+        source.name, source.title, nothing, False, problem, hint, at, False, problem, gone=gone
+    )

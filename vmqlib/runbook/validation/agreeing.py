@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vmqlib.runbook.checks import CheckResult
     from vmqlib.runbook.proof.results import Later
 
-__all__ = ["agreeing"]
+__all__ = ["agreeing", "changed_keys", "names"]
 
 _SHOWN = 5
 
@@ -41,11 +41,11 @@ def agreeing(check: CheckResult, later: Later | None, data_source_id: str, incid
     told = []
     if later.lacking:
         told.append(
-            f"the index does not have {_changed(later.lacking)} since {began}: {_names(later.lacking)}"
+            f"the index does not have {changed_keys(later.lacking)} since {began}: {names(later.lacking)}"
         )
     if later.unsure:
         told.append(
-            f"whether the index has {_changed(later.unsure)} since {began} is not known: {_names(later.unsure)}"
+            f"whether the index has {changed_keys(later.unsure)} since {began} is not known: {names(later.unsure)}"
         )
     said = "; ".join(told)
     finding = f"{check.finding.rstrip('.')}. But {said}."
@@ -59,10 +59,12 @@ def agreeing(check: CheckResult, later: Later | None, data_source_id: str, incid
     )
 
 
-def _changed(keys: Sequence[str]) -> str:
+def changed_keys(keys: Sequence[str]) -> str:
+    """How many keys changed, in words."""
     return f"{many(len(keys), 'key')} that changed"
 
 
-def _names(keys: Sequence[str]) -> str:
+def names(keys: Sequence[str]) -> str:
+    """The first of them."""
     more = f" and {len(keys) - _SHOWN:,} more" if len(keys) > _SHOWN else ""
     return ", ".join(keys[:_SHOWN]) + more

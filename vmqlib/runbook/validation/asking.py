@@ -153,25 +153,44 @@ def _judged(answer: Answer) -> tuple[bool | None, str]:
     return True, f"{by}it is answered, from {cited}."
 
 
-def by_web_experience(resources: Observation) -> list[CheckResult]:
-    """Whether each web experience is ACTIVE."""
+def by_web_experience(resources: Observation, app_id: str) -> list[CheckResult]:
+    """Whether each web experience is ACTIVE. One that AWS says does not exist fails.
+
+    Parameters
+    ----------
+    resources:
+        The ``resources`` observation, looked at just now.
+    app_id:
+        For what to type.
+    """
+    kept = ("resources",)
+    again = (
+        f"Put it back, or name the one that users have as WEB_EXPERIENCE_ID in .env: "
+        f"aws qbusiness list-web-experiences --application-id {shlex.quote(app_id)}"
+    )
+    if resources.gone:
+        return [CheckResult(WEB, False, resources.problem, mend=resources.hint, evidence=kept)]
     if not resources.available or resources.problem:
-        return [CheckResult(WEB, None, resources.problem, mend=resources.hint, evidence=("resources",))]
+        return [CheckResult(WEB, None, resources.problem, mend=resources.hint, evidence=kept)]
     rows = resources.frame
-    rows = rows[rows["kind"].eq("web-experience")].fillna({"status": "", "name": "", "error": ""})
+    rows = rows[rows["kind"].eq("web-experience")].fillna({"status": "", "name": "", "error": "", "code": ""})
     if rows.empty:
-        why = resources.stopped or "No web experience was found."
-        return [CheckResult(WEB, None, why, evidence=("resources",))]
-    return [
-        CheckResult(
-            WEB,
-            status == "ACTIVE" if status else None,
-            f"It is {status}." if status else f"It could not be read: {error}",
-            name or identifier,
-            "" if status == "ACTIVE" else "Look at it in the console: Amazon Q Business, web experience.",
-            ("resources",),
+        if "ListWebExperiences" in resources.stopped:
+            return [CheckResult(WEB, None, resources.stopped, evidence=kept)]
+        return [CheckResult(WEB, False, "The application has no web experience.", mend=again, evidence=kept)]
+
+    def told(name: str, identifier: str, status: str, error: str, code: str) -> CheckResult:
+        subject = name or identifier
+        if code == _NOT_FOUND:
+            return CheckResult(WEB, False, "It does not exist.", subject, again, kept)
+        if not status:
+            return CheckResult(WEB, None, f"It could not be read: {error}", subject, _LOOK, kept)
+        return CheckResult(
+            WEB, status == "ACTIVE", f"It is {status}.", subject, "" if status == "ACTIVE" else _LOOK, kept
         )
-        for name, identifier, status, error in zip(
-            rows["name"], rows["id"], rows["status"], rows["error"], strict=True
-        )
-    ]
+
+    return [told(*row) for row in rows[["name", "id", "status", "error", "code"]].itertuples(index=False)]
+
+
+_NOT_FOUND = "ResourceNotFoundException"
+_LOOK = "Look at it in the console: Amazon Q Business, web experience."

@@ -20,7 +20,7 @@ from vmqlib.runbook.resync.stopping import ACTION as STOP
 from vmqlib.runbook.resyncstory import SCRIPT, UPLOAD
 from vmqlib.runbook.rollback import status
 from vmqlib.runbook.rollback.archives import ACTION as THAW
-from vmqlib.runbook.rollback.purposes import PURPOSES, command
+from vmqlib.runbook.rollback.purposes import PURPOSES, Verb, command
 from vmqlib.runbook.stabilize.story import ACTIONS as SCHEDULES
 from vmqlib.runbook.stabilize.story import story
 from vmqlib.runbook.validation.moves import made_in_part
@@ -38,6 +38,7 @@ _TOLD: Final = frozenset({MESSAGE, PUBLISH, THAW, SYNC, *SCHEDULES.values(), *_O
 """Actions that are told of by stories of their own; and messages, published records and readable copies, which leave
 nothing half done in the world: a message whose answer was lost does not keep an incident open for good."""
 
+_ON_OR_BACK: Final[tuple[Verb, Verb]] = ("resume", "undo")
 _STANDS: Final = frozenset({"changed", "differs"})
 
 
@@ -91,9 +92,9 @@ def _objects(incident: Incident) -> Iterator[OpenEnd]:
         if last is None:
             continue
         if last.ending in {"unfinished", "interrupted", "failed"}:
-            yield OpenEnd(
-                f"The {purpose} is {last.ending}: {last.sentence}", command(purpose, "resume", incident.id)
-            )
+            resume, undo = (command(purpose, verb, incident.id) for verb in _ON_OR_BACK)
+            mend = f"{resume}" if last.kind == "undo" else f"{resume}; or back: {undo}"
+            yield OpenEnd(f"The {purpose} is {last.ending}: {last.sentence}", mend)
         elif now.state in _STANDS:
             seen = now.verification
             said = seen.sentence if seen is not None and not seen.ok else last.sentence

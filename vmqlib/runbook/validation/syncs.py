@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.runbook.checks import CheckResult
+from vmqlib.runbook.validation.agreeing import changed_keys, names
 from vmqlib.runbook.validation.names import ALARM, ALARMS, SCHEDULE, SYNC
 from vmqlib.sources.syncjobs import RUNNING
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.observation import Observation
+    from vmqlib.runbook.proof.results import Later
     from vmqlib.runbook.stabilize.story import Off, ScheduleStory
     from vmqlib.runbook.validation.moves import Change
     from vmqlib.settings import Connector
@@ -33,12 +35,18 @@ class Sought:
         The last change that it has to index; None where there was none.
     ours:
         The sync jobs that the incident started after that change, by the journal's order: clocks may differ.
+    later:
+        What changed in its part of the bucket after its sync began, whoever did it; None where nothing did.
+    unseen:
+        Why that could not be seen; empty where it was.
     """
 
     data_source_id: str
     name: str
     changed: datetime | None = None
     ours: frozenset[str] = field(default_factory=frozenset)
+    later: Later | None = None
+    unseen: str = ""
 
 
 def sought(
@@ -94,6 +102,8 @@ def by_syncs(jobs: Observation, wanted: Iterable[Sought], incident_id: str) -> l
     wanted:
         The data sources: :func:`sought`.
     """
+    if jobs.gone:
+        return [CheckResult(SYNC, False, jobs.problem, mend=jobs.hint, evidence=("sync-jobs",))]
     if not jobs.available or jobs.problem:
         # A problem beside older evidence means that it could not be seen now: what was true then says nothing.
         return [CheckResult(SYNC, None, jobs.problem, mend=jobs.hint, evidence=("sync-jobs",))]
@@ -128,7 +138,26 @@ def _sync(one: Sought, job: Mapping[Hashable, Any] | None, incident_id: str, sto
     if one.changed is not None and began < one.changed and job.get("execution_id") not in one.ours:
         finding = f"The newest sync began at {show_time(began)}, before the last change at {show_time(one.changed)}."
         return told(False, finding, again)
-    return told(True, f"The newest sync began at {show_time(began)} and SUCCEEDED.")
+    text = f"The newest sync began at {show_time(began)} and SUCCEEDED"
+    if later := one.later:
+        mend = f"vmq sync wait {about}" if later.running else again
+        if began > later.began:
+            return told(None, f"{text}, after the bucket was looked at.", f"vmq validate {incident_id}")
+        if later.lacking:
+            return told(False, f"{text}; {changed_keys(later.lacking)} since: {names(later.lacking)}.", mend)
+        said = (
+            f"whether it read {changed_keys(later.unsure)} since it began is not known: {names(later.unsure)}"
+        )
+        return told(None, f"{text}; {said}.", mend)
+    if one.unseen:
+        return told(None, f"{text}; whether the bucket changed since could not be seen: {one.unseen}")
+    return told(True, f"{text}; nothing that it reads changed in the bucket since.")
+
+
+_MISSING = (
+    "Put it back, or name the one that there is under [alarms] in vmq.toml: aws cloudwatch describe-alarms; then: "
+    "vmq doctor --incident {}"
+)
 
 
 def by_alarms(
@@ -151,9 +180,7 @@ def by_alarms(
         return [CheckResult(ALARMS, None, alarms.stopped, evidence=("alarms",))]
     rows = alarms.frame[["name", "state", "since", "reason"]].to_dict("records")
     missing = [
-        CheckResult(
-            ALARM, None, "There is no such alarm.", name, f"vmq doctor --incident {incident_id}", ("alarms",)
-        )
+        CheckResult(ALARM, False, "It does not exist.", name, _MISSING.format(incident_id), ("alarms",))
         for name in absent
     ]
     return [*(_alarm(row, blind.get(row["name"], ""), incident_id) for row in rows), *missing]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from vmqlib.runbook.validation.agreeing import agreeing
 from vmqlib.runbook.validation.asking import answered_by_people, by_canaries, by_web_experience
 from vmqlib.runbook.validation.halves import half_applied
 from vmqlib.runbook.validation.moves import changes, last_move, started
+from vmqlib.runbook.validation.ordering import rollback_first
 from vmqlib.runbook.validation.syncs import Sought, by_alarms, by_schedules, by_syncs, sought
 from vmqlib.times import Window, show_time
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from vmqlib.aws import Aws
     from vmqlib.record.incident import Incident
     from vmqlib.record.observation import Observation
+    from vmqlib.runbook.proof import Proof
 
 __all__ = ["NEEDED", "Validation", "validate", "validated"]
 
@@ -120,10 +122,10 @@ def validate(
             hint="`vmq detect --canaries` looks and writes nothing; `vmq reopen` lets the incident go on.",
         )
     _settle(incident, aws)
-    index = _index(incident, aws, progress)
+    index, proofs = _index(incident, aws, progress)
     names = [name for name in NEEDED if ask or name != "canaries"]
     incident.observe(names, refresh=True, step=_STEP, progress=progress)
-    made = Validation(incident.clock.now(), tuple(_checks(incident, index)))
+    made = Validation(incident.clock.now(), tuple(_checks(incident, index, proofs)))
     data = {"verdict": outcome(made.ok), "checks": [dict(check.as_dict()) for check in made.checks]}
     event = incident.conclude(_STEP, made.sentence, data)
     return replace(made, at=event.at, seq=event.seq)
@@ -158,31 +160,34 @@ def _settle(incident: Incident, aws: Aws) -> None:
         resync.unsettled_stops(incident, aws, incident.settings)
 
 
-def _index(incident: Incident, aws: Aws, progress: Callable[[str], None]) -> Sequence[CheckResult]:
+def _index(
+    incident: Incident, aws: Aws, progress: Callable[[str], None]
+) -> tuple[Sequence[CheckResult], Mapping[str, Proof]]:
     """Whether the index holds what the bucket holds, for each connector: the checks of a proof. How the sync went is
-    told apart. Only the incident's own proof is kept as such."""
+    told apart, by what changed since: the proofs, by data source. Only the incident's own is kept as such."""
     from vmqlib.runbook.proof import AGREE, SYNCED, look, prove
 
     settings = incident.settings
     mine = incident.identity.data_source_id or settings.ds_id
     if not mine:
         why = "The incident is about no data source, and DS_ID is not set."
-        return [CheckResult(AGREE, None, why, mend="Set DS_ID in .env.")]
+        return [CheckResult(AGREE, None, why, mend="Set DS_ID in .env.")], {}
     proof = prove(incident, step=_STEP, progress=progress)
+    proofs = {mine: proof}
     found = [agreeing(one, proof.later, mine, incident.id) for one in proof.checks if one.name != SYNCED]
     others = [one for one in settings.data_sources if one.data_source_id and one.data_source_id != mine]
     if others:
         name = settings.connector(mine).name or mine
         found = [replace(check, subject=check.subject or name) for check in found]
     for one in others:
-        seen = look(aws, settings, one.data_source_id, progress=progress)
+        seen = proofs[one.data_source_id] = look(aws, settings, one.data_source_id, progress=progress)
         told = [agreeing(each, seen.later, one.data_source_id, incident.id) for each in seen.checks]
         found += [
             replace(check, subject=check.subject or one.name or one.data_source_id, evidence=())
             for check in told
             if check.name != SYNCED
         ]
-    return found
+    return found, proofs
 
 
 def _synced(incident: Incident, mine: Observation, wanted: Iterable[Sought]) -> Iterator[CheckResult]:
@@ -203,7 +208,9 @@ def _synced(incident: Incident, mine: Observation, wanted: Iterable[Sought]) -> 
             yield replace(check, subject=check.subject or one.name, evidence=())
 
 
-def _checks(incident: Incident, index: Sequence[CheckResult]) -> Sequence[CheckResult]:
+def _checks(
+    incident: Incident, index: Sequence[CheckResult], proofs: Mapping[str, Proof]
+) -> Sequence[CheckResult]:
     from vmqlib.runbook.dashboardchecks import dashboard_checks
     from vmqlib.runbook.rollback.ground import bucket_of
     from vmqlib.runbook.stabilize.story import schedules_off, story
@@ -221,9 +228,15 @@ def _checks(incident: Incident, index: Sequence[CheckResult]) -> Sequence[CheckR
         settings.data_sources, incident.identity.data_source_id, changes(events, bucket_of(incident)),
         started(events), settings.bucket_name,
     )  # fmt: skip
+    syncs = tuple(
+        replace(one, later=proof.later, unseen=proof.unseen)
+        if (proof := proofs.get(one.data_source_id))
+        else one
+        for one in syncs
+    )
     first = incident.first_seen(["resources"])["resources"]
-    return [
-        *by_web_experience(seen["resources"]),
+    made = [
+        *by_web_experience(seen["resources"], settings.app_id),
         *by_canaries(seen["canaries"], settings, incident.id, answered_by_people(events, moved), moved),
         *by_alarms(alarms, blind, absent, incident.id),
         *_synced(incident, seen["sync-jobs"], syncs),
@@ -232,3 +245,4 @@ def _checks(incident: Incident, index: Sequence[CheckResult]) -> Sequence[CheckR
         *dashboard_checks(seen, incident.clock.now()),
         half_applied(incident),
     ]
+    return rollback_first(made, incident)
