@@ -183,3 +183,30 @@ def test_lines_that_are_labelled_alike_are_told_apart() -> None:
     found = read_dashboard(seen(*lines))
     assert found is not None
     assert [one.label for one in found.widgets[0].lines] == ["f p50", "f p90 x", "f p90 y"]
+
+
+@pytest.mark.parametrize(("documents", "sources", "ok"), [(1, 1, True), (298, 1, None), (298, 2, True)])
+def test_a_count_of_documents_that_is_not_of_now_is_not_passed(
+    documents: int, sources: int, ok: bool | None
+) -> None:
+    """With several data sources nobody knows how many are of this one."""
+    named = '{"ApplicationId": "a", "IndexId": "i", "DataSourceId": "d0"}'
+    count = "AWS/QBusiness DocumentCount"
+    old = seen(line(0.1, 0.35, metric=count, statistic="Maximum", dimensions=named))
+    rows = [{"kind": "index", "id": "i", "document_count": documents}] + [
+        {"kind": "data-source", "id": f"d{number}"} for number in range(sources)
+    ]
+    _, found = dashboard_checks(old | {"resources": look("resources", rows)}, NOW)
+    assert found.ok is ok
+    assert "6 min" in found.finding
+    if ok is None:
+        assert "the index has 298 documents now" in found.finding
+        assert "Look again once the next value is there, within 15 min" in found.mend
+
+
+def test_a_dashboard_that_does_not_exist_fails() -> None:
+    gone = look(
+        SOURCES[0], [], available=False, problem="There is no dashboard.", hint="Put it back.", gone=True
+    )
+    (only,) = dashboard_checks({SOURCES[0]: gone, SOURCES[1]: gone}, NOW)
+    assert (only.name, only.ok, only.mend) == (READABLE, False, "Put it back.")

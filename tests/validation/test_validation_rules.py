@@ -30,6 +30,7 @@ from vmqlib.runbook.validation.agreeing import agreeing
 from vmqlib.runbook.validation.moves import Move, changes, last_move, started
 from vmqlib.runbook.validation.names import ALARMS, SYNC
 from vmqlib.runbook.validation.names import PROMPT as PROMPT_CHECK
+from vmqlib.runbook.validation.ordering import rollback_first
 from vmqlib.runbook.validation.syncs import Sought, sought
 from vmqlib.settings import Connector, Settings
 from vmqlib.sources import canaries, frame
@@ -172,6 +173,50 @@ def test_an_old_look_beside_a_failed_one_says_nothing_of_now() -> None:
     alarms = pd.DataFrame([{"name": "A", "state": "OK", "since": AT, "reason": ""}])
     old = Observation("alarms", "Alarms", alarms, True, "A newer look failed.")
     assert [(one.name, one.ok) for one in by_alarms(old, {}, [], "INC-1")] == [(ALARMS, None)]
+
+
+@pytest.mark.parametrize(
+    ("later", "unseen", "ok", "said"),
+    [
+        (Later(AT, lacking=("a.md", "b.md")), "", False, "2 keys that changed since: a.md, b.md"),
+        (
+            Later(AT, unsure=("a.md",)),
+            "",
+            None,
+            "whether it read 1 key that changed since it began is not known",
+        ),
+        (None, "Not allowed.", None, "whether the bucket changed since could not be seen: Not allowed."),
+        (None, "", True, "nothing that it reads changed in the bucket since"),
+    ],
+)
+def test_the_last_change_is_the_buckets_whoever_made_it(
+    later: Later | None, unseen: str, ok: bool | None, said: str
+) -> None:
+    seen = Observation("sync-jobs", "Syncs", pd.DataFrame([job("SUCCEEDED", AT)]))
+    (check,) = by_syncs(seen, [Sought("ds", "docs", None, later=later, unseen=unseen)], "INC-1")
+    assert check.ok is ok
+    assert said in check.finding
+    assert bool(later) == ("vmq sync start --data-source ds --incident INC-1" in check.mend)
+
+
+def test_a_planned_rollback_goes_before_any_sync(incident: Incident) -> None:
+    sync = CheckResult("Index and bucket agree", False, "No.", mend="vmq sync start && vmq sync wait")
+    touch = CheckResult(
+        "No document failed", False, "No.", mend="Once the cause is gone: vmq sync touch I --failed"
+    )
+    alarm = CheckResult("alarm is OK", False, "No.", mend="vmq alarms wait")
+    passed = CheckResult("done", True, "Yes.", mend="vmq sync start")
+    made = [sync, touch, alarm, passed]
+    assert rollback_first(made, incident) == made
+    data = {"action": "rollback", "digest": "d", "kind": "last-good"}
+    incident.conclude("rollback", "Planned.", {**data, "verdict": "planned", "file": "plan-d.jsonl"})
+    first, second, *rest = rollback_first(made, incident)
+    # The plan's file cannot be read here: then it is planned again.
+    assert first.mend.splitlines()[0].startswith("First the rollback, which is planned, and not applied")
+    assert first.mend.splitlines()[0].endswith(f"vmq rollback plan {incident.id}")
+    assert first.mend.splitlines()[1:] == [sync.mend]
+    assert second.mend.splitlines()[1:] == [touch.mend]
+    assert rest == [alarm, passed]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from support.sync_rig import SyncRig
 from vmqlib import view
 from vmqlib.errors import BadInput
 from vmqlib.record.incident import Incident
+from vmqlib.runbook.dashboardchecks import READABLE
 from vmqlib.runbook.proof.results import AGREE
 from vmqlib.runbook.validation import Validation, essential, validate, validated
 from vmqlib.runbook.validation.names import (
@@ -202,6 +203,7 @@ class TestWorld:
 @pytest.mark.parametrize("trigger", ["no-sync", "guardrail", "content"])
 def test_other_triggers_without_a_rollback_and_without_a_data_source(rig: SyncRig, trigger: str) -> None:
     incident = Incident.open(rig.settings, rig.aws, trigger=trigger, clock=rig.local.clock)
+    rig.sleep(16 * 60)  # the dashboard's count of documents is of after the last sync
     made = validate(incident)
     assert made.ok is True, made.sentence
     assert found(made, AGREE) == [True]
@@ -223,6 +225,11 @@ def test_what_changed_after_the_sync_began_is_not_in_agreement(rig: SyncRig) -> 
         assert check.mend.startswith(
             f"vmq sync start --data-source {rig.source} --incident {rig.incident.id}"
         )
+        made = validate(rig.incident, ask=False)
+        (synced,) = (one for one in made.checks if one.name == SYNC)
+        assert synced.ok is False, "the bucket's last change counts, whoever made it"
+        assert f"1 key that changed since: {key}" in synced.finding
+        assert synced.mend == check.mend
         rig.sleep(60)
         rig.aws.client("qbusiness").start_data_source_sync_job(**rig.ids)
         rig.quiet()
@@ -247,9 +254,9 @@ def test_of_a_connector_that_is_not_there_nothing_is_claimed(rig: SyncRig) -> No
     )
     made = validate(incident, ask=False)
     synced = {check.subject: check for check in made.checks if check.name == SYNC}
-    assert {name: check.ok for name, check in synced.items()} == {"docs": True, "wrong": None}
+    assert {name: check.ok for name, check in synced.items()} == {"docs": True, "wrong": False}
     assert f"Data source {wrong} does not exist" in synced["wrong"].finding
-    assert made.ok is None
+    assert made.ok is False, "what AWS says does not exist is no doubt"
 
 
 class TestClosed:
@@ -263,3 +270,35 @@ class TestClosed:
         assert rig.incident.journal.path.read_bytes() == before
         with pytest.raises(BadInput, match="offline"):
             validate(Incident.load(rig.incident.id, settings=rig.settings))
+
+
+class TestGone:
+    """What AWS says does not exist is not in doubt: it fails, with what to do. What is refused cannot be told."""
+
+    def test_the_web_experience(self, rig: SyncRig) -> None:
+        rule = {"service": "qbusiness", "operation": "GetWebExperience"}
+        rig.local.faults.add(**rule, status=404, code="ResourceNotFoundException")
+        try:
+            (check,) = (one for one in validate(rig.incident, ask=False).checks if one.name == WEB)
+        finally:
+            rig.local.faults.clear()
+        assert (check.ok, check.finding) == (False, "It does not exist.")
+        assert f"aws qbusiness list-web-experiences --application-id {rig.settings.app_id}" in check.mend
+        rig.local.faults.add(**rule, status=403, code="AccessDeniedException")
+        try:
+            (check,) = (one for one in validate(rig.incident, ask=False).checks if one.name == WEB)
+        finally:
+            rig.local.faults.clear()
+        assert check.ok is None
+
+    def test_alarm_and_dashboard_that_the_settings_name(self, rig: SyncRig) -> None:
+        alarms = rig.settings.alarms.model_copy(update={"no_sync": "NoSuchAlarm"})
+        settings = rig.settings.model_copy(update={"alarms": alarms, "dashboard": "NoSuchDashboard"})
+        incident = Incident.open(settings, rig.aws, trigger="no-sync", clock=rig.local.clock)
+        checks = {one.subject or one.name: one for one in validate(incident, ask=False).checks}
+        gone = checks["NoSuchAlarm"]
+        assert (gone.name, gone.ok, gone.finding) == (ALARM, False, "It does not exist.")
+        assert f"vmq doctor --incident {incident.id}" in gone.mend
+        assert checks[READABLE].ok is False
+        assert "There is no CloudWatch dashboard 'NoSuchDashboard'" in checks[READABLE].finding
+        assert "vmq.toml" in checks[READABLE].mend
