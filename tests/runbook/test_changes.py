@@ -192,6 +192,44 @@ def test_what_the_kit_wrote_itself_is_said() -> None:
     assert ours.who == "dana"
     assert ours.what == "while this incident's rollback was applied: 1 object added"
     assert other.who == ""
+    assert (ours.is_cause, other.is_cause) == (False, True)
+
+
+def test_what_the_kit_changed_is_told_as_its_own_and_suspected_of_nothing() -> None:
+    at, seen = ago(minutes=30), everything()
+    end = at + timedelta(seconds=1)
+    jobs = seen["sync-jobs"].frame
+    running = jobs.loc[jobs["status"].eq("SYNCING"), "execution_id"].item()
+    own = (
+        Own(at, end, "stabilize", "dana", "schedule", "The schedule of s3 is off", DS, 7),
+        Own(at, end, "rollback", "dana", "objects", "Restored: 2 objects", "", 9),
+        Own(at, end, "resync", "dana", "sync", "Started", running, 11),
+        Own(NOW, NOW + timedelta(minutes=5), "stabilize", "dana", "schedule", "It is back", DS, 13),
+    )
+    found = told(seen, own=own)
+    ours = [(one.kind, one.what, one.who, one.source) for one in found.changes if one.ours]
+    assert ours == [
+        ("objects", "this incident: Restored: 2 objects", "dana", "journal"),
+        ("schedule", "this incident: The schedule of s3 is off", "dana", "journal"),
+        ("sync", "sync SYNCING; started by this incident", "dana", "sync-jobs"),
+        ("schedule", "this incident: It is back", "dana", "journal"),
+    ]
+    assert found.until == NOW + timedelta(minutes=5), "also what was done since the last look"
+    assert not any(one.ours for one in found.causes)
+
+
+def test_a_call_that_the_trail_has_is_told_once() -> None:
+    at, seen = ago(minutes=30), everything()
+    seen["trail"] = look(
+        "trail", [call("UpdateDataSource", at, syncSchedule="", dataSourceId=DS, resource=DS)]
+    )
+    own = Own(
+        at, at + timedelta(seconds=1), "stabilize", "dana", "schedule", "The schedule of s3 is off", DS, 7
+    )
+    (one,) = [one for one in told(seen, own=[own]).changes if one.kind == "schedule"]
+    assert (one.ours, one.source, one.is_cause) == (True, "trail", False)
+    (other,) = [one for one in told(seen).changes if one.kind == "schedule"]
+    assert other.is_cause
 
 
 @pytest.mark.parametrize("gone", NEEDED)

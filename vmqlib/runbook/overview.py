@@ -5,14 +5,12 @@ One look at the evidence for all of them: the notebook's first screen, its secti
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vmqlib.runbook.changes import Own, Ranking, WhatChanged, first_sign, rank, what_changed
+from vmqlib.runbook.changes import Ranking, WhatChanged, first_sign, rank, what_changed
 
 if TYPE_CHECKING:
-    from vmqlib.record.events import Event
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.affected import Affected
     from vmqlib.runbook.nextsteps import NextStep
@@ -50,14 +48,16 @@ class Overview:
 
     @cached_property
     def changed(self) -> WhatChanged:
-        """Everything that changed in the three weeks before."""
+        """Everything that changed in the three weeks before, and what this incident changed."""
+        from vmqlib.runbook.owndeeds import own_deeds
+
         incident = self.incident
         return what_changed(
             incident.observations(),
             incident.judged_by,
             incident.seen_at,
             data_source_id=incident.identity.data_source_id,
-            own=tuple(_own(incident)),
+            own=tuple(own_deeds(incident.journal.events())),
         )
 
     @cached_property
@@ -79,16 +79,3 @@ class Overview:
         from vmqlib.runbook.nextsteps import next_steps
 
         return next_steps(self.incident, self.detection, self.affected, self.ranking)
-
-
-def _own(incident: Incident) -> Iterator[Own]:
-    """What the journal says of changes to the bucket: from each first "applying" to what ended it."""
-    begun: Event | None = None
-    for event in incident.journal.events():
-        if event.step != "rollback":
-            continue
-        if event.kind == "applying":
-            begun = begun or event
-        elif event.kind in ("applied", "failed", "undone") and begun is not None:
-            yield Own(begun.at, event.at, event.step, begun.actor.user)
-            begun = None

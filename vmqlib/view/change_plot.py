@@ -10,6 +10,7 @@ from vmqlib.runbook.changes.model import KINDS
 from vmqlib.times import duration
 from vmqlib.view.base import Panel, Plot, View, caption, guarded, notice, plain
 from vmqlib.view.changes import Given, numbers, span_of, told_of
+from vmqlib.view.findings import looked_until
 from vmqlib.view.style import (
     ALARM,
     INK,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from vmqlib.record.observation import Observation
-    from vmqlib.runbook.changes import Change, Ranking, Sign, WhatChanged
+    from vmqlib.runbook.changes import Change, Kind, Ranking, Sign, WhatChanged
 
 __all__ = ["change_timeline"]
 
@@ -41,6 +42,16 @@ _LOOKS: Mapping[str, tuple[str, str]] = {
     "commit": ("o", "#999999"),
 }
 """Marker and colour of each kind; syncs have those of their status, alarms a hatched bar."""
+_SOURCES: Mapping[Kind, str] = {
+    "promotion": "promotions",
+    "objects": "versions",
+    "aws-call": "trail",
+    "schedule": "trail",
+    "commit": "commits",
+    "sync": "sync-jobs",
+    "alarm": "alarm-history",
+}
+"""The source that each kind is known from."""
 _LANE = 0.34
 """Inches."""
 
@@ -88,7 +99,7 @@ def change_timeline(
     lines = _key_lines(known, len(known.changes) - len(shown), start)
     height = 1.5 + _LANE * len(KINDS) + 0.165 * len(lines)
     drawn, (ax,) = figure(height, (1,), footer=len(lines), below=0.72, left=0.125, top=1 - 0.62 / height)
-    _lanes(ax, known, shown)
+    _lanes(ax, known, shown, seen or {})
     time_axis(ax, start, known.until)
     for lane, kind in enumerate(KINDS):
         mine = [one for one in shown if one.kind == kind]
@@ -104,7 +115,7 @@ def change_timeline(
     return Plot(drawn, _alt(known, shown, sign, places, opened, start))
 
 
-def _lanes(ax: Axes, known: WhatChanged, shown: Sequence[Change]) -> None:
+def _lanes(ax: Axes, known: WhatChanged, shown: Sequence[Change], seen: Mapping[str, Observation]) -> None:
     names = list(KINDS.values())
     ax.set_ylim(len(names) - 0.45, -0.55)
     ax.set_yticks(range(len(names)), names)
@@ -122,7 +133,12 @@ def _lanes(ax: Axes, known: WhatChanged, shown: Sequence[Change]) -> None:
         )
         if kind in there:
             continue
-        text = f"not seen: {label(unseen[kind], 110)}" if kind in unseen else "none in this span"
+        _, as_seen = looked_until(seen.get(_SOURCES[kind]), known.until)
+        text = "none in this span"
+        if kind in unseen:
+            text = f"not seen: {label(unseen[kind], 110)}"
+        elif as_seen:
+            text = f"none in this span; {as_seen}"
         ax.text(
             0.008, lane, text, transform=ax.get_yaxis_transform(), fontsize=8, va="center", color=SOFT,
             style="italic", zorder=2,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from vmqlib.runbook.changes.bursts import Own
 from vmqlib.runbook.changes.merging import NEEDED, what_changed
-from vmqlib.runbook.changes.model import COLUMNS, KINDS, Call, Change, Unseen, WhatChanged
+from vmqlib.runbook.changes.model import COLUMNS, KINDS, Call, Change, Kind, Unseen, WhatChanged
 from vmqlib.runbook.changes.ranking import Part, Ranking, Suspicion, rank
 from vmqlib.runbook.changes.signs import Sign, first_sign
 
@@ -18,6 +18,7 @@ __all__ = [
     "NEEDED",
     "Call",
     "Change",
+    "Kind",
     "Own",
     "Part",
     "Ranking",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from vmqlib.runbook.changes.model import Area, Change
+from vmqlib.runbook.changes.model import Area, Change, Kind
 from vmqlib.runbook.promoters import Promoters, Promotion
 from vmqlib.sources.crawlscope import METADATA_SUFFIX
 
@@ -41,7 +41,7 @@ _ACTIONS = ("rewritten", "added", "deleted", "restored")
 
 @dataclass(frozen=True)
 class Own:
-    """Something that the kit itself did to the bucket, in this incident.
+    """Something that the kit itself changed, in this incident.
 
     Parameters
     ----------
@@ -49,12 +49,27 @@ class Own:
         When it began and ended, UTC.
     step, who:
         Which step, and by whom.
+    kind:
+        What was changed: ``objects``, ``schedule``, or a ``sync`` that was started.
+    summary:
+        What was done, in the journal's words.
+    target:
+        The data source of a schedule, a sync's execution id.
+    seq:
+        The journal's event.
+    ours:
+        False for a sync that somebody else had started, and that was joined.
     """
 
     at: datetime
     until: datetime
     step: str
     who: str
+    kind: Kind = "objects"
+    summary: str = ""
+    target: str = ""
+    seq: int = 0
+    ours: bool = True
 
 
 def written(versions: pd.DataFrame, since: datetime, until: datetime) -> pd.DataFrame:
@@ -143,6 +158,7 @@ def bursts(
             what=f"while this incident's {by.step} was applied: {counted(rows)}" if by else counted(rows),
             name="objects",
             who=by.who if by else "",
+            ours=by is not None,
             where=folders(keys),
             count=len(keys),
             keys=keys,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +32,8 @@ NEEDED: Final[Mapping[str, str]] = {
 """The sources that are merged, and which changes each knows of."""
 
 _LOOK_BACK = timedelta(days=21)
+_CLOCKS = timedelta(seconds=5)
+"""How far this machine's clock may be from AWS's for a call to be known as our own."""
 _SAME_LOOK = timedelta(minutes=1)
 """Sources that are looked at together are not asked in the same instant."""
 
@@ -60,21 +63,23 @@ def what_changed(
     data_source_id:
         The connector in question; the first one of the settings by default.
     own:
-        What the kit itself did to the bucket meanwhile.
+        What the kit itself changed meanwhile: it is told also where no source has seen it yet.
     """
     begin = since or now - _LOOK_BACK
     there = {name: one for name, one in seen.items() if one.available}
     found = [
-        *_objects(there, begin, now, data_source_id, own),
+        *_objects(there, begin, now, data_source_id, [one for one in own if one.kind == "objects"]),
         *(calls(there["trail"], _names(settings)) if "trail" in there else _updated(there.get("resources"))),
         *(commits(there["commits"]) if "commits" in there else ()),
         *(_syncs(there["sync-jobs"], settings, now) if "sync-jobs" in there else ()),
         *(_alarms(there["alarm-history"], now) if "alarm-history" in there else ()),
     ]
-    inside = (one for one in found if one.until >= begin and one.at <= now)
+    found = [*_as_ours(found, own, _names(settings))]
+    until = max([now, *(one.until for one in own)])  # what was done since the last look is known without one
+    inside = (one for one in found if one.until >= begin and one.at <= until)
     return WhatChanged(
         begin,
-        now,
+        until,
         tuple(sorted(inside, key=lambda one: one.order)),
         tuple(_unseen(seen, settings)),
         tuple(_limits(there)),
@@ -102,6 +107,46 @@ def _objects(
     for one in promoters.promotions:
         yield of_promotion(one, groups.get(one, nothing), acl=acl, evidence=kept)
     yield from bursts(rest, _starts(there.get("sync-jobs")), own=own, acl=acl, evidence=versions.evidence)
+
+
+def _as_ours(found: Iterable[Change], own: Sequence[Own], names: Mapping[str, str]) -> Iterator[Change]:
+    """The changes, with those marked that this incident made; and those that it made and no source has seen."""
+    told: set[int] = set()
+    for change in found:
+        mine = next((one for one in own if _is_own(change, one)), None)
+        if mine is None:
+            yield change
+            continue
+        told.add(mine.seq)
+        what = change.what
+        if not change.ours:
+            what = f"{what}; started by this incident" if change.kind == "sync" else f"this incident: {what}"
+        yield replace(change, ours=True, who=change.who or mine.who, what=what)
+    for one in own:
+        if one.kind != "sync" and one.seq not in told and one.summary:
+            yield Change(
+                at=one.at,
+                until=one.until,
+                kind=one.kind,
+                what=f"this incident: {one.summary}",
+                name=one.kind,
+                who=one.who,
+                where=names.get(one.target, one.target),
+                areas=frozenset({"schedule" if one.kind == "schedule" else "objects"}),
+                target=one.target,
+                reference=f"event {one.seq} of the journal",
+                source="journal",
+                ours=True,
+            )
+
+
+def _is_own(change: Change, own: Own) -> bool:
+    if change.kind == "sync" or own.kind == "sync":
+        return change.kind == own.kind and own.ours and change.reference == own.target
+    during = own.at - _CLOCKS <= change.at and change.until <= own.until + _CLOCKS
+    if own.kind == "objects":
+        return change.ours and during
+    return during and change.name == "aws-call:UpdateDataSource" and own.target in change.target
 
 
 def _names(settings: Settings) -> dict[str, str]:

@@ -119,6 +119,8 @@ class Change:
         What says so, and the file.
     call:
         The AWS call itself; ``None`` for other kinds, and where CloudTrail was not seen.
+    ours:
+        Whether this incident did it: then it brought nothing about.
     """
 
     at: datetime
@@ -139,6 +141,7 @@ class Change:
     source: str = ""
     evidence: EvidenceRef | None = field(default=None, repr=False, compare=False)
     call: Call | None = field(default=None, repr=False, compare=False)
+    ours: bool = False
 
     @property
     def refused(self) -> bool:
@@ -148,7 +151,7 @@ class Change:
     @property
     def is_cause(self) -> bool:
         """Whether it could have brought anything about."""
-        return self.kind not in ("sync", "alarm") and not self.refused
+        return self.kind not in ("sync", "alarm") and not self.refused and not self.ours
 
     @property
     def order(self) -> tuple[datetime | str, ...]:
