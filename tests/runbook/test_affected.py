@@ -92,7 +92,7 @@ def test_everything_that_was_seen_is_told() -> None:
     (connector,) = found.connectors
     assert (connector.name, connector.hit, connector.last_status) == ("docs-s3", True, "INCOMPLETE")
     assert (connector.last_good_at, connector.first_bad_at, connector.schedule) == (GOOD, BAD, "cron(0)")
-    assert found.since == BAD
+    assert found.since == BAD + timedelta(minutes=5)
     assert (found.index.name, found.index.documents, found.index.failing) == ("the-index", 4, 2)
     assert found.share_of_index == 0.5
     assert (found.documents.failing, found.documents.changed, found.documents.failing_changed) == (2, 3, 2)
@@ -243,7 +243,7 @@ def test_after_a_rollback_the_changes_of_the_incident_are_still_told() -> None:
     object.__setattr__(restored, "frame", pd.concat([back, moved], ignore_index=True))
     whole = seen(sync_jobs=jobs(job("SUCCEEDED", later)), versions=restored)
     found = affected(whole, Settings.load(), NOW, opened=opened)
-    assert (found.since, found.documents.changed) == (BAD, 3)
+    assert (found.since, found.documents.changed) == (BAD + timedelta(minutes=5), 3)
     assert found.connectors[0].hit
     assert "the newest did" in found.connectors[0].why
     assert not affected(whole, Settings.load(), NOW).connectors[0].hit

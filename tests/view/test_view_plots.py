@@ -67,8 +67,8 @@ class TestFindings:
     def test_index_against_bucket_counts_both(self, story, looks):
         alt = words(PLOTS["index_against_bucket"](story, looks))
         assert (
-            "The index holds 280 documents, the bucket 412 objects in scope (8 fewer than at the last good sync)"
-            in alt
+            "The index holds 280 documents, the bucket 412 objects in scope (8 fewer than at the last good sync "
+            "before the incident)" in alt
         )
 
     def test_a_run_that_has_not_ended_is_no_failure(self, story):

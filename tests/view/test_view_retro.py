@@ -123,7 +123,7 @@ def test_where_nothing_was_seen_every_section_says_so(tmp_path: Path) -> None:
         assert panel(made).ok, panel(made).text
     assert "cannot tell" in view.retro_witnesses(made).text
     assert "No time is known." in view.retro_times(made).text
-    assert "3 of 3 sources were not seen" in view.provenance(made.seen, made.summary).text
+    assert "0 of 3 sources were seen; not seen: " in view.provenance(made.seen, made.summary).text
 
 
 def test_nothing_from_outside_is_markup(history: History) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,14 @@ def applied(plan: Plan, ending: Any = "applied", **more: Any) -> Status:
         log="apply-0f.jsonl", log_sha256="ab" * 32, problems=more.pop("problems", ()),
     )  # fmt: skip
     return Status(ending, plan, last, (last,), **more)
+
+
+def test_one_that_was_stopped_and_resumed_took_as_long_as_both(made):
+    whole = applied(made())
+    assert "from its first beginning" not in view.rollback_result(whole).html.markup
+    last = replace(whole.applied, seconds=0.4, begun_at=AT - timedelta(seconds=10))
+    shown = view.rollback_result(replace(whole, applied=last, applies=(last,)))
+    assert "10 s from its first beginning to its end; the last run 0 s" in shown.html.markup
 
 
 class TestPlan:

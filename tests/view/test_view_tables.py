@@ -22,7 +22,7 @@ class TestHeader:
             "the last 5 of 21 runs did not succeed: “Malformed access control list file acl.json at line 1”"
             in text
         )
-        assert "first bad sign: the run that started 2026-11-19 02:00:00 UTC (4 d 7 h ago)" in text
+        assert "first bad sync: the run that started 2026-11-19 02:00:00 UTC (4 d 7 h ago)" in text
         assert "last good sync: 2026-11-18 02:00:00 UTC (5 d 7 h ago)" in text
         assert "QBusinessSyncFailed in ALARM since 2026-11-23 02:05:00 UTC (7 h 25 min ago)" in text
         assert "140 of 420 are failed in the index" in text
@@ -74,7 +74,7 @@ class TestHeader:
         looks = story.looked_at(sync_jobs=story.rows["sync-jobs"]() + since)
         text = view.header(story.summary(), looks).text
         assert "- last sync: SUCCEEDED (started 2026-11-23 09:14:00 UTC (16 min ago); before it 5 in" in text
-        assert "- first bad sign: the run that started 2026-11-19 02:00:00 UTC" in text
+        assert "- first bad sync: the run that started 2026-11-19 02:00:00 UTC" in text
         assert "- last good sync before the incident: 2026-11-18 02:00:00 UTC" in text
 
 
@@ -247,3 +247,13 @@ def test_every_table_says_how_complete_its_evidence_is(complete, looks):
         looks["connector-log"], complete=complete, stopped="" if complete else "throttled at page 7"
     )
     assert ("INCOMPLETE: throttled at page 7" in view.log_summary(seen).text) is not complete
+
+
+def test_provenance_counts_what_was_not_looked_at_as_not_seen(story, looks):
+    void = replace(
+        looks["alarms"], frame=looks["alarms"].frame.iloc[:0], complete=False, stopped="Not looked at."
+    )
+    cut = replace(looks["documents"], complete=False, stopped="Page 3.")
+    text = view.provenance(looks | {"alarms": void, "documents": cut}, story.summary()).text
+    seen = f"{len(looks) - 1} of {len(looks)} sources were seen"
+    assert f"{seen}; not seen: {void.title}; not wholly: {cut.title}" in text

@@ -125,7 +125,7 @@ class TestSuspects:
         seen = text_of(shown.html.markup)
         for said in (
             "128 objects had changed",
-            "109 of them fail",
+            "109 of them failed in a sync since",
             "rewritten",
             "InvalidEncoding",
             "last good",

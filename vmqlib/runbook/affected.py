@@ -72,7 +72,7 @@ class Affected:
     at:
         The moment that it is true for, UTC.
     since:
-        The first bad sign; ``None`` where there is none.
+        The first bad sign, of a sync its end; ``None`` where there is none.
     connectors:
         Every data source that is known; ``hit`` says which are affected.
     index:
@@ -223,7 +223,7 @@ def _fires(verdicts: Sequence[Verdict], trigger: str, data_source_id: str = "") 
 
 def _first_sign(verdicts: Sequence[Verdict], connectors: tuple[AffectedConnector, ...]) -> datetime | None:
     told = [one.since for one in verdicts if one.verdict == "firing" and one.since is not None]
-    told += [one.first_bad_at for one in connectors if one.hit and one.first_bad_at is not None]
+    told += [one.first_sign_at for one in connectors if one.hit and one.first_sign_at is not None]
     return min(told, default=None)
 
 

@@ -39,6 +39,8 @@ class AffectedConnector:
         Why that may be no good one; empty where it is.
     first_bad_at:
         Start of the first one since then that did not.
+    first_sign_at:
+        Its end: when that was to be seen first.
     schedule:
         Its sync schedule; empty means on demand, ``None`` not seen.
     """
@@ -52,6 +54,7 @@ class AffectedConnector:
     last_good_at: datetime | None = None
     doubt: str = ""
     first_bad_at: datetime | None = None
+    first_sign_at: datetime | None = None
     schedule: str | None = None
 
 
@@ -128,6 +131,7 @@ def _connector(
         last_ended_at=_moment(newest["ended_at"]),
         last_good_at=None if good is None else _moment(good["started_at"]),
         first_bad_at=None if bad is None else _moment(bad["started_at"]),
+        first_sign_at=None if bad is None else _moment(bad["ended_at"]) or _moment(bad["started_at"]),
     )
 
 

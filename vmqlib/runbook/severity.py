@@ -215,17 +215,17 @@ def _rows(incident: Incident, name: str) -> list[dict[str, Any]] | None:
 
 
 def _first_bad(jobs: Sequence[Mapping[str, Any]], opened: datetime, data_source_id: str) -> datetime | None:
-    """Start of the first run that did not succeed, after the last one before the opening that did."""
+    """End of the first run that did not succeed, after the last one before the opening that did: the first bad sign."""
     good = last_good_row(jobs, opened, data_source_id=data_source_id)
     since = good["started_at"] if good else ""
     bad = [
-        job["started_at"]
+        (job["started_at"], job["ended_at"] or job["started_at"])
         for job in jobs
         if job["data_source_id"] == data_source_id
         and job["status"] in TERMINAL - {"SUCCEEDED"}
         and (job["started_at"] or "") > since
     ]
-    return parse_iso(min(bad)) if bad else None
+    return parse_iso(min(bad)[1]) if bad else None
 
 
 def raise_if_hit(incident: Incident, advice: Advice) -> Event | None:

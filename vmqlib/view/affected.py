@@ -221,7 +221,11 @@ def _names(keys: Sequence[str]) -> str:
 
 def _questions(found: Affected) -> Iterable[_Pair]:
     asked = found.questions
-    since = "since the first bad sign" if asked.from_sign else "the last day"
+    since = "the last day"
+    if asked.from_sign:
+        since = "since the first bad sign" + (
+            f" ({asked.after.since:%H:%M} UTC on: counted by the metrics' period)" if asked.after else ""
+        )
     told = [
         _pair(f"questions {since}", _asked(asked.after)),
         _pair("questions before", _asked(asked.before, "at the same hours")),

@@ -54,6 +54,8 @@ _SOURCES: Mapping[Kind, str] = {
 """The source that each kind is known from."""
 _LANE = 0.34
 """Inches."""
+_LETTER = 5.6
+"""How wide a letter of a moment's label is at most on average, in points."""
 
 
 @guarded
@@ -97,8 +99,8 @@ def change_timeline(
         text = f"What changed: nothing was seen to change since {start:%Y-%m-%d %H:%M} UTC."
         return Panel(notice(text, "#0072B2"), text)
     lines = _key_lines(known, len(known.changes) - len(shown), start)
-    height = 1.5 + _LANE * len(KINDS) + 0.165 * len(lines)
-    drawn, (ax,) = figure(height, (1,), footer=len(lines), below=0.72, left=0.125, top=1 - 0.62 / height)
+    height = 1.62 + _LANE * len(KINDS) + 0.165 * len(lines)
+    drawn, (ax,) = figure(height, (1,), footer=len(lines), below=0.72, left=0.125, top=1 - 0.74 / height)
     _lanes(ax, known, shown, seen or {})
     time_axis(ax, start, known.until)
     for lane, kind in enumerate(KINDS):
@@ -109,7 +111,7 @@ def change_timeline(
             _syncs(ax, lane, mine)
         else:
             _marks(ax, lane, mine, places, start)
-    _moments(ax, sign, opened, start)
+    _moments(drawn, ax, sign, opened, start)
     _legend(drawn, shown)
     key(drawn, lines, source=caption(*_sources(shown, seen)))
     return Plot(drawn, _alt(known, shown, sign, places, opened, start))
@@ -208,27 +210,36 @@ def _alarms(ax: Axes, lane: int, mine: Sequence[Change], start: datetime) -> Non
         ax.plot([left], [at], marker="|", color=INK, markersize=9, zorder=4)
 
 
-def _moments(ax: Axes, sign: Sign | None, opened: datetime | None, start: datetime) -> None:
+def _moments(drawn: Figure, ax: Axes, sign: Sign | None, opened: datetime | None, start: datetime) -> None:
     found: list[tuple[datetime, str, str, Any]] = []
     if sign is not None and sign.good_at is not None and sign.good_at >= start:
         found.append((sign.good_at, "last good sync", LAST_GOOD, (0, (1, 1.5))))
     if sign is not None and sign.at >= start:
-        found.append((sign.began_at or sign.at, "first bad sign", ALARM, "solid"))
+        found.append((sign.at, "first bad sign", ALARM, "solid"))
     if opened is not None and opened >= start:
         found.append((opened, "opened", INK, (0, (4, 2))))
     low, high = ax.get_xlim()
-    before = low
-    for level, (at, text, colour, dashes) in enumerate(sorted(found, key=lambda one: one[0])):
+    ends: list[float] = []  # of each level of labels: where its last one ends
+    for at, text, colour, dashes in sorted(found, key=lambda one: one[0]):
         x = number(at)
         ax.axvline(x, color=colour, linewidth=1.5, linestyle=dashes, zorder=1)
-        # Close to each other they would be written over one another.
-        lifted = 11 if level and x - before < 0.13 * (high - low) else 0
-        before = x
+        words = f"{text} {stamp(at)}"
+        wide = len(words) * _LETTER / (ax.get_position().width * drawn.get_figwidth() * 72) * (high - low)
+        left, align = _beside(x, wide, low, high)
+        level = next((place for place, end in enumerate(ends) if end < left), len(ends))
+        ends[level : level + 1] = [left + wide]
         ax.annotate(
-            f"{text} {stamp(at)}", (x, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3 + lifted),
-            textcoords="offset points", ha="right" if x > high - 0.09 * (high - low) else "center", va="bottom",
-            fontsize=8, fontweight="bold", color=colour, annotation_clip=False,
+            words, (x, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3 + 11 * level),
+            textcoords="offset points", ha=align, va="bottom", fontsize=8, fontweight="bold", color=colour,
+            annotation_clip=False,
         )  # fmt: skip
+
+
+def _beside(x: float, wide: float, low: float, high: float) -> tuple[float, str]:
+    """Where a label that wide begins, and how it is aligned: it does not reach over the ends of the axis."""
+    if x + wide / 2 > high:
+        return x - wide, "right"
+    return (x, "left") if x - wide / 2 < low else (x - wide / 2, "center")
 
 
 def _legend(drawn: Figure, shown: Sequence[Change]) -> None:
@@ -286,7 +297,7 @@ def _alt(
     counts = [(title, sum(one.kind == kind for one in shown)) for kind, title in KINDS.items()]
     parts.append(", ".join(f"{title}: {count}" for title, count in counts))
     if sign is not None:
-        parts.append(f"first bad sign {sign.began_at or sign.at:%Y-%m-%d %H:%M} UTC")
+        parts.append(f"first bad sign {sign.at:%Y-%m-%d %H:%M} UTC")
     ranked = sorted((places[one], one) for one in shown if one in places) if places else []
     parts += [
         f"suspect {place}: {plain(one.what, 80)}{f' by {plain(one.who, 60)}' if one.who else ''} "

@@ -48,7 +48,7 @@ class SyncFacts:
     last_good:
         Start of the newest run that SUCCEEDED; None when there is none.
     first_bad:
-        Start of the oldest run of the streak: the first bad sign. None when the newest finished run succeeded.
+        Start of the oldest run of the streak: it showed at its end. None when the newest finished run succeeded.
     newest_status:
         Status of the newest run; empty when there is none.
     failed_documents:
@@ -274,7 +274,7 @@ def looked_until(seen: Observation | None, until: datetime) -> tuple[datetime, s
         return until, ""
     return (
         seen.at,
-        f"{(seen.title or seen.name).lower()}: as seen at {show_time(seen.at)}; nothing is known of later",
+        f"as seen at {show_time(seen.at)}; nothing is known of later",
     )
 
 

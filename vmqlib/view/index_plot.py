@@ -107,7 +107,9 @@ def index_against_bucket(
         0.008, 1 - 0.08 / height, label(headline, 160), fontsize=11, fontweight="bold", color=INK, va="top"
     )
     key(drawn, lines, source=caption(resources, versions, metrics))
-    then_told = f"{len(then):,} objects at the last good sync; " if then is not None else ""
+    then_told = (
+        f"{len(then):,} objects at the last good sync before the incident; " if then is not None else ""
+    )
     sizes = f"bucket {_bytes(now.size)}, text in the index {_bytes(text_bytes)}"
     return Plot(drawn, f"Index against bucket: {headline}; {then_told}{now.objects:,} objects now; {sizes}.")
 
@@ -124,7 +126,7 @@ def _gap(indexed: int | None, objects: int, then: int | None) -> str:
         else f"the index holds {indexed:,} documents"
     )
     changed = (
-        f" ({then - objects:,} fewer than at the last good sync)"
+        f" ({then - objects:,} fewer than at the last good sync before the incident)"
         if then is not None and then > objects
         else ""
     )
@@ -190,7 +192,7 @@ def _over_time(
             color=LAST_GOOD,
             linewidth=1.6,
             linestyle=":",
-            label=f"last good sync {stamp(last_good)}",
+            label=f"last good sync before {stamp(last_good)}",
         )
     time_axis(ax, start, until)
     top = max([*values, indexed or 0, 1])
@@ -219,7 +221,7 @@ def _end_labels(ax: Axes, ends: Sequence[tuple[float, str]], top: float) -> None
 def _sizes(ax: Axes, now: int, then: int | None, text: int | None) -> None:
     rows = [("text in the index", text, "#D55E00", "xx"), ("bucket now", now, "#8CCBF0", "//")]
     if then is not None:
-        rows.append(("bucket, last good sync", then, "#BFE5D8", ""))
+        rows.append(("bucket, last good sync before", then, "#BFE5D8", ""))
     unit, size = _scale(max(value or 0 for _, value, _, _ in rows))
     for row, (name, value, colour, hatch) in enumerate(rows):
         ax.barh(row, (value or 0) / size, 0.66, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.6)

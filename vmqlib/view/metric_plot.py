@@ -80,7 +80,7 @@ def metrics(
     spans = alarm_spans(alarms.frame, alarmed) if alarms is not None and alarms.available else []
     flagged, earlier = split_marks(marks, last_good, until)
     earlier = [mark for mark in earlier if mark.at >= start]
-    lines = key_lines(flagged, earlier) + ([as_seen] if as_seen else [])
+    lines = key_lines(flagged, earlier) + ([f"alarms: {as_seen}"] if as_seen else [])
     height = 1.75 + 1.3 * len(names) + 0.165 * len(lines)
     drawn, axes = figure(
         height, [1] * len(names), footer=len(lines), below=0.75, top=1 - 0.82 / height, hspace=0.45

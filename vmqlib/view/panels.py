@@ -191,14 +191,14 @@ def _syncs(
         before = ago(known.good_before, now) if known.good_before else "none was found"
         return [
             ("last sync", f"SUCCEEDED (started {good}; before it {known.recovered_from} in a row did not)"),
-            ("first bad sign", f"the run that started {ago(known.outage_began, now)}"),
+            ("first bad sync", f"the run that started {ago(known.outage_began, now)}"),
             ("last good sync before the incident", before),
         ]
     error = f": “{plain(known.error, 200)}”" if known.error else ""
     many = f"the last {known.streak} of {known.total} runs" if known.streak > 1 else "the last run"
     return [
         ("sync", f"{many} did not succeed{error}"),
-        ("first bad sign", f"the run that started {ago(known.first_bad, now)}"),
+        ("first bad sync", f"the run that started {ago(known.first_bad, now)}"),
         ("last good sync", good),
     ]
 
@@ -293,13 +293,21 @@ def provenance(
 
 
 def _coverage(observations: Mapping[str, Any]) -> str:
-    """How many of the sources were seen."""
-    total, lost = len(observations), sum(not seen.available for seen in observations.values())
-    return (
-        f"{lost} of {many(total, 'source')} {'was' if lost == 1 else 'were'} not seen"
-        if lost
-        else f"all {many(total, 'source')} were seen"
-    )
+    """How many of the sources were seen, and which of them not, or not wholly."""
+    lost = [one for one in observations.values() if not one.available or _is_void(one)]
+    partly = [one for one in observations.values() if one.available and not one.complete and one not in lost]
+    seen = len(observations) - len(lost)
+    told = f"{seen} of {many(len(observations), 'source')} {'was' if seen == 1 else 'were'} seen"
+    if not lost:
+        told = f"all {many(len(observations), 'source')} were seen"
+    parts = [f"{what}: {', '.join(plain(one.title, 60) for one in found)}" for what, found in
+             (("not seen", lost), ("not wholly", partly)) if found]  # fmt: skip
+    return "; ".join([told, *parts])
+
+
+def _is_void(seen: Any) -> bool:
+    """Whether a look found nothing because it did not look."""
+    return not seen.complete and not len(seen.frame)
 
 
 def _observers(events: Any) -> list[str]:

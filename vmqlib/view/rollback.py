@@ -59,7 +59,7 @@ def rollback_result(status: Status | Callable[[], Status]) -> View:
         ("plan", code(last.digest[:12])),
         ("approved and carried out by", plain(last.by, 100)),
         ("began" if last.ending == "unfinished" else "ended", when(last.at)),
-        ("took", duration(timedelta(seconds=last.seconds)) if last.seconds else ""),
+        ("took", _took(last)),
         ("apply log", code(f"rollback/{last.log}") if last.log else ""),
         (
             "its SHA-256",
@@ -83,6 +83,17 @@ def rollback_result(status: Status | Callable[[], Status]) -> View:
     hidden = last.changed + last.failed - len(last.problems[:MOST_PROBLEMS])
     rest = [_small(f"… {hidden:,} more in rollback/{last.log}")] if last.problems and hidden > 0 else []
     return panel(last.sentence, *parts, *rest, text=lines)
+
+
+def _took(last: Applied) -> str:
+    """How long it took; of one that was stopped and resumed, from its first beginning, and its last run."""
+    if not last.seconds:
+        return ""
+    run = timedelta(seconds=last.seconds)
+    whole = last.at - last.begun_at if last.at and last.begun_at else run
+    if whole - run < timedelta(seconds=2):
+        return duration(run)
+    return f"{duration(whole)} from its first beginning to its end; the last run {duration(run)}"
 
 
 def _nothing_applied(status: Status) -> View:

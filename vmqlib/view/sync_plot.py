@@ -84,7 +84,9 @@ def sync_history(
     spans = alarm_spans(alarms.frame, alarmed) if alarms is not None and alarms.available else []
     flagged, earlier = split_marks(marks, facts.reference, until)
     earlier = [mark for mark in earlier if mark.at >= _first(shown)]
-    lines = key_lines(flagged, earlier, len(ordered) - len(shown)) + ([as_seen] if as_seen else [])
+    lines = key_lines(flagged, earlier, len(ordered) - len(shown)) + (
+        [f"alarms: {as_seen}"] if as_seen else []
+    )
 
     height = 5.42 + 0.165 * len(lines)
     drawn, (top, bottom) = figure(height, (3, 1.6), footer=len(lines), below=1.02, top=1 - 0.95 / height)

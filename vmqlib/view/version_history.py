@@ -162,7 +162,11 @@ def suspect_versions(suspects: Suspects | Callable[[], Suspects]) -> View:
         text = f"{title}: nothing had changed {span}."
         return Panel(notice(join([tag("strong", title), f": nothing had changed {span}."]), "#0072B2"), text)
     lead = f"{many(found.changed, 'object')} had changed {span}"
-    lead += f"; {found.failing:,} of them fail. " if found.failing else ". "
+    lead += (
+        f"; {found.failing:,} of them failed in a sync since, or are the metadata of a document that did. "
+        if found.failing
+        else ". "
+    )
     lead += f"{len(found.found):,} to look at first:"
     parts, lines = [], []
     for one in found.found:

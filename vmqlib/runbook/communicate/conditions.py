@@ -117,7 +117,8 @@ def impact(found: Affected, looks: Looks) -> Iterable[str]:
     unanswered = asked.no_answer_share if asked else None
     if asked is not None and unanswered is not None:
         told = f"{unanswered:.0%} had no answer{_usual(usual, 'no_answer_share')}"
-        yield f"Of {asked.asked:,} questions from then until {looks.clock(asked.until)}, {told}."
+        # Metrics are counted in periods: that of the first bad sign is counted whole.
+        yield f"Of {asked.asked:,} questions from {looks.clock(asked.since)} until {looks.clock(asked.until)}, {told}."
     before = (usual.blocked_share if usual else None) or 0.0
     if asked is not None and asked.blocked_share is not None and asked.blocked_share > 2 * before:
         yield f"{asked.blocked_share:.0%} of them were blocked{_usual(usual, 'blocked_share')}."

@@ -83,9 +83,11 @@ class Applied:
         How many of the changed ones this incident itself had changed since: by a touch, an undo, an upload, another
         plan.
     seconds:
-        How long it took.
+        How long its last run took.
     at:
         When it ended; for an unfinished one, when it began.
+    begun_at:
+        When its first run began: it may have been stopped, and resumed.
     by:
         The user who did it.
     log:
@@ -112,6 +114,7 @@ class Applied:
     unknown: int = 0
     seconds: float = 0.0
     at: datetime | None = None
+    begun_at: datetime | None = None
     by: str = ""
     log: str = ""
     log_sha256: str = ""

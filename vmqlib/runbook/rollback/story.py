@@ -123,12 +123,15 @@ class Story:
                     digest, str(data.get("file", "")), _kind(data), str(data.get("of", "")), event.at
                 )
             case "applying" if data.get("log"):
-                self.applies.pop(digest, None)
+                before = self.applies.pop(digest, None)
+                resumed = before is not None and not before.undone and before.ending != "applied"
                 self.verified.pop(digest, None)
-                self.applies[digest] = _applied(event, data, "unfinished")
+                begun = before.begun_at if before is not None and resumed else event.at
+                self.applies[digest] = replace(_applied(event, data, "unfinished"), begun_at=begun)
             case "applied" | "failed" if digest in self.applies and data.get("log"):
                 ending = cast("Ending", data.get("ending") or event.kind)
-                self.applies[digest] = _applied(event, data, ending)
+                begun = self.applies[digest].begun_at
+                self.applies[digest] = replace(_applied(event, data, ending), begun_at=begun)
             case "undone" if digest in self.applies:
                 self.applies[digest] = replace(self.applies[digest], undone=True)
             case "verified":
