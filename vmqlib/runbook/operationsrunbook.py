@@ -25,6 +25,7 @@ from vmqlib.errors import BadInput, LockHeld, StorageError, VmqError, WorldChang
 from vmqlib.record import manifest
 from vmqlib.record.storage import storage_errors, sync_file, sync_folder, temporary, write_atomically
 from vmqlib.runbook.keyevents import ENTERED, key_events
+from vmqlib.runbook.prelude import prelude
 from vmqlib.runbook.recordplace import PUBLISH, published_at, record_place
 from vmqlib.runbook.runbookentry import EntryFacts, entry_lines
 from vmqlib.runbook.runbookplace import place
@@ -192,8 +193,8 @@ def _lines(incident: Incident, path: Path) -> list[str]:
 
 
 def _timeline(incident: Incident) -> list[tuple[datetime, str]]:
-    """What happened. That messages did not go where they should is one line: each attempt is in the record. Where that
-    was published is said beside it."""
+    """What happened, from what came before the opening. That messages did not go where they should is one line: each
+    attempt is in the record. Where that was published is said beside it."""
     events = list(incident.journal.events())
     told = [
         (event.at, event.summary)
@@ -201,9 +202,9 @@ def _timeline(incident: Incident) -> list[tuple[datetime, str]]:
         if not is_attempt(event) and getattr(event.data, "action", "") != PUBLISH
     ]
     if (missed := undelivered(events)) is None:
-        return told
+        return [*prelude(incident, events), *told]
     before = sum(at <= missed[0] for at, _ in told)
-    return [*told[:before], missed, *told[before:]]
+    return [*prelude(incident, events), *told[:before], missed, *told[before:]]
 
 
 def _change(path: Path, incident_id: str, lines: list[str]) -> Change:
