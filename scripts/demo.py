@@ -16,7 +16,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,11 @@ VMQ = [sys.executable, "-m", "vmqlib.cli"]
 SUSPECT = "phases-mirage.md"
 WIDTH = shutil.get_terminal_size((140, 24)).columns - 6  # with what stands before a line
 LINES = 10  # of what a command says, unless it is told otherwise
+SHORT = 9  # lines of a message that is not shown whole
+WHOLE = (
+    ": update 1",
+    ": resolved",
+)  # messages that are: what they need and when the next one comes stands last
 
 BOLD, DIM, PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 
@@ -52,7 +57,7 @@ def main() -> int:
             "VMQ_INCIDENTS": str(INCIDENTS),
             "VMQ_OPERATIONS_RUNBOOK": str(INCIDENTS / "OPERATIONS-RUNBOOK.md"),
         }
-        demo = Demo({**aws, **slack.env, **mail.env, **own})
+        demo = Demo({**aws, **slack.env, **mail.env, **own, "COLUMNS": str(WIDTH)})
         incident = detect_and_triage(demo)
         stabilize_and_sync(demo, incident)
         tell_people(demo, incident)
@@ -73,6 +78,7 @@ def main() -> int:
         if not path.exists():
             raise Wrong(f"{path} is not there")
         print(f"  {path.relative_to(TOP)!s:<45}  {what}")
+    print("  The AWS, Slack and mail server were the demo's own, and are gone: so are the links to them.")
     return 0
 
 
@@ -149,7 +155,9 @@ def show_messages(incident: str, slack: LocalSlack, mail: LocalMail) -> None:
     title(f"Slack, #{slack.channel}", "What people saw: one thread.")
     posted = slack.messages
     for one in posted:
-        print(indented(message(one), "  ↳ " if one.thread_ts else "  "))
+        print(
+            indented(message(one), "  ↳ " if one.thread_ts else "  ", [f"File: {name}" for name in one.files])
+        )
     if len(posted) < 4 or any(one.thread_ts != posted[0].ts for one in posted[1:]):
         raise Wrong("the updates are not one thread in the local Slack")
     title("E-mail", "What the mail server took.")
@@ -216,22 +224,22 @@ def surroundings() -> dict[str, str]:
 
 
 def trimmed(lines: list[str], first: int = 0, last: int = 0) -> Iterator[str]:
-    """The first and the last lines, none longer than a screen is wide; how many are left out between them."""
+    """The first and the last lines, and how many are left out between them. A long one goes on in the next line: what
+    is to be typed or opened is not cut."""
     lines = [line.rstrip() for line in lines if line.strip()]
     if not first and not last:
         first = LINES
     left_out = len(lines) - first - last
     for place, line in enumerate(lines):
         if left_out <= 0 or place < first or place >= len(lines) - last:
-            yield "  " + (line if len(line) <= WIDTH else line[: WIDTH - 1] + "…")
+            yield from wrapped(line, "  ")
         elif place == first:
             yield f"  {DIM}… {left_out} more line{'s' if left_out > 1 else ''}{PLAIN}"
 
 
 def message(posted: Posted) -> list[str]:
-    """A Slack message as text, and its files."""
-    lines = list(shown(posted.blocks)) or posted.text.splitlines()
-    return [lines[0], *(f"File: {name}" for name in posted.files), *lines[1:]]
+    """A Slack message as text."""
+    return list(shown(posted.blocks)) or posted.text.splitlines()
 
 
 def letter(mail: TakenMail) -> list[str]:
@@ -241,15 +249,22 @@ def letter(mail: TakenMail) -> list[str]:
     return [*head, *(line for line in mail.text.splitlines() if line.strip())]
 
 
-def indented(lines: list[str], mark: str) -> str:
-    """The first lines of a message, marked. A long one goes on in the next line: what people read is not cut."""
+def indented(lines: list[str], mark: str, below: Sequence[str] = ()) -> str:
+    """A message, marked: the first lines of it, or the whole one (:data:`WHOLE`); ``below`` stands at its end."""
     kept = [line.strip() for line in lines if line.strip()]
-    left_out = len(kept) - 9
+    most = len(kept) if mark.strip() and kept[0].endswith(WHOLE) else SHORT
+    left_out = len(kept) - most
     more = [f"{DIM}… {left_out} more line{'s' if left_out > 1 else ''}{PLAIN}"] if left_out > 0 else []
-    return "\n" + "\n".join(
-        textwrap.fill(line, WIDTH, initial_indent=mark, subsequent_indent=f"{mark}  ")
-        for line in (*kept[:9], *more)
-    )
+    return "\n" + "\n".join(part for line in (*kept[:most], *more, *below) for part in wrapped(line, mark))
+
+
+def wrapped(line: str, mark: str) -> list[str]:
+    """A line behind a mark, on as many lines as it takes; no word is broken, so that a link stays one."""
+    inner = len(line) - len(line.lstrip())
+    return textwrap.wrap(
+        line, WIDTH + len(mark), initial_indent=mark, subsequent_indent=f"{mark}{' ' * (inner + 2)}",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def title(heading: str, text: str) -> None:

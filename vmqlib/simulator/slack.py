@@ -71,7 +71,7 @@ class Posted:
     pages:
         Whom it mentions: ``channel``, ``here``, ``everyone``, or ids.
     files:
-        Names of files that hang on it.
+        Names of the files that were put below it.
     via:
         ``bot`` or ``webhook``.
     """
@@ -356,9 +356,11 @@ class LocalSlack:
                 raise _No("file_not_found")
             names.append(known["filename"])
         thread = str(asked.get("thread_ts") or "")
-        for place, one in enumerate(self._state.posted):
-            if one.ts == thread:
-                self._state.posted[place] = Posted(**{**vars(one), "files": (*one.files, *names)})
+        # In a thread a file stands below what was said last.
+        places = [place for place, one in enumerate(self._state.posted) if thread in (one.ts, one.thread_ts)]
+        if thread and places:
+            one = self._state.posted[places[-1]]
+            self._state.posted[places[-1]] = Posted(**{**vars(one), "files": (*one.files, *names)})
         return {"ok": True, "files": [{"id": one["id"], "title": one.get("title", "")} for one in files]}
 
 
