@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -57,7 +58,7 @@ def main() -> int:
             "VMQ_INCIDENTS": str(INCIDENTS),
             "VMQ_OPERATIONS_RUNBOOK": str(INCIDENTS / "OPERATIONS-RUNBOOK.md"),
         }
-        demo = Demo({**aws, **slack.env, **mail.env, **own, "COLUMNS": str(WIDTH)})
+        demo = Demo({**aws, **slack.env, **mail.env, **own})
         incident = detect_and_triage(demo)
         stabilize_and_sync(demo, incident)
         tell_people(demo, incident)
@@ -77,8 +78,12 @@ def main() -> int:
     for path, what in left.items():
         if not path.exists():
             raise Wrong(f"{path} is not there")
-        print(f"  {path.relative_to(TOP)!s:<45}  {what}")
-    print("  The AWS, Slack and mail server were the demo's own, and are gone: so are the links to them.")
+        print("\n".join(wrapped(f"{path.relative_to(TOP)!s:<42}  {what}", "  ")))
+    print(
+        "\n".join(
+            wrapped("AWS, Slack and mail server were the demo's own: the links to them end here.", "  ")
+        )
+    )
     return 0
 
 
@@ -219,8 +224,11 @@ class Demo:
 
 
 def surroundings() -> dict[str, str]:
-    """The caller's environment without settings of the kit: what is not the demo's own must not be reached."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("VMQ_")}
+    """The caller's environment without settings of the kit: what is not the demo's own must not be reached. Nor how
+    wide the screen is: what is shown of a table is counted in its rows."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("VMQ_") and name != "COLUMNS"
+    }
 
 
 def trimmed(lines: list[str], first: int = 0, last: int = 0) -> Iterator[str]:
@@ -232,7 +240,7 @@ def trimmed(lines: list[str], first: int = 0, last: int = 0) -> Iterator[str]:
     left_out = len(lines) - first - last
     for place, line in enumerate(lines):
         if left_out <= 0 or place < first or place >= len(lines) - last:
-            yield from wrapped(line, "  ")
+            yield from wrapped(line if len(line) <= WIDTH else squeezed(line), "  ")
         elif place == first:
             yield f"  {DIM}… {left_out} more line{'s' if left_out > 1 else ''}{PLAIN}"
 
@@ -258,6 +266,12 @@ def indented(lines: list[str], mark: str, below: Sequence[str] = ()) -> str:
     return "\n" + "\n".join(part for line in (*kept[:most], *more, *below) for part in wrapped(line, mark))
 
 
+def squeezed(line: str) -> str:
+    """A table's row without the blanks that its columns are filled up with."""
+    inner = line[: len(line) - len(line.lstrip())]
+    return inner + re.sub(" {3,}", "  ", line.lstrip())
+
+
 def wrapped(line: str, mark: str) -> list[str]:
     """A line behind a mark, on as many lines as it takes; no word is broken, so that a link stays one."""
     inner = len(line) - len(line.lstrip())
@@ -268,7 +282,8 @@ def wrapped(line: str, mark: str) -> list[str]:
 
 
 def title(heading: str, text: str) -> None:
-    print(f"\n{BOLD}{heading}{PLAIN} — {text}", flush=True)
+    lines = textwrap.wrap(f"{heading} — {text}", WIDTH + 4, break_on_hyphens=False)
+    print("\n" + "\n".join(lines).replace(heading, f"{BOLD}{heading}{PLAIN}", 1), flush=True)
 
 
 if __name__ == "__main__":
