@@ -267,9 +267,10 @@ def indented(lines: list[str], mark: str, below: Sequence[str] = ()) -> str:
 
 
 def squeezed(line: str) -> str:
-    """A table's row without the blanks that its columns are filled up with."""
-    inner = line[: len(line) - len(line.lstrip())]
-    return inner + re.sub(" {3,}", "  ", line.lstrip())
+    """A table's row with fewer of the blanks that its columns are filled up with: the last ones go first."""
+    while len(line) > WIDTH and (gaps := list(re.finditer(r"(?<=\S) {3,}", line))):
+        line = f"{line[: gaps[-1].start()]}  {line[gaps[-1].end() :]}"
+    return line
 
 
 def wrapped(line: str, mark: str) -> list[str]:

@@ -248,6 +248,7 @@ def test_from_page_to_closed(
     took = {one["name"]: one["took"] for one in told["measures"]}
     assert took["acknowledge"] is None, "nobody did"
     assert took["detect"] < 900 < took["exposed"]
+    assert took["opening"] is not None
     assert 0 < took["mitigate"] < took["resolve"]
     assert {one["name"]: one["saw"] for one in told["witnesses"]}["QBusinessSyncFailed"] is True
     assert told["unavailable"] == {}

@@ -74,7 +74,7 @@ def test_a_review_is_written_and_the_closed_record_stays_whole(closed: Incident,
     journal = closed.journal.path.read_bytes()
     document = json.loads(said("retro", closed.id, "--json"))
     assert document["id"] == closed.id
-    assert [one["took"] for one in document["measures"]] == [6360.0, 180.0, None, 13200.0, None]
+    assert [one["took"] for one in document["measures"]] == [6360.0, None, 180.0, None, 13200.0, None]
     page = Path(document["html"])
     assert page == (closed.dir / "retro.html").resolve()
     assert closed.journal.path.read_bytes() == journal, "a review writes nothing into the journal"
