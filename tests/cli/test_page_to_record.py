@@ -232,6 +232,8 @@ def test_from_page_to_closed(
         "c",
         "--remediation",
         "r",
+        "--customers",
+        "not known",
     )
     assert closed.returncode == 0, closed.stderr
     page = Path(record["html"]).read_text()
@@ -260,7 +262,18 @@ def test_from_page_to_closed(
     assert "incident.html" in tampered.stdout
     assert vmq("reopen", record["id"], "--reason", "It broke again").returncode == 0
     assert vmq("verify", record["id"]).returncode == 0, "an open record is written again anyway"
-    again = vmq("close", record["id"], "--impact", "i", "--root-cause", "the true one", "--remediation", "r")
+    again = vmq(
+        "close",
+        record["id"],
+        "--impact",
+        "i",
+        "--root-cause",
+        "the true one",
+        "--remediation",
+        "r",
+        "--customers",
+        "c",
+    )
     assert again.returncode == 0, again.stderr
     assert vmq("verify", record["id"]).returncode == 0
     assert (Path(record["dir"]) / "closings" / "MANIFEST-1.json").is_file()

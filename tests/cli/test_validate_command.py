@@ -17,6 +17,8 @@ from vmqlib.simulator.slack import LocalSlack, SlackFault
 
 QUESTION = "What is MIRAGE?"
 
+WORDS = ("--impact", "<b>", "--root-cause", "c", "--remediation", "r", "--customers", "none")
+
 
 @pytest.fixture
 def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalSlack]:
@@ -118,7 +120,7 @@ class TestValidate:
         assert "is closed" in done.err
         assert incident.journal.path.read_bytes() == before
 
-    @pytest.mark.parametrize("words", [("validate",), ("close",), ("close", "--wait")])
+    @pytest.mark.parametrize("words", [("validate",), ("close",), ("close", "--wait", *WORDS)])
     def test_nobody_can_be_asked(
         self, command: Any, incident: Incident, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
     ) -> None:
@@ -152,14 +154,29 @@ class TestBeforeAnythingIsWritten:
         assert kinds(incident) == ["opened"]
 
 
+class TestClosingWords:
+    @pytest.mark.parametrize(
+        "words", [("--yes",), ("--wait",), ("--force", "--reason", "x", "--yes", "--json")]
+    )
+    def test_what_is_missing_is_named_before_anything_is_closed(
+        self, command: Any, incident: Incident, words: tuple[str, ...]
+    ) -> None:
+        done = command("close", incident.id, "--root-cause", "c", "--impact", " ", *words)
+        assert (done.code, done.out) == (2, "")
+        assert "missing: --impact, --remediation, --customers." in done.err
+        assert kinds(incident) == ["opened"]
+
+
 @pytest.mark.slow
 class TestClose:
     def test_closed_told_completed_and_reopened(
         self, command: Any, incident: Incident, slack: LocalSlack, local_aws: Any
     ) -> None:
+        unsaid = command("close", incident.id, *WORDS[:-2])
+        assert (unsaid.code, "missing: --customers." in unsaid.err) == (2, True), "nobody can be asked"
+        assert "closed" not in kinds(incident)
         calls = local_aws.faults.record()
-        words = ("--impact", "<b>", "--root-cause", "c", "--remediation", "r", "--customers", "none")
-        done = command("close", incident.id, *words, "--post", "--yes", "--json")
+        done = command("close", incident.id, *WORDS, "--post", "--yes", "--json")
         assert done.code == 0, "that nobody set up mail is no failure: Slack was told"
         assert "NOT SENT: retro" in done.err
         reading = ("Get", "List", "Describe", "Filter", "Lookup", "Head", "ChatSync")
@@ -194,7 +211,7 @@ class TestClose:
 
     def test_the_channel_is_down(self, command: Any, incident: Incident, slack: LocalSlack) -> None:
         slack.faults.append(SlackFault("chat.postMessage", error="invalid_auth", times=99))
-        done = command("close", incident.id, "--post", "--yes", "--json")
+        done = command("close", incident.id, *WORDS, "--post", "--yes", "--json")
         assert (done.code, done.json["state"]) == (3, "closed")
         assert not any(one["ok"] for one in done.json["sent"])
         assert command("verify", incident.id).code == 0
@@ -204,7 +221,7 @@ class TestClose:
 
     def test_the_operations_runbook_refuses(self, command: Any, incident: Incident) -> None:
         Path("OPERATIONS-RUNBOOK.md").mkdir()
-        done = command("close", incident.id, "--json")
+        done = command("close", incident.id, *WORDS, "--json")
         assert done.code == 2
         assert (done.json["state"], done.json["entered"]) == ("closed", None)
         assert len(done.json["problems"]) == 1

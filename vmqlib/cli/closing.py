@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ __all__ = ["close_command", "reopen_command"]
 
 _PATIENCE = timedelta(minutes=30)
 _LONGEST_WHY, _LONGEST_NEXT = 90, 240
+_WORDS = ("Impact", "Root cause", "Remediation", "Customers")
 _COMMAND = re.compile(r"(?:vmq|make|aws) [^`]+")
 
 _id = click.argument("incident_id", metavar="ID")
@@ -57,10 +58,12 @@ def close_command(
 ) -> None:  # fmt: skip
     """Close an incident: validate, note the end, write the final record and a manifest of every file.
 
-    Refuses while `vmq validate` finds that it is not over, or a schedule that it disabled is still off. Then it enters
-    the incident into the operations runbook, leaves the invitation to the post-incident review in its folder, and
-    with --post tells people (on a terminal it asks). What of that fails is said; it is closed all the same, and the
-    same command again does what is missing. Nothing of AWS is changed.
+    The four closing words are asked for on a terminal; with --yes, or without one, each has to be given ("not known"
+    is an answer). Refuses while `vmq validate` finds that it is not over, or a schedule that it disabled is still off.
+
+    Then it enters the incident into the operations runbook, leaves the invitation to the post-incident review in its
+    folder, and with --post tells people (on a terminal it asks). What of that fails is said; it is closed all the same,
+    and the same command again does what is missing. Nothing of AWS is changed.
 
     \b
     Exit codes: 0 closed, 1 it is not over, 2 bad input or settings, or it is closed already and nothing is missing,
@@ -70,7 +73,7 @@ def close_command(
     \b
     Examples:
       vmq close INC-20261123-001 --impact "…" --root-cause "…" --remediation "…" --customers "none"
-      vmq close INC-20261123-001 --wait --post --yes
+      vmq close INC-20261123-001 --wait --post
       vmq close INC-20261123-001 --force --reason "Data source retired"
     """
     from vmqlib.aws import Aws
@@ -86,11 +89,12 @@ def close_command(
     settings = Settings.load()
     aws = Aws(settings)
     incident = Incident.load(incident_id, settings=settings, aws=aws)
-    names = ("Impact", "Root cause", "Remediation", "Customers")
-    given = (impact, root_cause, remediation, customers)
+    given = dict(zip(_WORDS, (impact, root_cause, remediation, customers), strict=True))
     if incident.state.closed_at:
-        _complete(incident, any(given), entry=not no_entry, post=post, yes=yes, as_json=as_json)
+        _complete(incident, any(given.values()), entry=not no_entry, post=post, yes=yes, as_json=as_json)
         return
+    if yes or wait:  # before anything is looked at, or waited for
+        _refuse_unsaid(given, yes=yes)
     if not force:
         aws.caller()  # nothing that follows says anything where nobody can be asked
     if wait:
@@ -114,7 +118,8 @@ def close_command(
         else:
             _show_held(made.refusing)
         raise made.refusal
-    close(incident, made, Words(*(_asked(name, text) for name, text in zip(names, given, strict=True))))
+    _refuse_unsaid(given, yes=yes)
+    close(incident, made, Words(*(_asked(name, text) for name, text in given.items())))
     _end(incident, made, entry=not no_entry, post=post, yes=yes, as_json=as_json)
 
 
@@ -297,11 +302,20 @@ def reopen_command(incident_id: str, reason: str, as_json: bool) -> None:
     notice(f"  `vmq render {incident.id} --refresh` looks at AWS again and writes the record.")
 
 
+def _refuse_unsaid(given: Mapping[str, str], *, yes: bool) -> None:
+    """Where nobody is asked for them, the closing words are complete, or nothing is closed: they stand for good."""
+    if not yes and sys.stdin.isatty():
+        return
+    if unsaid := [f"--{name.lower().replace(' ', '-')}" for name, text in given.items() if not text.strip()]:
+        raise BadInput(
+            f"Not closed: the closing words stand for good, and some are missing: {', '.join(unsaid)}.",
+            hint='State them; "not known" is an answer, too. On a terminal, without --yes, they are asked for.',
+        )
+
+
 def _asked(name: str, given: str) -> str:
-    """What the record is to say of it: as given, else asked for on a terminal, else nothing, and that is said."""
-    if given:
+    """What the record is to say of it: as given, else asked for on a terminal, where Enter leaves it unstated."""
+    if given.strip():
         return given
-    if sys.stdin.isatty():
-        return str(click.prompt(name, default="", show_default=False, err=True))
-    notice(f"{name}: not stated; --{name.lower().replace(' ', '-')} states it.")
-    return ""
+    prompt = f"{name} (Enter: not stated)"
+    return str(click.prompt(prompt, default="", show_default=False, err=True))
