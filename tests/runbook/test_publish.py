@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from support.rollback_rig import Rig
 
+from vmqlib.cli.main import run, vmq
 from vmqlib.errors import (
     AccessDenied,
     AwsError,
@@ -127,6 +128,22 @@ def test_another_record_is_never_overwritten(record: Record) -> None:
     assert raised.value.exit_code == 4
     assert record.holds() == before
     assert "another prefix" in raised.value.hint
+
+
+def test_a_preview_of_what_is_taken_ends_as_publishing_would(record: Record, capsys: Any) -> None:
+    incident = record.closed()
+    given = ["publish", incident.id, record.target, "--include-unmasked", "--preview"]
+    assert run(vmq, given) == 0
+    assert "--include-unmasked" not in capsys.readouterr().err, "it was given"
+    assert run(vmq, [*given[:3], "--preview"]) == 0
+    assert "That needs --include-unmasked." in capsys.readouterr().err
+    record.write({f"audit/incidents/{incident.id}/incident.html": "theirs"})
+    assert run(vmq, [*given, "--json"]) == 4
+    shown = capsys.readouterr()
+    assert [one["path"] for one in json.loads(shown.out)["files"] if one["there"] == "other"] == [
+        "incident.html"
+    ]
+    assert "another content" in shown.err
 
 
 def test_somebody_elses_object_since_the_plan_is_left_alone(record: Record) -> None:
@@ -256,8 +273,10 @@ def test_what_s3_does_not_answer_holds_nobody_up(record: Record, monkeypatch: py
 
 def test_refusals_of_s3(record: Record) -> None:
     incident = record.closed()
-    with pytest.raises(ResourceMissing):
+    with pytest.raises(ResourceMissing) as missing:
         publish.plan(incident, "s3://no-such-bucket-here/x/")
+    assert "no-such-bucket-here" in missing.value.hint
+    assert "BUCKET_NAME" not in missing.value.hint
     made = publish.plan(incident, record.target)
     record.local.faults.add("s3", "PutObject", status=403, code="AccessDenied")
     with pytest.raises(AwsError) as raised:
