@@ -107,7 +107,12 @@ def test_actions_are_those_since_the_last_message(seen) -> None:
     seen.note("Add an alarm.", {"retro": "action", "owner": "dana", "due": "2026-12-04"})
     seen.note("Support confirms.")
     told = [line.split(": ", 1)[1] for line in brief(seen).actions]
-    assert told == ["Proved at 1.", "Support confirms."]
+    assert told == ["Proved at 2.", "Support confirms."]
+    seen.notified("told", channel="#ops-escalations", data={"message": "update"})
+    seen.verified("resync", "Proved at 3.", {"action": "sync proof", "ok": True})
+    assert brief(seen).actions == ()
+    seen.verified("resync", "Not proved: 2 are missing.", {"action": "sync proof", "ok": False})
+    assert "Not proved" in brief(seen).actions[0]
     seen.applied("resync", f"Started sync job {uuid4()}.", {"action": "sync"})
     assert brief(seen).done[-1].endswith(": Started a sync job.")
     seen.applying("resync", "Start a sync job.", {"action": "sync"})

@@ -31,6 +31,7 @@ __all__ = ["Brief", "brief"]
 _MOST = 8
 _NEEDS = 3
 _COMMUNICATE = "5 Communicate"
+_FIGURES = re.compile(r"\d[\d.,:-]*")
 _IDS = re.compile(r"\bsync job [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
@@ -54,7 +55,8 @@ class Brief:
     history:
         Its earlier closings, each with its reopening and why.
     since, until, impaired:
-        The first bad sign; when the first sync ended that succeeded again, once it is closed; how long that was.
+        The first bad sign; when the first sync ended that succeeded again, once it is closed, and unless it was
+        reopened after that; how long that was.
         ``None``, and empty, where that was not seen.
     now, checked_at:
         What customers see now, as far as it was validated, and when; ``None`` where it was not since the last change.
@@ -225,6 +227,8 @@ def _with_evidence(known: Brief, still: Incident) -> Brief:
     looks = Looks(seen, still.as_of)
     checked = validated(still)
     until = recovered_at(seen.get("sync-jobs"), found) if known.closed_at else None
+    if until is not None and any(one.at > until for one in still.state.reopenings):
+        until = None  # somebody found since then that it was not over
     return replace(
         known,
         trigger=condition(still.identity.trigger, by_alarm=by_alarm),
@@ -272,19 +276,24 @@ def _some(lines: Iterable[str]) -> tuple[str, ...]:
 
 def _actions(events: Sequence[Event], told: datetime | None) -> Iterable[str]:
     """What happened since the last message, in the words of the journal: changes and how they ended, people's remarks.
-    A proof, or a look at the alarms, is told where it says another thing than the one before. What is remembered for
-    the review is not told."""
-    well: dict[str, bool] = {}
+    Of proofs, and of looks at the alarms, the last is told where it says another thing than the last one that was told.
+    What is remembered for the review is not told."""
+    silent: set[int] = set()
+    for action in WAITING:
+        looks = [one for one in events if one.kind == "verified" and one.data.action == action]
+        before = [one for one in looks if told is not None and one.at <= told]
+        news = looks[-1:] if not before or _says(looks[-1]) != _says(before[-1]) else []
+        silent |= {one.seq for one in looks} - {one.seq for one in news}
     for event in events:
-        news = told is None or event.at > told
-        if event.kind == "verified" and event.data.action in WAITING:
-            before = well.get(event.data.action, False)
-            well[event.data.action] = event.data.ok is True
-            if news and well[event.data.action] != before:
-                yield f"{moment(event.at)}: {event.summary}"
+        if event.seq in silent:
             continue
-        if news and event.step != "communicate" and _matters(event):
+        if (told is None or event.at > told) and event.step != "communicate" and _matters(event):
             yield f"{moment(event.at)}: {event.summary}"
+
+
+def _says(proof: Event) -> str:
+    """What a proof says, without times and counts."""
+    return _FIGURES.sub("", proof.summary)
 
 
 def _matters(event: Event) -> bool:
