@@ -105,8 +105,13 @@ def update_command(
 
     if dry_run:
         made = _prepared(incident, say, texts_from, edit, email, security)
-        files = _drafts(incident, made) if edit or "-" in texts_from else texts_from
-        words = _words(incident, say, files, email, security)
+        # What cannot be typed again, or not be shown on a terminal, is kept as a file.
+        if not say.isprintable():
+            made = _as_written(incident, made)
+        if edit or "-" in texts_from or not say.isprintable():
+            words = _words(incident, "", _drafts(incident, made), email, security)
+        else:
+            words = _words(incident, say, texts_from, email, security)
         sends = f"{words} --digest {made.digest}"
         if as_json:
             print_json({"id": incident.id, "dry_run": True, **preview_json(made), "command": sends})
@@ -253,6 +258,14 @@ def _by_editor(text: str) -> str:
             hint="Leave it unsaved to send it as it was.",
         )
     return written
+
+
+def _as_written(incident: Incident, made: MessagePlan) -> MessagePlan:
+    """The same messages as texts: approved by what they say, not by what they were made from."""
+    from vmqlib.runbook.communicate.documents import source
+    from vmqlib.runbook.communicate.plan import edited
+
+    return edited(made, lambda one: source(one.document), incident.redactor.text)
 
 
 def _drafts(incident: Incident, made: MessagePlan) -> tuple[str, ...]:
