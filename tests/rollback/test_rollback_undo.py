@@ -11,6 +11,8 @@ from support.rollback_rig import Rig, events
 
 from vmqlib.errors import BadInput, Interrupted, WorldChanged
 from vmqlib.runbook import rollback
+from vmqlib.runbook.communicate.brief import brief
+from vmqlib.runbook.validation import half_applied
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +152,28 @@ def test_a_killed_apply_is_undone_too(applied: Rig) -> None:
     assert back.changes == 6
     rollback.apply(incident, back, digest=back.digest)
     assert applied.holds() == applied.bad
+
+
+def test_a_killed_apply_tells_what_its_log_knows(applied: Rig) -> None:
+    """The journal has its beginning alone: neither "0 objects" nor a number that nobody knows."""
+    log = next((applied.incident.dir / "rollback").glob("apply-*.jsonl"))
+    lines = log.read_bytes().splitlines(keepends=True)
+    outcomes = [line for line in lines if b'"outcome"' in line]
+    log.write_bytes(b"".join(line for line in lines if line not in outcomes[2:]))
+    journal = applied.incident.journal.path
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-1]))
+    incident = applied.again()
+    now = rollback.status(incident).applied
+    assert now is not None
+    assert (now.ending, now.restored, now.doubt, now.left) == ("unfinished", 2, 4, 0)
+    said = "Restored: 2 objects, 4 asked for, of which nobody knows whether it was done. It has not ended."
+    check = half_applied(incident)
+    assert said in check.finding
+    resume, undo = f"vmq rollback resume {incident.id}", f"vmq rollback undo {incident.id}"
+    assert check.mend == f"{resume}; or back: {undo}"
+    assert f"{said} On: {resume}; back: {undo}" in brief(incident).waiting
+    log.write_bytes(b"spoiled\n")
+    assert "how many objects is not known" in half_applied(applied.again()).finding
 
 
 def test_nothing_to_undo(rig: Rig) -> None:

@@ -17,6 +17,8 @@ from vmqlib.runbook.communicate.conditions import moment
 from vmqlib.runbook.keyevents import WAITING
 from vmqlib.runbook.opening import alarmed, condition
 from vmqlib.runbook.recordplace import record_address
+from vmqlib.runbook.rollback.purposes import PURPOSES, command
+from vmqlib.runbook.rollback.standing import status
 from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
@@ -190,7 +192,7 @@ def brief(
         first=told is None,
         actions=_some(_actions(events, told)),
         done=_some(_done(state)),
-        waiting=_some(_waiting(events)),
+        waiting=_some([*_waiting(events), *_half_done(still)]),
         number=1 + sum(one.message in ("", "update") and not one.fallback for one in state.updates),
         next_update_at=None if state.closed_at else next_update_at,
         update_minutes=settings.update_minutes,
@@ -330,6 +332,15 @@ def _waiting(events: Sequence[Event]) -> Iterable[str]:
         else:
             begun.pop(key, None)
     return (f"begun at {moment(one.at)}, its end is not on record: {one.summary}" for one in begun.values())
+
+
+def _half_done(incident: Incident) -> Iterable[str]:
+    """How far a rollback or a touch came that has not ended, and what goes on with it or takes it back."""
+    for purpose in PURPOSES:
+        now = status(incident, purpose)
+        if now.state in {"unfinished", "interrupted"} and now.applied is not None:
+            undo = "" if now.applied.kind == "undo" else f"; back: {command(purpose, 'undo', incident.id)}"
+            yield f"{now.applied.sentence} On: {now.command}{undo}"
 
 
 def _needs(steps: Iterable[NextStep]) -> tuple[NextStep, ...]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.rollback.plan import Plan
 
-__all__ = ["apply_named", "planned", "read_plan", "status"]
+__all__ = ["apply_named", "by_log", "planned", "read_plan", "status"]
 
 
 def planned(incident: Incident, purpose: PurposeName = "rollback") -> Plan | None:
@@ -85,7 +85,7 @@ def status(incident: Incident, purpose: PurposeName = "rollback") -> Status:
     told = story(incident, purpose)
     for digest, one in told.applies.items():
         if one.ending == "unfinished":
-            told.applies[digest] = _by_log(incident, one, told.plans.get(digest))
+            told.applies[digest] = by_log(incident, one, told.plans.get(digest))
     newest, last = told.newest, told.last
     if newest is None:
         return Status()
@@ -116,7 +116,7 @@ def status(incident: Incident, purpose: PurposeName = "rollback") -> Status:
     )
 
 
-def _by_log(incident: Incident, begun: Applied, planned: Planned | None) -> Applied:
+def by_log(incident: Incident, begun: Applied, planned: Planned | None) -> Applied:
     """An apply that has not ended, with what its log says was done so far: the journal has only its beginning."""
     from vmqlib.runbook.rollback import applylog
 

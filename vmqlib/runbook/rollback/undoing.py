@@ -21,7 +21,7 @@ from vmqlib.runbook.rollback.planning import Watch, crawled, journal_plan, new_h
 from vmqlib.runbook.rollback.purposes import PurposeName, command
 from vmqlib.runbook.rollback.results import Applied
 from vmqlib.runbook.rollback.sidebyside import Place, joined, log_of
-from vmqlib.runbook.rollback.standing import apply_named, read_plan
+from vmqlib.runbook.rollback.standing import apply_named, by_log, read_plan
 from vmqlib.runbook.rollback.story import Story, folder, story
 from vmqlib.times import show_time
 
@@ -132,6 +132,8 @@ def _standing(incident: Incident, told: Story, digest: str) -> Applied:
         raise BadInput(f"There is nothing to undo in {incident.id}. {done}", hint=f"vmq show {incident.id}")
     last = named if digest else standing[-1]
     if last.kind == "undo" and not last.ok and last.ending != "changed":
+        if last.ending == "unfinished":
+            last = by_log(incident, last, told.plans.get(last.digest))
         raise BadInput(
             f"The undo {last.digest[:12]} was begun and is not done: {last.sentence}",
             hint=f"`{command(told.purpose.name, 'resume', incident.id)}` goes on with it.",
