@@ -18,6 +18,7 @@ from vmqlib.settings import Settings
 from vmqlib.sources import REGISTRY, alarms, documents, frame, metrics, syncjobs, versions
 from vmqlib.sources.logs import LogQuery, capture
 from vmqlib.sources.metrics import Metric, period_s, read_metrics
+from vmqlib.sources.ownquestions import Trace
 from vmqlib.times import SystemClock, Window
 
 Look = Callable[[str], pd.DataFrame]
@@ -55,6 +56,7 @@ def test_a_source_has_rows_json_can_hold(aws: Aws, weeks: Window, name: str, tmp
     repo = Repo(tmp_path / "ops")
     repo.commit("A word for MIRAGE", {"docs/phases-mirage.md": "MIRAGE"}, weeks.until)
     settings = Settings.load(ops_repo=repo.folder, read_conversations=True)
+    Trace(settings).asking(weeks.until, "What is MIRAGE?")
     reading = REGISTRY[name].read(aws, settings, weeks, data_source_id=settings.ds_id)
     rows = list(reading.rows)
     assert rows
