@@ -153,7 +153,7 @@ def test_a_dashboard_that_is_not_there(
     assert done.code == 3
     assert "no CloudWatch dashboard 'Gone' in eu-west-1" in done.err
     if extra:
-        assert done.json["verdict"] == "cannot tell"
+        assert done.json["verdict"] == "fail"
 
 
 def test_secrets_on_a_dashboard_reach_no_terminal(
