@@ -125,7 +125,7 @@ class TestWait:
             rig.local.clock.advance(timedelta(hours=1))
             done = command("sync", "wait", "--incident", rig.incident.id)
             assert done.code == 1
-            assert done.out.startswith("INCOMPLETE after ")
+            assert done.out.startswith("The sync ended as INCOMPLETE after ")
             assert sum(key in done.out for key in keys) == 3, "the first few of each kind"
             assert "    and 2 more\n" in done.out
             assert "5 documents: InvalidMetadata" in done.out

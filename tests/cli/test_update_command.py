@@ -294,7 +294,7 @@ def test_a_message_that_was_emptied_in_the_editor_is_not_sent(
     _editor(monkeypatch, tmp_path, ': > "$1"')
     done = command("update", incident.id, "--edit", "--yes")
     assert done.code == 2
-    assert "The message is empty: nothing was sent." in done.err
+    assert "Nothing was sent: the message was emptied in the editor." in done.err
     assert slack.messages == ()
 
 

@@ -444,7 +444,7 @@ def test_what_s3_does_not_answer_is_journaled_as_not_known(rig: Rig, monkeypatch
     last = rollback.status(rig.again()).applied
     assert last is not None
     assert last.unknown == 1
-    assert "1 not known" in last.sentence
+    assert "1 asked for, of which nobody knows" in last.sentence
     answer.set()
     again = rollback.resume(rig.again())
     assert (again.ok, again.restored, again.unknown) == (True, plan.changes, 0)

@@ -309,7 +309,7 @@ def test_a_history_offline_is_the_same_at_every_time(example: Incident) -> None:
     known = history.key_history(example, key)
     assert known == history.key_history(example, f"s3://{known.bucket}/{key}")
     assert known.source.startswith("versions-")
-    assert known.as_of == example.as_of
+    assert known.as_of == example.seen_at
     with pytest.raises(BadInput, match="There is no key") as told:
         history.kept_history(example, key + "x")
     assert repr(key) in told.value.hint

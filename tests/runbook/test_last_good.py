@@ -71,7 +71,7 @@ def test_a_sync_of_which_nobody_knows_is_not_called_good() -> None:
     target = last_good([row_of(one) for one in (GOOD, TAINTED, LATER)], NOW, doubt=doubt(made))
     assert "last good" not in target.why
     assert "not known" in target.why
-    found = affected_by(made, detect(made.observations(), made.settings, NOW, triggers=["content"]))
+    found = affected_by(made, detect(made.observations(), made.judged_by, NOW, triggers=["content"]))
     text = view.affected(found).text
     assert "last good" not in text
     assert "That it was good is not known" in text

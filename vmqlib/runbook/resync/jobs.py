@@ -236,5 +236,5 @@ def describe(job: SyncJob, now: datetime, name: str = "") -> str:
     counts = f"{job.added} added, {job.modified} modified, {job.deleted} deleted, {job.failed} failed"
     reason = f" {job.error_message}" if job.error_message else ""
     subject = f"The sync of {name}" if name else "The sync"
-    ended = f"{subject} {'is ' if job.running else ''}{job.status} after {duration(job.took(now))}"
+    ended = f"{subject} {'is' if job.running else 'ended as'} {job.status} after {duration(job.took(now))}"
     return f"{ended} (started {show_time(job.started_at)}): {counts}.{reason}"

@@ -73,8 +73,8 @@ def may_change(incident: Incident) -> Aws:
 
 def bucket_of(incident: Incident) -> str:
     """The bucket of the incident's connector, or the one of the settings."""
-    connector = incident.judged_by.connector(incident.identity.data_source_id)
-    return connector.bucket or incident.judged_by.bucket_name
+    connector = incident.settings.connector(incident.identity.data_source_id)
+    return connector.bucket or incident.settings.bucket_name
 
 
 def scope_of(
@@ -97,7 +97,7 @@ def scope_of(
     BadInput
         When a key lies outside the prefix, or all is excluded.
     """
-    connector = incident.judged_by.connector(incident.identity.data_source_id)
+    connector = incident.settings.connector(incident.identity.data_source_id)
     named = tuple(dict.fromkeys(keys))
     if any(not key for key in named):
         raise BadInput("A key is empty.", hint="Name an object's key, or a prefix with --prefix.")
