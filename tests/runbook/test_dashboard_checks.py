@@ -204,6 +204,21 @@ def test_a_count_of_documents_that_is_not_of_now_is_not_passed(
         assert "Look again once the next value is there, within 15 min" in found.mend
 
 
+@pytest.mark.parametrize(("minutes_ago", "ok"), [(1, True), (30, None)])
+def test_a_count_from_before_the_newest_sync_ended_is_as_current_as_it_can_be(
+    minutes_ago: int, ok: bool | None
+) -> None:
+    named = '{"ApplicationId": "a", "IndexId": "i", "DataSourceId": "d0"}'
+    count = "AWS/QBusiness DocumentCount"
+    old = seen(line(0.1, 0.35, metric=count, statistic="Maximum", dimensions=named))
+    rows = [{"kind": "index", "id": "i", "document_count": 298}, {"kind": "data-source", "id": "d0"}]
+    jobs = look("sync-jobs", [{"ended_at": NOW - timedelta(minutes=minutes_ago)}, {"ended_at": None}])
+    _, found = dashboard_checks(old | {"resources": look("resources", rows), "sync-jobs": jobs}, NOW)
+    assert found.ok is ok
+    assert "the index has 298 documents now" in found.finding
+    assert ("from before the newest sync ended" in found.finding) is bool(ok)
+
+
 def test_a_dashboard_that_does_not_exist_fails() -> None:
     gone = look(
         SOURCES[0], [], available=False, problem="There is no dashboard.", hint="Put it back.", gone=True

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.dashboard import SOURCES, Line, Widget, read_dashboard
+from vmqlib.runbook.triggers.witnesses import as_time
 from vmqlib.times import duration
 
 if TYPE_CHECKING:
     from vmqlib.record.observation import Observation
 
-__all__ = ["CADENCES", "CURRENT", "READABLE", "dashboard_checks", "line_check", "widget_check"]
+__all__ = ["CADENCES", "CURRENT", "READABLE", "Count", "dashboard_checks", "line_check", "widget_check"]
 
 READABLE = "dashboard can be read"
 CURRENT = "dashboard widget shows current data"
@@ -30,7 +32,6 @@ CADENCES: Mapping[str, timedelta] = {
 _SILENT_WHEN_WELL = frozenset(
     f"AWS/QBusiness {name}" for name in ("BlockedChatMessages", "ChatMessagesWithNoAnswer")
 )
-_Documents = Mapping[tuple[str, str], int]
 _COUNT = "AWS/QBusiness DocumentCount"
 _OF_ONE = frozenset({"Maximum", "Minimum", "Average"})
 """Statistics of a single value that are that value."""
@@ -39,14 +40,34 @@ _ENOUGH = 4  # values, to say from them how often there is one
 _SLACK = 2  # a metric has stopped when it is silent for so many times the longest silence before
 
 
+@dataclass(frozen=True)
+class Count:
+    """What DocumentCount is to show.
+
+    Parameters
+    ----------
+    documents:
+        How many documents the index has now.
+    synced:
+        When the newest sync that has ended did, UTC: a value from before it may be of fewer or more. None where that
+        was not seen.
+    """
+
+    documents: int
+    synced: datetime | None = None
+
+
+_Counts = Mapping[tuple[str, str], Count]
+
+
 def dashboard_checks(seen: Mapping[str, Observation], now: datetime) -> list[CheckResult]:
     """One check for the dashboard as a whole, then one for each metric widget.
 
     A widget fails when one of its lines can never show anything: CloudWatch refuses it, or its metric is published with
     other dimensions. Else it passes when one of its lines has a value that is no older than can be expected, and fails
-    when all are older than the values before lead to expect. A value that is late, or a count of documents that is not
-    what the index has now, may be on its way: of that it cannot be told. Nor of a metric that is published only when
-    something happens: it may rightly be silent.
+    when all are older than the values before lead to expect. A value that is late may be on its way: of that it cannot
+    be told. Nor of a count of documents that is not what the index has now, unless it is from before the newest sync
+    ended; nor of a metric that is published only when something happens: it may rightly be silent.
 
     Parameters
     ----------
@@ -81,27 +102,29 @@ def dashboard_checks(seen: Mapping[str, Observation], now: datetime) -> list[Che
         drawn = sum(one.kind == "metric" for one in found.widgets)
         said = f"It has {len(found.widgets)} widgets, {drawn} of them with metrics."
         whole = CheckResult(READABLE, True, said, evidence=SOURCES)
-    documents = _documents(seen.get("resources"))
+    counts = _counts(seen.get("resources"), seen.get("sync-jobs"))
     return [
         whole,
         *(
-            widget_check(one, at, documents=documents)
+            widget_check(one, at, counts=counts)
             for one in found.widgets
             if one.kind == "metric" or _broken(one)
         ),
     ]
 
 
-def _documents(resources: Observation | None) -> _Documents:
+def _counts(resources: Observation | None, jobs: Observation | None) -> _Counts:
     """How many documents each index has now, where that was seen; of a data source only where it is the only one."""
     if resources is None or not resources.available or resources.problem:
         return {}
     rows = resources.frame
     sources = list(rows.loc[rows["kind"].eq("data-source"), "id"])
     rows = rows[rows["kind"].eq("index") & rows["document_count"].notna()]
+    ended = jobs.frame["ended_at"].max() if jobs is not None and jobs.available and not jobs.problem else None
+    synced = as_time(ended)
     alone = [str(sources[0])] if len(sources) == len(rows) == 1 and resources.complete else []
     return {
-        (str(index), source): int(many)
+        (str(index), source): Count(int(many), synced)
         for index, many in zip(rows["id"], rows["document_count"], strict=True)
         for source in ("", *alone)
     }
@@ -112,7 +135,7 @@ def _broken(widget: Widget) -> bool:
     return bool(widget.problem) and widget.kind in {"alarm", "text", "without a type"}
 
 
-def widget_check(widget: Widget, at: datetime, *, documents: _Documents | None = None) -> CheckResult:
+def widget_check(widget: Widget, at: datetime, *, counts: _Counts | None = None) -> CheckResult:
     """Whether one widget shows current data: see :func:`dashboard_checks`.
 
     Parameters
@@ -121,8 +144,8 @@ def widget_check(widget: Widget, at: datetime, *, documents: _Documents | None =
         The widget.
     at:
         When it was read.
-    documents:
-        How many documents each index has now, by its id and the data source's.
+    counts:
+        What DocumentCount is to show, by the index's id and the data source's.
     """
     if widget.problem:
         # Elsewhere, or of an alarm that is gone: nothing that the widget itself says wrongly.
@@ -131,8 +154,7 @@ def widget_check(widget: Widget, at: datetime, *, documents: _Documents | None =
         finding = _sentence(f"{'it was not asked: ' if unseen else ''}{widget.problem}")
         return CheckResult(CURRENT, None if unseen else False, finding, widget.title, mend, SOURCES)
     judged = [
-        (line, *line_check(line, at, whole_range=widget.whole_range, documents=documents))
-        for line in widget.lines
+        (line, *line_check(line, at, whole_range=widget.whole_range, counts=counts)) for line in widget.lines
     ]
     never = any(ok is False and not line.values for line, ok, _ in judged)
     outcomes = {ok for _, ok, _ in judged}
@@ -149,7 +171,7 @@ def widget_check(widget: Widget, at: datetime, *, documents: _Documents | None =
 
 
 def line_check(
-    line: Line, at: datetime, *, whole_range: bool = False, documents: _Documents | None = None
+    line: Line, at: datetime, *, whole_range: bool = False, counts: _Counts | None = None
 ) -> tuple[bool | None, str]:
     """Whether a line shows current data, and what it shows, in a few words.
 
@@ -161,8 +183,8 @@ def line_check(
         When it was read.
     whole_range:
         Whether its value stands for the whole window.
-    documents:
-        How many documents each index has now, by its id and the data source's: what DocumentCount is to show.
+    counts:
+        What DocumentCount is to show, by the index's id and the data source's.
     """
     if line.newest is None:
         certain = line.why == "invalid" or (line.why == "dimensions" and _other_names(line))
@@ -182,9 +204,12 @@ def line_check(
             return None, f"{said}; how often there should be one cannot be told"
         return False, f"{said}; before there was one every {duration(expected)} at least"
     of = line.dimensions.get("IndexId", ""), line.dimensions.get("DataSourceId", "")
-    there = (documents or {}).get(of) if line.metric == _COUNT else None
-    if there is not None and line.statistic in _OF_ONE and value != there:
-        return None, f"{said}, and the index has {there:,} documents now: it is not of now"
+    there = (counts or {}).get(of) if line.metric == _COUNT else None
+    if there is not None and line.statistic in _OF_ONE and value != there.documents:
+        now = f"the index has {there.documents:,} documents now"
+        if there.synced is None or when >= there.synced:
+            return None, f"{said}, and {now}: it is not of now"
+        said = f"{said}, from before the newest sync ended; {now}"
     if expected is not None and line.metric in CADENCES and age > max(expected, period) + _LATE:
         return None, f"{said}, and there is to be one every {duration(expected)}: the next one is late"
     return True, said
