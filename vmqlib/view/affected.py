@@ -148,7 +148,13 @@ def _connector(one: AffectedConnector, found: Affected) -> _Pair:
         else "not affected"
     )
     last = f"last sync {plain(one.last_status, 40)}" if one.last_status else f"last sync {_NOT_SEEN}"
-    called = "last that SUCCEEDED" if one.doubt else "last good"
+    called = (
+        "last that SUCCEEDED"
+        if one.doubt
+        else "last good before the first bad sign"
+        if one.hit
+        else "last good"
+    )
     good = f"{called} {ago(one.last_good_at, found.at)}" if one.last_good_at else ""
     schedule = "" if one.schedule is None else f"schedule {plain(one.schedule, 80) or 'none: on demand'}"
     rest = "; ".join(filter(None, (f"{state}: {plain(one.why, 200)}", last, good, schedule)))
@@ -221,13 +227,12 @@ def _names(keys: Sequence[str]) -> str:
 
 def _questions(found: Affected) -> Iterable[_Pair]:
     asked = found.questions
-    since = "the last day"
-    if asked.from_sign:
-        since = "since the first bad sign" + (
-            f" ({asked.after.since:%H:%M} UTC on: counted by the metrics' period)" if asked.after else ""
-        )
+    since = "since the first bad sign" if asked.from_sign else "the last day"
+    whole = (
+        "; the metrics' period of the first bad sign counts whole" if asked.from_sign and asked.after else ""
+    )
     told = [
-        _pair(f"questions {since}", _asked(asked.after)),
+        _pair(f"questions {since}", _asked(asked.after) + whole),
         _pair("questions before", _asked(asked.before, "at the same hours")),
     ]
     return [*told, *([_pair("of the questions", plain(asked.problem, 400))] if asked.problem else [])]

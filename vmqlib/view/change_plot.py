@@ -102,7 +102,8 @@ def change_timeline(
     height = 1.62 + _LANE * len(KINDS) + 0.165 * len(lines)
     drawn, (ax,) = figure(height, (1,), footer=len(lines), below=0.72, left=0.125, top=1 - 0.74 / height)
     _lanes(ax, known, shown, seen or {})
-    time_axis(ax, start, known.until)
+    # A little more than was seen: marks of the last moments are whole.
+    time_axis(ax, start, known.until + (known.until - start) / 60)
     for lane, kind in enumerate(KINDS):
         mine = [one for one in shown if one.kind == kind]
         if kind == "alarm":
