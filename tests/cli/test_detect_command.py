@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -183,10 +184,10 @@ def test_what_the_kit_asks_itself_is_no_users_question(
         asked = command("detect", "--trigger", "guardrail", "--canaries", "--json")
     (told,) = asked.json["triggers"]
     assert told["verdict"] == "quiet", told
+    time.sleep(1.1)  # what was counted in the second that is under way is not in the answer yet
     told = command("detect", "--trigger", "guardrail", "--json").json["triggers"][0]
     assert told["verdict"] == "quiet", told
-    # The very last one may not be counted yet.
-    assert any(f"{asks} of the " in told["reasons"][0]["text"] for asks in (15, 16)), told
+    assert "16 of the " in told["reasons"][0]["text"], told
     assert "this kit's own canaries, and are left out" in told["reasons"][0]["text"]
     # The counts themselves are as CloudWatch has them: without the trace they would fire.
     shutil.rmtree(Path("incidents") / "own-questions")

@@ -103,7 +103,7 @@ class TestWait:
         rig.local.clock.advance(timedelta(hours=1))
         done = command("sync", "wait", "--incident", rig.incident.id)
         assert done.code == 0
-        assert done.out.startswith("The sync SUCCEEDED after ")
+        assert done.out.startswith("The sync ended as SUCCEEDED after ")
         said = [event.summary for event in rig.incident.journal.events() if event.kind == "verified"]
         assert said[-1].startswith("The sync")
         assert " SUCCEEDED after " in said[-1]

@@ -165,7 +165,7 @@ def test_a_killed_apply_tells_what_its_log_knows(applied: Rig) -> None:
     incident = applied.again()
     now = rollback.status(incident).applied
     assert now is not None
-    assert (now.ending, now.restored, now.doubt, now.left) == ("unfinished", 2, 4, 0)
+    assert (now.ending, now.restored, now.unknown, now.left) == ("unfinished", 2, 4, 0)
     said = "Restored: 2 objects, 4 asked for, of which nobody knows whether it was done. It has not ended."
     check = half_applied(incident)
     assert said in check.finding
