@@ -137,7 +137,8 @@ def _graph(ax: Axes, widget: Widget, points: Mapping[int, pd.Series[Any]], span:
     ax.tick_params(colors=INK, labelsize=7.5)
     ax.set_axisbelow(True)
     ax.grid(axis="y", color="#dddddd", linewidth=0.7)
-    ax.set_title(label(widget.title, 60), loc="left", fontsize=9, fontweight="bold", color=INK, pad=4)
+    # y: or else every draw measures all labels to find a place for the title.
+    ax.set_title(label(widget.title, 60), loc="left", fontsize=9, fontweight="bold", color=INK, pad=4, y=1.0)
     time_axis(ax, span.start, span.until)
     ax.xaxis.label.set_fontsize(8)
     ax.xaxis.get_offset_text().set_fontsize(7)

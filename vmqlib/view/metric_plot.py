@@ -140,7 +140,8 @@ def _metric(
     ax.yaxis.get_major_locator().set_params(integer=True, nbins=4)  # type: ignore[call-arg]  # MaxNLocator, the default
     ax.set_ylabel(f"{unit}\nper {_period(seconds)}", fontsize=8.5)
     finding = _finding(frame, name, whole, until)
-    ax.set_title(f"{title}: {finding}", loc="left", fontsize=9, fontweight="bold", color=INK, pad=5)
+    # y: or else every draw measures all labels to find a place for the title.
+    ax.set_title(f"{title}: {finding}", loc="left", fontsize=9, fontweight="bold", color=INK, pad=5, y=1.0)
     return f"{title}: {finding}"
 
 
