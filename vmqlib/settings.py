@@ -398,6 +398,10 @@ class Settings(BaseSettings):
         """The connectors, or the one that ``.env`` describes when ``vmq.toml`` names none."""
         return self.connectors or (Connector(name="s3", data_source_id=self.ds_id, bucket=self.bucket_name),)
 
+    def bucket_of(self, connector: Connector) -> str:
+        """The bucket that a connector reads: its own, or the one of ``.env``."""
+        return connector.bucket or self.bucket_name
+
     def connector(self, data_source_id: str) -> Connector:
         """The connector of that data source; an unnamed one reads the bucket of ``.env``.
 

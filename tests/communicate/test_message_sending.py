@@ -41,6 +41,18 @@ def post(incident: Incident, ways: Callable[..., Channels], which: Any = "update
     return send(incident, made, made.digest, ways(incident))
 
 
+def interrupted_while_slack_asks_to_wait(incident: Incident, slack: LocalSlack) -> Channels:
+    """Slack asks for a minute; whoever waits presses Ctrl-C instead."""
+    slack.faults.append(SlackFault(POST, status=429, retry_after=60))
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    known = incident.settings.model_copy(update={"slack_api_url": slack.api_url})
+    env = {"VMQ_SLACK_TOKEN": slack.token}
+    return open_channels(known, lambda: pytest.fail("asked"), env, Waits(interrupted))
+
+
 @pytest.fixture
 def mailing(settings: Settings, mail_server: Any, clock: MovingClock) -> tuple[Incident, Any]:
     """An incident whose settings name a mail server, and that server."""
@@ -355,14 +367,7 @@ class TestNotSent:
         self, mailing, slack, idle
     ) -> None:
         incident, server = mailing
-        slack.faults.append(SlackFault(POST, status=429, retry_after=60))
-
-        def interrupted(_: float) -> None:
-            raise KeyboardInterrupt
-
-        known = incident.settings.model_copy(update={"slack_api_url": slack.api_url})
-        env = {"VMQ_SLACK_TOKEN": slack.token}
-        channels = open_channels(known, lambda: pytest.fail("asked"), env, Waits(interrupted))
+        channels = interrupted_while_slack_asks_to_wait(incident, slack)
         made = plan(incident, "update")
         (sent,) = send(incident, made, made.digest, channels)
         assert (sent.ok, sent.maybe, sent.stopped) == (False, False, True)
@@ -604,14 +609,7 @@ class TestKeepingTheCadence:
     def test_ctrl_c_while_a_channel_is_tried_again_ends_it_and_says_what_became_of_it(
         self, incident, slack, clock
     ) -> None:
-        slack.faults.append(SlackFault(POST, status=429, retry_after=60))
-
-        def interrupted(_: float) -> None:
-            raise KeyboardInterrupt
-
-        known = incident.settings.model_copy(update={"slack_api_url": slack.api_url})
-        env = {"VMQ_SLACK_TOKEN": slack.token}
-        channels = open_channels(known, lambda: pytest.fail("asked"), env, Waits(interrupted))
+        channels = interrupted_while_slack_asks_to_wait(incident, slack)
         clock.forward(minutes=31)
         kept = keep(incident, lambda: channels, lambda _: None)
         assert "not sent to #ops-escalations. Slack asks to slow down; interrupted" in next(kept).text

@@ -43,7 +43,7 @@ class _Desk:
 
     @property
     def bucket(self) -> str:
-        return self.connector.bucket or self.settings.bucket_name
+        return self.settings.bucket_of(self.connector)
 
     @property
     def data_source_id(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.sources.base import as_time
 from vmqlib.sources.syncjobs import TERMINAL, last_good
 
 if TYPE_CHECKING:
@@ -128,10 +129,10 @@ def _connector(
         hit=hit,
         why=why,
         last_status=str(newest["status"]),
-        last_ended_at=_moment(newest["ended_at"]),
-        last_good_at=None if good is None else _moment(good["started_at"]),
-        first_bad_at=None if bad is None else _moment(bad["started_at"]),
-        first_sign_at=None if bad is None else _moment(bad["ended_at"]) or _moment(bad["started_at"]),
+        last_ended_at=as_time(newest["ended_at"]),
+        last_good_at=None if good is None else as_time(good["started_at"]),
+        first_bad_at=None if bad is None else as_time(bad["started_at"]),
+        first_sign_at=None if bad is None else as_time(bad["ended_at"]) or as_time(bad["started_at"]),
     )
 
 
@@ -146,10 +147,3 @@ def _outage(ended: pd.DataFrame, opened: datetime | None) -> tuple[Any, Any]:
     before = since[since["started_at"] < bad["started_at"].iloc[0]]
     newest_good = before[before["status"].eq("SUCCEEDED")]
     return (newest_good.iloc[-1] if len(newest_good) else good), bad.iloc[0]
-
-
-def _moment(value: Any) -> datetime | None:
-    import pandas as pd
-
-    found: datetime | None = None if pd.isna(value) else value.to_pydatetime()
-    return found

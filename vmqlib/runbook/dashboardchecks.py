@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.dashboard import SOURCES, Line, Widget, read_dashboard
-from vmqlib.runbook.triggers.witnesses import as_time
+from vmqlib.sources.base import as_time
 from vmqlib.times import duration
 
 if TYPE_CHECKING:

@@ -103,7 +103,7 @@ def changes(
     AwsError
         The bucket cannot be listed.
     """
-    bucket = connector.bucket or settings.bucket_name
+    bucket = settings.bucket_of(connector)
     prefix = prefix or connector.prefix
     exclude = scope(connector, prefix)
     # A promotion that ended before `since` may have written what is changed a moment later.

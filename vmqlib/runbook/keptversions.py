@@ -150,4 +150,4 @@ def _listed(incident: Incident) -> Observation:
 def bucket_of(incident: Incident) -> str:
     """The bucket that the incident's connector reads."""
     connector = incident.judged_by.connector(incident.identity.data_source_id)
-    return connector.bucket or incident.judged_by.bucket_name
+    return incident.judged_by.bucket_of(connector)

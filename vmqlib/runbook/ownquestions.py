@@ -83,7 +83,7 @@ def own_questions(seen: Observation | None) -> tuple[Own, ...]:
     """What an observation of ``own-questions`` says; nothing where it was not seen."""
     if seen is None or not seen.available:
         return ()
-    from vmqlib.runbook.triggers.witnesses import as_time
+    from vmqlib.sources.base import as_time
 
     found = []
     for row in seen.frame.to_dict("records"):

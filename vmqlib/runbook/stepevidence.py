@@ -56,7 +56,7 @@ def facts(
     known = Facts(
         incident_id=incident.id,
         data_source_id=identity.data_source_id,
-        bucket=settings.connector(identity.data_source_id).bucket or settings.bucket_name,
+        bucket=settings.bucket_of(settings.connector(identity.data_source_id)),
         closed=state.closed_at is not None,
         missing=tuple(
             seen.title

@@ -159,7 +159,7 @@ def _look(aws: Aws, settings: Settings, data_source_id: str, until: datetime) ->
         config = _configuration(aws, settings, data_source_id)
         if str(config.get("type", "S3")).upper() != "S3":
             return _File(data_source_id, is_s3=False)
-        bucket, key = _place(config, settings.connector(data_source_id).bucket or settings.bucket_name)
+        bucket, key = _place(config, settings.bucket_of(settings.connector(data_source_id)))
         if not key:
             return _File(data_source_id, bucket, problem="the connector names no access control file")
         return _fetch(aws, data_source_id, bucket, key, until - RECENT)

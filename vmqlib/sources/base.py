@@ -31,6 +31,7 @@ __all__ = [
     "Reading",
     "Row",
     "Source",
+    "as_time",
     "count",
     "data_source_ids",
     "frame",
@@ -224,6 +225,16 @@ def _series(values: list[Any], dtype: DType) -> pd.Series[Any]:
     return (
         pd.Series(values, dtype="object").astype(dtype) if dtype == NUMBER else pd.Series(values, dtype=dtype)
     )
+
+
+def as_time(value: Any) -> datetime | None:
+    """A cell of a time column, or ``None`` where it is missing."""
+    import pandas as pd
+
+    if value is None or pd.isna(value):
+        return None
+    found: datetime = value.to_pydatetime(warn=False)
+    return found
 
 
 def moment(value: datetime | None) -> str | None:

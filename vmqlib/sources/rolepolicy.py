@@ -109,7 +109,7 @@ def _needs(aws: Aws, settings: Settings, data_source_id: str) -> _Needs | None:
     if str(config.get("type", "S3")).upper() != "S3":
         return None
     place = config.get("connectionConfiguration", {}).get("repositoryEndpointMetadata", {})
-    bucket = place.get("BucketName") or settings.connector(data_source_id).bucket or settings.bucket_name
+    bucket = place.get("BucketName") or settings.bucket_of(settings.connector(data_source_id))
     more = config.get("additionalProperties", {})
     prefixes = [one for one in more.get("inclusionPrefixes") or [] if one] or [""]
     acl = str(more.get("aclConfigurationFilePath") or "")

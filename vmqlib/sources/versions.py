@@ -62,7 +62,7 @@ def read(aws: Aws, settings: Settings, _window: Window, *, data_source_id: str =
     """
     connectors = [one for one in settings.data_sources if one.bucket]
     connector = settings.connector(data_source_id or (connectors[0].data_source_id if connectors else ""))
-    bucket = connector.bucket or settings.bucket_name
+    bucket = settings.bucket_of(connector)
     return Reading(
         source="versions",
         call=CALL,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from vmqlib.runbook.changes.bursts import Own, bursts, of_promotion, promoted, written
 from vmqlib.runbook.changes.calls import calls, commits
 from vmqlib.runbook.changes.model import Change, Unseen, WhatChanged
 from vmqlib.runbook.promoters import Promoters
+from vmqlib.sources.base import as_time
 from vmqlib.sources.crawlscope import crawl_scope
 from vmqlib.sources.syncjobs import RUNNING
 from vmqlib.times import show_time
@@ -169,7 +170,7 @@ def _syncs(jobs: Observation, settings: Settings, now: datetime) -> Iterator[Cha
     frame = jobs.frame[jobs.frame["started_at"].notna()]
     fields = ["data_source_id", "execution_id", "status", "added", "modified", "deleted", "failed"]
     columns = [frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in fields]
-    spans = zip(map(_moment, frame["started_at"]), map(_moment, frame["ended_at"]), strict=True)
+    spans = zip(map(as_time, frame["started_at"]), map(as_time, frame["ended_at"]), strict=True)
     for (at, ended), (source, execution, status, *counts) in zip(
         spans, zip(*columns, strict=True), strict=True
     ):
@@ -201,7 +202,7 @@ def _alarms(history: Observation, now: datetime) -> Iterator[Change]:
     frame = history.frame[history.frame["at"].notna() & (history.frame["at"] <= now)]
     for name, rows in frame.sort_values(["name", "at"], kind="stable").groupby("name", sort=True):
         states = rows["new_state"].fillna("").tolist()
-        times = [_moment(at) for at in rows["at"]]
+        times = [as_time(at) for at in rows["at"]]
         for place, (state, at) in enumerate(zip(states, times, strict=True)):
             if state != "ALARM" or at is None or (place and states[place - 1] == "ALARM"):
                 continue
@@ -229,7 +230,7 @@ def _updated(resources: Observation | None) -> Iterator[Change]:
         return
     frame = resources.frame[resources.frame["kind"].eq("data-source") & resources.frame["updated_at"].notna()]
     for identity, name, at in zip(
-        frame["id"], frame["name"].fillna(""), map(_moment, frame["updated_at"]), strict=True
+        frame["id"], frame["name"].fillna(""), map(as_time, frame["updated_at"]), strict=True
     ):
         assert at is not None
         yield Change(
@@ -279,10 +280,3 @@ def _limits(there: Mapping[str, Observation]) -> Iterator[str]:
         )
     if "commits" in there and there["commits"].complete:
         yield "Commits are those of this clone: what nobody has pulled into it is not seen."
-
-
-def _moment(value: Any) -> datetime | None:
-    import pandas as pd
-
-    found: datetime | None = None if pd.isna(value) else value.to_pydatetime(warn=False)
-    return found

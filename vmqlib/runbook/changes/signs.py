@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from vmqlib.runbook.affectedconnectors import affected_connectors
 from vmqlib.runbook.affecteddocuments import FAILED, document_keys
@@ -14,6 +14,7 @@ from vmqlib.runbook.ownquestions import own_questions
 from vmqlib.runbook.triggers.detection import detect
 from vmqlib.runbook.triggers.guardrail import latest_beginning
 from vmqlib.runbook.triggers.indexed import indexed_documents, unwanted_documents
+from vmqlib.sources.base import as_time
 from vmqlib.sources.crawlscope import crawl_scope
 
 if TYPE_CHECKING:
@@ -238,11 +239,11 @@ def _syncs_around(
         return None, None
     ended = jobs["ended_at"].fillna(jobs["started_at"])
     showing = jobs[(jobs["started_at"] <= since) & (ended >= since)]
-    began = _moment(showing["started_at"].iloc[0]) if len(showing) else None
+    began = as_time(showing["started_at"].iloc[0]) if len(showing) else None
     good = jobs[jobs["status"].eq("SUCCEEDED") & (ended < (began or since))]
     if began is None:
         good = jobs[jobs["status"].eq("SUCCEEDED") & (ended <= since)]
-    return began, _moment(good["started_at"].iloc[-1]) if len(good) else None
+    return began, as_time(good["started_at"].iloc[-1]) if len(good) else None
 
 
 def _end_of(there: Mapping[str, Observation], data_source_id: str, started: datetime) -> datetime | None:
@@ -250,7 +251,7 @@ def _end_of(there: Mapping[str, Observation], data_source_id: str, started: date
     if jobs is None:
         return None
     ended = jobs.loc[jobs["started_at"].eq(started), "ended_at"].dropna()
-    return _moment(ended.iloc[0]) if len(ended) else None
+    return as_time(ended.iloc[0]) if len(ended) else None
 
 
 def _noun(there: Mapping[str, Observation], documents: frozenset[str] | None) -> str:
@@ -321,16 +322,7 @@ def _unwanted(
     if "documents" not in there or there["documents"].missing_of(data_source_id):
         return None
     connector = settings.connector(data_source_id)
-    indexed = indexed_documents(
-        there["documents"].frame, data_source_id, connector.bucket or settings.bucket_name
-    )
+    indexed = indexed_documents(there["documents"].frame, data_source_id, settings.bucket_of(connector))
     scope = crawl_scope(there["resources"].frame, data_source_id) if "resources" in there else None
     found = unwanted_documents(indexed, settings, connector, scope=scope, deleted=None, good_syncs=None)
     return frozenset(key for one in found for key in one.keys)
-
-
-def _moment(value: Any) -> datetime | None:
-    import pandas as pd
-
-    found: datetime | None = None if pd.isna(value) else value.to_pydatetime(warn=False)
-    return found

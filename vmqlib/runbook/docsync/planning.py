@@ -67,7 +67,7 @@ def plan(
     """
     from vmqlib.s3 import S3
 
-    bucket = connector.bucket or settings.bucket_name
+    bucket = settings.bucket_of(connector)
     where = _prefix(connector, prefix)
     exclude = tuple(dict.fromkeys((*HOUSEKEEPING, *(one for one in connector.exclude if one))))
     found = walk(folder)

@@ -130,7 +130,7 @@ def look(
         seen,
         {},
         data_source_id=data_source_id,
-        bucket=connector.bucket or settings.bucket_name,
+        bucket=settings.bucket_of(connector),
         at=now,
         execution_id=execution_id,
         connector=connector,

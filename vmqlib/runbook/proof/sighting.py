@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.runbook.affecteddocuments import FAILED
 from vmqlib.runbook.proof.seen import Indexed, Job, Reported, Sight
 from vmqlib.runbook.triggers.indexed import named_documents
+from vmqlib.sources.base import as_time
 from vmqlib.sources.crawlscope import crawl_scope
 from vmqlib.sources.syncjobs import RUNNING, TERMINAL
 
@@ -170,11 +171,5 @@ def _index(
     for key, document_id, status, said, at in rows:
         if key in found and found[key].status in FAILED:
             continue  # of two documents of one key the failed one counts
-        found[key] = Indexed(document_id, status, said, _time(at))
+        found[key] = Indexed(document_id, status, said, as_time(at))
     return found, int((~known).sum())
-
-
-def _time(at: Any) -> Any:
-    import pandas as pd
-
-    return None if pd.isna(at) else at.to_pydatetime(warn=False)

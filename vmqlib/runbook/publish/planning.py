@@ -196,7 +196,7 @@ def _warnings(made: PublishPlan, aws: Aws, settings: Settings) -> Iterator[str]:
 
 def _indexed(made: PublishPlan, aws: Aws, settings: Settings) -> Iterator[str]:
     """Whether a connector would take the record for documents: by its own configuration, or else by our settings."""
-    mine = [one for one in settings.data_sources if (one.bucket or settings.bucket_name) == made.bucket]
+    mine = [one for one in settings.data_sources if settings.bucket_of(one) == made.bucket]
     for connector in mine:
         believed = made.prefix.startswith(connector.prefix) and not made.prefix.startswith(
             tuple(one for one in connector.exclude if one)

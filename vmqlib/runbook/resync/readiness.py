@@ -191,7 +191,7 @@ def _open_ones(settings: Settings, data_source_id: str) -> list[Incident]:
     from vmqlib.runbook.rollback.ground import bucket_of
     from vmqlib.runbook.rollback.story import FOLDER
 
-    bucket = settings.connector(data_source_id).bucket or settings.bucket_name
+    bucket = settings.bucket_of(settings.connector(data_source_id))
     found = []
     for entry in Incident.list(settings.incidents):
         if entry.closed_at or entry.problem or not (settings.incidents / entry.id / FOLDER).is_dir():

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vmqlib.errors import AwsError, BadInput, Interrupted, StorageError, VmqError, WorldChanged
 from vmqlib.runbook.approval import check_digest
 from vmqlib.runbook.rollback.ground import belongs, may_change, nobody_applies, versioning
-from vmqlib.runbook.rollback.items import CHANGES
 from vmqlib.runbook.rollback.outcome import OWN, own_doing
 from vmqlib.runbook.rollback.planning import journal_plan, private
 from vmqlib.runbook.rollback.purposes import PURPOSES, PurposeName, Verb, command
@@ -211,7 +210,7 @@ def _carry_out(
 
     if workers < 1 or (rate is not None and rate <= 0):
         raise BadInput("Workers and rate must be above 0.", hint="Leave them out for the defaults.")
-    total = sum(plan.head.counts.get(action, 0) for action in CHANGES)
+    total = plan.changes
     with S3(aws, plan.scope.bucket, connections=max(32, workers)) as s3:
         _looked(incident, plan.head.purpose, stop, lambda: _may_begin(incident, s3, plan))
         head = Head(plan=plan.digest, incident=incident.id, actor=str(incident.actor()))

@@ -74,7 +74,7 @@ def may_change(incident: Incident) -> Aws:
 def bucket_of(incident: Incident) -> str:
     """The bucket of the incident's connector, or the one of the settings."""
     connector = incident.settings.connector(incident.identity.data_source_id)
-    return connector.bucket or incident.settings.bucket_name
+    return incident.settings.bucket_of(connector)
 
 
 def scope_of(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from vmqlib.errors import BadInput, VmqError
 from vmqlib.runbook.approval import SHORTEST_DIGEST
-from vmqlib.runbook.rollback.items import CHANGES
 from vmqlib.runbook.rollback.purposes import PurposeName, command
 from vmqlib.runbook.rollback.replanning import plan_again
 from vmqlib.runbook.rollback.results import Applied, Status, Verification, leads_forward
@@ -126,7 +125,7 @@ def by_log(incident: Incident, begun: Applied, planned: Planned | None) -> Appli
         plan = read_plan(incident, planned) if planned is not None else None
     except VmqError:
         return replace(begun, counted=False)
-    total = sum(plan.head.counts.get(action, 0) for action in CHANGES) if plan is not None else 0
+    total = plan.changes if plan is not None else 0
     return replace(
         begun,
         done=counts.get("done", 0),
@@ -176,9 +175,8 @@ def _command(
     if state == "planned":
         if plan is None:
             return plans
-        changes = any(plan.head.counts.get(action) for action in CHANGES)
         applies = command(purpose, "apply", incident.id)
-        return f"{applies} --digest {plan.digest[:12]}" if changes else ""
+        return f"{applies} --digest {plan.digest[:12]}" if plan.changes else ""
     if state == "stale" and plan is not None:
         return incident.redactor.text(
             plan_again(incident, plan.head)

@@ -158,7 +158,7 @@ def environment(settings: Settings, connector: Connector, *, incident_id: str = 
     given |= {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     given |= {name: value for name in _OURS if (value := str(getattr(settings, name.lower())))}
     given |= {
-        "BUCKET_NAME": connector.bucket or settings.bucket_name,
+        "BUCKET_NAME": settings.bucket_of(connector),
         "VMQ_CONNECTOR": connector.name,
         "VMQ_INCIDENTS": str(settings.incidents.resolve()),
     }

@@ -24,7 +24,6 @@ from vmqlib.runbook.triggers.verdicts import Confidence, Reason, Verdict, overal
 from vmqlib.runbook.triggers.witnesses import (
     Seen,
     ago,
-    as_time,
     ended_jobs,
     evidence,
     incomplete,
@@ -32,6 +31,7 @@ from vmqlib.runbook.triggers.witnesses import (
     not_seen,
 )
 from vmqlib.sources.acl import RECENT, current, older, open_to_everyone
+from vmqlib.sources.base import as_time
 from vmqlib.sources.crawlscope import CrawlScope, crawl_scope
 from vmqlib.times import show_time
 
@@ -123,7 +123,7 @@ def content(seen: Seen, settings: Settings, now: datetime) -> tuple[Verdict, lis
 
 def _part(connector: Connector, seen: Seen, settings: Settings) -> _Part:
     one = connector.data_source_id
-    called, bucket = name(settings, one), connector.bucket or settings.bucket_name
+    called, bucket = name(settings, one), settings.bucket_of(connector)
     if one in seen["documents"].missing:
         text = f"{called}: its documents could not be seen: {incomplete(seen, 'documents', one)}."
         why = Reason("unknown", text, "documents", evidence=evidence(seen, "documents"))
@@ -328,7 +328,7 @@ def _new_folders(
     if jobs is None or documents.missing_of(connector.data_source_id):
         return []
     frame = documents.frame
-    bucket = connector.bucket or settings.bucket_name
+    bucket = settings.bucket_of(connector)
     # Deleted ones count as well: their folder is not new.
     every = frame[frame["data_source_id"].eq(connector.data_source_id)]
     every = every.assign(**named_documents(every["document_id"], bucket))
@@ -378,7 +378,7 @@ def _acl_findings(connector: Connector, seen: Seen, settings: Settings, now: dat
         text = f"{connector.name}: {'; '.join(named[:_SHOWN])}."
         found.append(Finding("acl-broken", "problem", text, "Mend the file and sync.", "acl"))
     changed = as_time(mine["modified_at"].max()) if len(mine) else None
-    bucket = connector.bucket or settings.bucket_name
+    bucket = settings.bucket_of(connector)
     indexed = indexed_documents(seen["documents"].frame, connector.data_source_id, bucket)
     keys = indexed.loc[indexed["is_known"], "key"].astype("str")
     if keys.empty or mine.empty:

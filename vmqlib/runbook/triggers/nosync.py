@@ -13,7 +13,6 @@ from vmqlib.runbook.triggers.witnesses import (
     Seen,
     ago,
     alarm,
-    as_time,
     blindness,
     data_sources,
     ended_jobs,
@@ -23,6 +22,7 @@ from vmqlib.runbook.triggers.witnesses import (
     name,
     not_seen,
 )
+from vmqlib.sources.base import as_time
 from vmqlib.times import duration
 
 if TYPE_CHECKING:

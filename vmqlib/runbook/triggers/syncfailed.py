@@ -17,7 +17,6 @@ from vmqlib.runbook.triggers.witnesses import (
     Seen,
     ago,
     alarm,
-    as_time,
     blindness,
     data_sources,
     ended_jobs,
@@ -28,6 +27,7 @@ from vmqlib.runbook.triggers.witnesses import (
     not_seen,
 )
 from vmqlib.runbook.wording import many
+from vmqlib.sources.base import as_time
 from vmqlib.times import duration
 
 if TYPE_CHECKING:

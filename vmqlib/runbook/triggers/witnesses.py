@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.runbook.findings import Finding
 from vmqlib.runbook.triggers.verdicts import Reason
 from vmqlib.runbook.wiring.blindness import blind_alarms
+from vmqlib.sources.base import as_time
 from vmqlib.sources.syncjobs import RUNNING
 from vmqlib.times import duration, show_time
 
@@ -27,7 +28,6 @@ __all__ = [
     "ageless",
     "ago",
     "alarm",
-    "as_time",
     "blindness",
     "connector_name",
     "data_sources",
@@ -72,16 +72,6 @@ def evidence(seen: Seen, source: str) -> EvidenceRef | None:
     """The evidence file of a source."""
     one = seen.get(source)
     return None if one is None else one.evidence
-
-
-def as_time(value: Any) -> datetime | None:
-    """A cell of a time column, or ``None`` where it is missing."""
-    import pandas as pd
-
-    if value is None or pd.isna(value):
-        return None
-    found: datetime = value.to_pydatetime(warn=False)
-    return found
 
 
 def number(value: Any, default: float) -> float:

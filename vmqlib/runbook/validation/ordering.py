@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from vmqlib.runbook.rollback import status
-from vmqlib.runbook.rollback.items import CHANGES
 from vmqlib.runbook.wording import many
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def rollback_first(checks: Sequence[CheckResult], incident: Incident) -> list[Ch
     begun = now.state in {"unfinished", "interrupted", "failed"}
     if not now.command or not (begun or now.state == "planned"):
         return list(checks)
-    changes = sum(now.plan.head.counts.get(action, 0) for action in CHANGES) if now.plan is not None else 0
+    changes = now.plan.changes if now.plan is not None else 0
     what = f"{now.state}" if begun else f"planned, and not applied ({many(changes, 'object')})"
     first = f"First the rollback, which is {what}: {now.command}"
     return [
