@@ -7,8 +7,10 @@ from pathlib import Path
 from support.reviewed import History
 
 from vmqlib.errors import AccessDenied
+from vmqlib.record.incident import Incident
 from vmqlib.runbook.operationsrunbook import preview
 from vmqlib.runbook.prelude import prelude
+from vmqlib.settings import Settings
 
 SYNCS = [("02:45", "02:47", "SUCCEEDED"), ("07:10", "07:14", "FAILED"), ("12:05", "12:31", "SUCCEEDED")]
 
@@ -32,6 +34,20 @@ def test_the_timeline_begins_with_the_first_bad_sign_and_the_alarm(tmp_path: Pat
     assert " ago" not in first
     assert alarm == "| 2026-11-23 07:15:00 | QBusinessSyncFailed went into ALARM. |"
     assert "Opened INC-" in opened
+
+
+def test_it_is_the_same_by_whatever_settings_the_entry_is_made(tmp_path: Path) -> None:
+    made = history(tmp_path)
+    made.to("12:45").observe(refresh=True)
+    made.incident.close()
+    told = rows(made)
+    other = Settings.load(
+        incidents=made.settings.incidents,
+        operations_runbook=tmp_path / "RUNBOOK.md",
+        alarms={"sync_failed": "Another"},
+    )
+    again = Incident.load(made.incident.id, settings=other)
+    assert [line for line in preview(again).entry.splitlines() if line.startswith("| 2026")] == told
 
 
 def test_what_was_not_seen_is_not_told(tmp_path: Path) -> None:

@@ -264,7 +264,7 @@ def test_what_s3_does_not_answer_holds_nobody_up(record: Record, monkeypatch: py
         raise KeyboardInterrupt
 
     monkeypatch.setattr(S3, "send", silent)
-    monkeypatch.setattr("vmqlib.runbook.publish.applying._GRACE_S", 0.1)
+    monkeypatch.setattr("vmqlib.runbook.publish.applying.GRACE_S", 0.1)
     with pytest.raises(Interrupted, match="has no manifest yet"):
         record.published(incident, made, progress=interrupt)
     assert not answer.is_set()

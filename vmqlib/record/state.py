@@ -33,8 +33,10 @@ __all__ = [
     "Look",
     "Reopening",
     "State",
+    "Stretches",
     "Update",
     "fold",
+    "open_for",
 ]
 
 UPDATE_EVERY = timedelta(minutes=30)
@@ -47,6 +49,14 @@ STAKEHOLDERS = "stakeholders"
 _CADENCE = frozenset({"", "acknowledged", "update", "severity", "resolved"})
 _MAILS = ("ses", "smtp")
 _OVER = "resolved"
+
+Stretches = tuple[tuple[datetime, datetime | None], ...]
+"""From when to when an incident was open, oldest first; ``None`` while it is."""
+
+
+def open_for(stretches: Stretches, now: datetime) -> timedelta:
+    """How long it was open until ``now``; the time between a closing and a reopening is none of it."""
+    return sum(((end or now) - begun for begun, end in stretches), timedelta())
 
 
 @dataclass(frozen=True)
@@ -241,7 +251,7 @@ class State:
         return self.acknowledged_at - self.opened_at
 
     @property
-    def stretches(self) -> tuple[tuple[datetime, datetime | None], ...]:
+    def stretches(self) -> Stretches:
         """From when to when it was open: once, or again after each reopening; ``None`` while it is."""
         if self.opened_at is None:
             return ()
@@ -250,8 +260,7 @@ class State:
 
     def open_for(self, now: datetime) -> timedelta:
         """How long it was open until ``now``; the time between a closing and a reopening is none of it."""
-        spans = ((end or now) - begun for begun, end in self.stretches)
-        return sum(spans, timedelta())
+        return open_for(self.stretches, now)
 
     def open_beyond(self, after: timedelta) -> datetime | None:
         """The moment at which it had been open for ``after``; ``None`` where it was closed before that."""

@@ -12,7 +12,7 @@ from vmqlib.record.events import PhaseName, SeverityName
 from vmqlib.record.identity import folders, read_identity
 from vmqlib.record.journal import Journal
 from vmqlib.record.manifest import JOURNAL
-from vmqlib.record.state import Closing, Reopening, fold
+from vmqlib.record.state import Closing, Reopening, Stretches, fold, open_for
 
 __all__ = ["IncidentEntry", "Summary", "entries"]
 
@@ -108,11 +108,11 @@ class IncidentEntry:
     opened_at: datetime | None = None
     closed_at: datetime | None = None
     problem: str = ""
-    stretches: tuple[tuple[datetime, datetime | None], ...] = ()
+    stretches: Stretches = ()
 
     def open_for(self, now: datetime) -> timedelta:
         """How long it was open until ``now``."""
-        return sum(((end or now) - begun for begun, end in self.stretches), timedelta())
+        return open_for(self.stretches, now)
 
 
 def entries(root: Path) -> Sequence[IncidentEntry]:

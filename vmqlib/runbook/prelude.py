@@ -31,18 +31,18 @@ def prelude(incident: Incident, events: Sequence[Event]) -> list[tuple[datetime,
     CorruptRecord
         When journal or evidence cannot be read.
     """
-    state, identity = incident.state, incident.identity
+    state, identity, settings = incident.state, incident.identity, incident.judged_by
     opened = state.opened_at or identity.opened_at
     seen = first_looks(incident, events)
     judged_at = max((one.at for one in seen.values() if one.at), default=opened)
-    detection = detect(seen, incident.settings, judged_at)
+    detection = detect(seen, settings, judged_at)
     last = incident.observed("alarm-history") if "alarm-history" in incident.sources else None
     found = moments(identity.trigger, state, events, detection, rings(seen.get("alarm-history"), last), ())
     told = [*_sign(found.first_bad, identity.trigger, detection)]
     if found.rang.at is not None:
         told.append((found.rang.at, f"{found.alarm} went into ALARM."))
-    changed = what_changed(seen, incident.settings, judged_at, data_source_id=identity.data_source_id)
-    sign = first_sign(detection, seen, incident.settings, trigger=identity.trigger, opened=opened)
+    changed = what_changed(seen, settings, judged_at, data_source_id=identity.data_source_id)
+    sign = first_sign(detection, seen, settings, trigger=identity.trigger, opened=opened)
     if (first := rank(changed.changes, sign).first) is not None:
         told.append((first.change.at, f"Seen, not proved to be the cause: {first.why}"))
     return sorted(one for one in told if one[0] <= opened)

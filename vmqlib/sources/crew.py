@@ -8,15 +8,18 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, wait
 from concurrent.futures import TimeoutError as LateError
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from vmqlib.errors import Unreachable
 
-__all__ = ["Crew", "unless", "within"]
+__all__ = ["GRACE_S", "Crew", "unless", "within"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _TICK_S = 0.05
+
+GRACE_S: Final = 5.0
+"""Seconds that changes in flight have to end after Ctrl-C: an orchestrator's time-out is ten."""
 
 
 class Crew(Executor):

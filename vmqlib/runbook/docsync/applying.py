@@ -23,7 +23,7 @@ from vmqlib.runbook.resyncstory import STEP, UPLOAD
 from vmqlib.runbook.rollback.items import NOTHING, Entry
 from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.preview import many, shown
-from vmqlib.sources.crew import Crew, within
+from vmqlib.sources.crew import GRACE_S, Crew, within
 from vmqlib.times import iso, parse_iso
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ __all__ = ["ItemOutcome", "Uploaded", "apply", "check", "problem"]
 _GIVE_UP = 10  # refusals, and not one success: it is not the objects
 _NAMED = 5
 _TICK_S = 0.1
-GRACE_S = 5.0
-"""Seconds that what is in flight has to end after Ctrl-C, and that another look may take then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from vmqlib.runbook.publish.planning import WORKERS, read_file
 from vmqlib.runbook.recordplace import PUBLISH
 from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.preview import many
-from vmqlib.sources.crew import Crew
+from vmqlib.sources.crew import GRACE_S, Crew
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
@@ -36,7 +36,6 @@ __all__ = ["ACTION", "STEP", "Published", "apply", "check", "check_free"]
 
 ACTION = PUBLISH
 STEP = "communicate"
-_GRACE_S = 5.0  # that what is in flight has to end after Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -235,7 +234,7 @@ def _all(
             through(len(files) - len(pending))
     except BaseException:
         stop.set()
-        wait([one for one in pending if not one.cancel()], _GRACE_S)  # what is in flight
+        wait([one for one in pending if not one.cancel()], GRACE_S)  # what is in flight
         raise
 
 

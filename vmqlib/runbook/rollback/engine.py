@@ -21,12 +21,12 @@ from vmqlib.runbook.rollback.pacing import Rate, Workers, backoff
 from vmqlib.runbook.rollback.progress import Meter, Progress
 from vmqlib.runbook.rollback.results import Problem
 from vmqlib.runbook.rollback.verdicts import CHANGED
+from vmqlib.sources.crew import GRACE_S
 
 __all__ = ["Applier", "Progress", "Tally", "run"]
 
 _HANDFUL = (64, 256)  # items at least and at most, when no rate is set
 _TICK_S = 0.1
-_GRACE_S = 5.0  # an orchestrator's time-out is ten
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def run(
     monotonic: Callable[[], float] = time.monotonic,
     pause: Callable[[int, float], float] = backoff,
     changed: Callable[[Item], Outcome] = lambda _: CHANGED,
-    grace: float = _GRACE_S,
+    grace: float = GRACE_S,
 ) -> Tally:
     """Carries out what the log does not know to be decided; given a log with entries, it resumes.
 
