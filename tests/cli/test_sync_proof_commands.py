@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from support.arrivals import all_arrived
 from support.proof_rig import GOOD, SyncRig
 
 from vmqlib.runbook import alarmlook, rollback
@@ -141,10 +142,7 @@ def test_a_killed_touch_goes_on(command: Any, rig: SyncRig) -> None:
     child.send_signal(signal.SIGKILL)
     assert child.wait(30) == -signal.SIGKILL
     rig.local.faults.clear()
-    # What was in flight arrives all the same: asked again before it does, an object would be touched twice.
-    before = -1
-    while before != (before := touched(rig)):
-        time.sleep(1)
+    all_arrived(rig.local.url)  # asked again before that, an object would be touched twice
     assert 0 < touched(rig) < len(keys)
     assert command("sync", "touch", rig.incident.id, "--key", keys[0], "--resume").code == 2
     done = command("sync", "touch", rig.incident.id, "--resume")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.arrivals import all_arrived
 from support.rollback_rig import Rig
 
 from vmqlib.errors import AccessDenied, AwsError, BadInput, Interrupted, WorldChanged
@@ -425,6 +426,7 @@ def test_killed_on_the_way_the_next_run_does_the_rest(desk: Desk, tmp_path: Path
         [sys.executable, "-c", code], env=dict(os.environ), check=False, capture_output=True
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
+    all_arrived(desk.local.url)
     there = len(desk.holds())
     assert 5 <= there < 40
     rest = desk.planned()

@@ -232,7 +232,7 @@ def test_a_signal_ends_it_at_once(command: str, silent: Silent) -> None:
 
 
 def signalled(command: str, silent: Silent) -> int:
-    """The exit code of a command that is told to end while it waits; it may take three seconds."""
+    """The exit code of a command that is told to end while it waits; it may take ten seconds."""
     process = subprocess.Popen(
         [sys.executable, "-m", "vmqlib.cli", *command.split()],
         env={**os.environ, "PYTHONWARNINGS": ""}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -244,7 +244,7 @@ def signalled(command: str, silent: Silent) -> int:
         assert silent.accepted, "it asks"
         time.sleep(0.3)  # the other threads ask, too
         process.send_signal(signal.SIGTERM)
-        return process.wait(3)
+        return process.wait(10)
     finally:
         process.kill()
         process.communicate()
