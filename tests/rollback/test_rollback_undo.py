@@ -171,7 +171,11 @@ def test_a_killed_apply_tells_what_its_log_knows(applied: Rig) -> None:
     assert said in check.finding
     resume, undo = f"vmq rollback resume {incident.id}", f"vmq rollback undo {incident.id}"
     assert check.mend == f"{resume}; or back: {undo}"
-    assert f"{said} On: {resume}; back: {undo}" in brief(incident).waiting
+    assert brief(incident).waiting == (f"{said} On: {resume}; back: {undo}",), "told once"
+    incident.applying("resync", "Start a sync job.", {"action": "sync"})
+    other, again = brief(incident).waiting
+    assert other.endswith("its end is not on record: Start a sync job.")
+    assert again.startswith(said)
     log.write_bytes(b"spoiled\n")
     assert "how many objects is not known" in half_applied(applied.again()).finding
 

@@ -17,16 +17,17 @@ from vmqlib.runbook.communicate.conditions import moment
 from vmqlib.runbook.keyevents import WAITING
 from vmqlib.runbook.opening import alarmed, condition
 from vmqlib.runbook.recordplace import record_address
-from vmqlib.runbook.rollback.purposes import PURPOSES, command
+from vmqlib.runbook.rollback.purposes import PURPOSES, PurposeName, command
 from vmqlib.runbook.rollback.standing import status
 from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
-    from vmqlib.record.events import Event
+    from vmqlib.record.events import Applying, Event
     from vmqlib.record.identity import Identity
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.affected import Affected
     from vmqlib.runbook.nextsteps import NextStep
+    from vmqlib.runbook.rollback.results import Applied
 
 __all__ = ["Brief", "brief"]
 
@@ -192,7 +193,7 @@ def brief(
         first=told is None,
         actions=_some(_actions(events, told)),
         done=_some(_done(state)),
-        waiting=_some([*_waiting(events), *_half_done(still)]),
+        waiting=_some(_waiting(still, events)),
         number=1 + sum(one.message in ("", "update") and not one.fallback for one in state.updates),
         next_update_at=None if state.closed_at else next_update_at,
         update_minutes=settings.update_minutes,
@@ -320,9 +321,15 @@ def _done(state: State) -> Iterable[str]:
     )
 
 
-def _waiting(events: Sequence[Event]) -> Iterable[str]:
-    """Changes that were begun and of which the journal has no end."""
-    begun: dict[tuple[str, str], Event] = {}
+def _waiting(incident: Incident, events: Sequence[Event]) -> Iterable[str]:
+    """Changes that were begun and of which the journal has no end. A rollback and a touch have a log beside it: of
+    those it is told how far they came instead."""
+    half_done = {
+        now.applied.digest: _how_far(incident, purpose, now.applied, now.command)
+        for purpose in PURPOSES
+        if (now := status(incident, purpose)).state in {"unfinished", "interrupted"} and now.applied
+    }
+    begun: dict[tuple[str, str], Applying] = {}
     for event in events:
         if event.step == "communicate" or event.kind not in ("applying", "applied", "failed", "undone"):
             continue
@@ -331,16 +338,18 @@ def _waiting(events: Sequence[Event]) -> Iterable[str]:
             begun[key] = event
         else:
             begun.pop(key, None)
-    return (f"begun at {moment(one.at)}, its end is not on record: {one.summary}" for one in begun.values())
+    for one in begun.values():
+        if one.data.digest not in half_done:
+            yield f"begun at {moment(one.at)}, its end is not on record: {one.summary}"
+    yield from half_done.values()
 
 
-def _half_done(incident: Incident) -> Iterable[str]:
-    """How far a rollback or a touch came that has not ended, and what goes on with it or takes it back."""
-    for purpose in PURPOSES:
-        now = status(incident, purpose)
-        if now.state in {"unfinished", "interrupted"} and now.applied is not None:
-            undo = "" if now.applied.kind == "undo" else f"; back: {command(purpose, 'undo', incident.id)}"
-            yield f"{now.applied.sentence} On: {now.command}{undo}"
+def _how_far(incident: Incident, purpose: PurposeName, applied: Applied, on: str) -> str:
+    """How far a rollback or a touch came, and what goes on with it or takes it back; in a closed incident neither."""
+    if not on:
+        return applied.sentence
+    undo = "" if applied.kind == "undo" else f"; back: {command(purpose, 'undo', incident.id)}"
+    return f"{applied.sentence} On: {on}{undo}"
 
 
 def _needs(steps: Iterable[NextStep]) -> tuple[NextStep, ...]:

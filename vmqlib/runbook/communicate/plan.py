@@ -188,7 +188,7 @@ def plan(
             )
             deliveries.append(Delivery(message, "mail", (settings.contacts.knowledge_ops,)))
     if known.waiting:
-        warnings.append(f"Its end is not known: {known.waiting[0]}")
+        warnings.append(f"Waiting: {known.waiting[0]}")
     return MessagePlan(incident.id, tuple(deliveries), tuple(warnings), told)
 
 
