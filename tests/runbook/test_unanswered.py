@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.scripted_http import SILENCE, ScriptedServer, http
 
 from vmqlib.aws import Aws, aws_errors
 from vmqlib.cli.main import run, vmq
@@ -41,47 +41,17 @@ ENVIRONMENT = {
 }
 
 
-class Silent:
-    """A server that accepts every connection, and says nothing, or the same thing each time."""
-
-    def __init__(self, answer: bytes = b"") -> None:
-        self.accepted: list[socket.socket] = []
-        self.answer = answer
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                one, _ = self._listening.accept()
-            except OSError:
-                return
-            self.accepted.append(one)
-            if self.answer:
-                one.recv(65536)
-                one.sendall(self.answer)
-                one.close()
-
-    def close(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        for one in self.accepted:
-            one.close()
-
-
 @pytest.fixture
-def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Silent]:
-    server = Silent()
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-    yield server
-    server.close()
+    with ScriptedServer([SILENCE]) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        yield server
 
 
 @pytest.fixture
-def aws(silent: Silent) -> Aws:
+def aws(silent: ScriptedServer) -> Aws:
     return Aws(Settings.load())
 
 
@@ -121,34 +91,35 @@ def test_watching_alarms_ends_at_its_deadline(aws: Aws) -> None:
     assert "AWS does not answer" in told[0][1]
 
 
-def test_a_call_that_is_late_is_tried_twice(aws: Aws, silent: Silent) -> None:
+def test_a_call_that_is_late_is_tried_twice(aws: Aws, silent: ScriptedServer) -> None:
     client = aws.own_client("sts", read_s=0.1)
     with pytest.raises(Unreachable) as caught, aws_errors("sts:GetCallerIdentity"):
         client.get_caller_identity()
     client.close()
     assert caught.value.late
-    assert len(silent.accepted) == 2
+    assert len(silent.asked) == 2
 
 
-def test_so_is_a_listing_of_s3(aws: Aws, silent: Silent, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_so_is_a_listing_of_s3(aws: Aws, silent: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vmqlib.s3route.LONG_READ_S", 0.1)
     monkeypatch.setattr(S3, "pause", staticmethod(lambda *_: None))
     with S3(aws, "vaultmesh-knowledge-base") as s3, pytest.raises(Unreachable) as caught:
         s3.ask("GET", operation="s3:ListObjectVersions", query={"versions": ""})
     assert caught.value.late
-    assert len(silent.accepted) == 2
+    assert len(silent.asked) == 2
 
 
-def test_throttling_keeps_all_attempts(aws: Aws, silent: Silent, monkeypatch: pytest.MonkeyPatch) -> None:
-    body = b'{"__type":"ThrottlingException","message":"Rate exceeded"}'
-    head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\n"
-    silent.answer = head + b"content-length: %d\r\n\r\n" % len(body) + body
+def test_throttling_keeps_all_attempts(silent: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = '{"__type":"ThrottlingException","message":"Rate exceeded"}'
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    client = aws.own_client("logs")
-    with pytest.raises(Throttled), aws_errors("logs:DescribeLogGroups"):
-        client.describe_log_groups()
-    client.close()
-    assert len(silent.accepted) == 5
+    with ScriptedServer([http(400, body, content_type="application/x-amz-json-1.1")]) as busy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", busy.url)
+        client = Aws(Settings.load()).own_client("logs")
+        with pytest.raises(Throttled), aws_errors("logs:DescribeLogGroups"):
+            client.describe_log_groups()
+        client.close()
+    assert len(busy.asked) == 5
+    assert not silent.asked
 
 
 def test_what_is_late_is_dropped_and_what_is_not_is_handed_on() -> None:
@@ -179,7 +150,9 @@ def test_an_interrupted_gathering_waits_for_nobody() -> None:
     hold.set()
 
 
-def test_who_interrupts_a_look_does_not_wait_until_aws_says_who_acts(aws: Aws, silent: Silent) -> None:
+def test_who_interrupts_a_look_does_not_wait_until_aws_says_who_acts(
+    aws: Aws, silent: ScriptedServer
+) -> None:
     def interrupted(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
@@ -193,7 +166,7 @@ def test_who_interrupts_a_look_does_not_wait_until_aws_says_who_acts(aws: Aws, s
             rollback.plan(asking)
 
     assert took(looked) < 5
-    assert not silent.accepted
+    assert not silent.asked
     assert [
         event.data.model_dump()["not_seen"] for event in incident.journal.events() if event.kind == "noted"
     ] == [["sync-jobs"]]
@@ -216,7 +189,7 @@ def test_a_look_that_nobody_waits_for_any_more_is_dropped() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["rollback plan {}", "rollback plan {} --to 6h", "sync docs ."])
-def test_a_signal_ends_planning_at_once_and_leaves_no_plan(command: str, silent: Silent) -> None:
+def test_a_signal_ends_planning_at_once_and_leaves_no_plan(command: str, silent: ScriptedServer) -> None:
     settings = Settings.load()
     incident = Incident.open(settings, None, trigger="content", data_source_id=settings.ds_id)
     Path("a.md").write_text("text")
@@ -227,11 +200,11 @@ def test_a_signal_ends_planning_at_once_and_leaves_no_plan(command: str, silent:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["detect", "doctor", "dashboard", "sync wait", "alarms wait"])
-def test_a_signal_ends_it_at_once(command: str, silent: Silent) -> None:
+def test_a_signal_ends_it_at_once(command: str, silent: ScriptedServer) -> None:
     assert signalled(command, silent) == 130
 
 
-def signalled(command: str, silent: Silent) -> int:
+def signalled(command: str, silent: ScriptedServer) -> int:
     """The exit code of a command that is told to end while it waits; it may take ten seconds."""
     process = subprocess.Popen(
         [sys.executable, "-m", "vmqlib.cli", *command.split()],
@@ -239,9 +212,9 @@ def signalled(command: str, silent: Silent) -> int:
     )  # fmt: skip
     try:
         until = time.monotonic() + 60
-        while not silent.accepted and time.monotonic() < until:
+        while not silent.asked and time.monotonic() < until:
             time.sleep(0.05)
-        assert silent.accepted, "it asks"
+        assert silent.asked, "it asks"
         time.sleep(0.3)  # the other threads ask, too
         process.send_signal(signal.SIGTERM)
         return process.wait(10)
@@ -252,11 +225,11 @@ def signalled(command: str, silent: Silent) -> int:
 
 @pytest.mark.parametrize("command", ["doctor", "detect"])
 def test_one_advice_for_all_is_given_once(
-    command: str, silent: Silent, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str, silent: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     assert run(vmq, [command]) == 3
     told = "".join(capsys.readouterr())
     assert told.count("Sign in (aws sso login)") == 1
-    assert not silent.accepted, "nobody is asked without credentials"
+    assert not silent.asked, "nobody is asked without credentials"

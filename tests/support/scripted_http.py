@@ -6,14 +6,17 @@ import socket
 import struct
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-__all__ = ["HANG_UP", "RESET", "Asked", "ScriptedServer", "http"]
+__all__ = ["HANG_UP", "RESET", "SILENCE", "Asked", "ScriptedServer", "http"]
 
 HANG_UP = b""
 """The connection is closed without an answer."""
 RESET = b"reset"
 """The connection is reset."""
+SILENCE = b"silence"
+"""The connection stays open, and nothing comes."""
 
 
 def http(status: int, body: bytes | str = b"", **headers: str) -> bytes:
@@ -60,7 +63,8 @@ class ScriptedServer:
         self._listening.close()
         with self._lock:
             for one in self._open:
-                one.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # whoever asked was killed
+                    one.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
@@ -84,6 +88,8 @@ class ScriptedServer:
                     with self._lock:
                         self.asked.append(Asked(line.decode().strip(), headers, body))
                         answer = self._answers[0] if len(self._answers) == 1 else self._answers.pop(0)
+                    if answer == SILENCE:
+                        continue
                     if answer == RESET:
                         one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                         return
