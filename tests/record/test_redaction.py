@@ -12,7 +12,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from vmqlib.errors import StorageError
-from vmqlib.record.redaction import KEY_FILE, Redactor, redaction_key
+from vmqlib.record.incident import Incident
+from vmqlib.record.redaction import KEY_FILE, Redactor, redaction_key, redactor_for
+from vmqlib.settings import Settings
 
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -261,6 +263,25 @@ def test_a_spoilt_key_is_not_used(tmp_path: Path) -> None:
     (tmp_path / KEY_FILE).write_bytes(b"short")
     with pytest.raises(StorageError, match="5 bytes"):
         redaction_key(tmp_path)
+
+
+def test_without_an_incident_the_masks_are_those_that_one_would_have(settings: Settings) -> None:
+    text = f"{settings.contacts.security} and lena@example.com"
+    shown = redactor_for(settings).text(text)
+    assert shown.startswith(f"{settings.contacts.security} and [email:")
+    assert not settings.incidents.exists(), "looking makes nothing"
+    kept = redactor_for(settings, kept=True).text(text)
+    incident = Incident.open(settings, None, trigger="content")
+    assert kept == incident.redactor.text(text) == redactor_for(settings).text(text)
+    assert redactor_for(settings, incident) is incident.redactor
+
+
+def test_a_key_that_cannot_be_read_stops_what_keeps_and_not_what_shows(settings: Settings) -> None:
+    settings.incidents.mkdir()
+    (settings.incidents / KEY_FILE).write_bytes(b"short")
+    assert "lena" not in redactor_for(settings).text("lena@example.com")
+    with pytest.raises(StorageError, match="5 bytes"):
+        redactor_for(settings, kept=True)
 
 
 def test_the_working_directory_that_env_prints_is_no_password() -> None:

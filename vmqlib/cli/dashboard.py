@@ -102,13 +102,13 @@ def dashboard_command(since: str, incident_id: str, as_json: bool) -> None:
 def _live(settings: Settings, window: Window) -> Mapping[str, Observation]:
     """A look without an incident, masked as its evidence would be: people write anything on a dashboard."""
     from vmqlib.aws import Aws
-    from vmqlib.record.redaction import Redactor
+    from vmqlib.record.redaction import redactor_for
     from vmqlib.runbook.dashboard import SOURCES
     from vmqlib.runbook.triggers.detection import live
     from vmqlib.sources import REGISTRY
     from vmqlib.sources.base import TEXT
 
-    redactor = Redactor(keep=(settings.contacts.knowledge_ops, settings.contacts.security))
+    redactor = redactor_for(settings)
 
     def masked(seen: Observation) -> Observation:
         texts = [name for name, column in REGISTRY[seen.name].columns.items() if column.dtype == TEXT]

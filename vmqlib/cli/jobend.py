@@ -13,10 +13,9 @@ from vmqlib.times import SystemClock
 
 if TYPE_CHECKING:
     from vmqlib.aws import Aws
-    from vmqlib.record.incident import Incident
     from vmqlib.settings import Settings
 
-__all__ = ["cleaner", "failing", "journaled_failing", "show_job"]
+__all__ = ["failing", "journaled_failing", "show_job"]
 
 _SHOWN = 3  # documents of each kind of error
 
@@ -79,13 +78,3 @@ def _keys(names: Sequence[str]) -> list[str]:
     from vmqlib.runbook.affecteddocuments import document_keys
 
     return list(document_keys(pd.Series(names, dtype="str")))
-
-
-def cleaner(settings: Settings, incident: Incident | None) -> Callable[[str], str]:
-    """Masks what an error message may quote."""
-    if incident is not None:
-        return incident.redactor.text
-    from vmqlib.record.redaction import Redactor, redaction_key
-
-    contacts = (settings.contacts.knowledge_ops, settings.contacts.security)
-    return Redactor(keep=contacts, key=redaction_key(settings.incidents)).text

@@ -9,7 +9,7 @@ import click
 from vmqlib.aws import Aws, aws_errors
 from vmqlib.cli.output import json_option, notice, print_json, progress_bar, table
 from vmqlib.errors import AwsError, ResourceMissing
-from vmqlib.record.redaction import Redactor, redaction_key
+from vmqlib.record.redaction import redactor_for
 from vmqlib.runbook.resync import choose
 from vmqlib.settings import Settings
 from vmqlib.sources.logs import Capture, CaptureProgress, LogQuery, capture, default_out
@@ -63,9 +63,8 @@ def logs_command(
         settings, source, window, conversation=conversations, pattern=pattern, asked=f"{since} to {until}"
     )
     out = out or default_out(Path("logs"), query)
-    contacts = (settings.contacts.knowledge_ops, settings.contacts.security)
     aws = Aws(settings)
-    redactor = Redactor(keep=contacts, key=redaction_key(settings.incidents))
+    mask = redactor_for(settings, kept=True).text
     with progress_bar("{task.fields[count]}", transient=True) as bar:
         task = bar.add_task("Reading", total=None, count="")
 
@@ -79,7 +78,7 @@ def logs_command(
                 count=f"{seen.events:,} events, {seen.streams_done}/{seen.streams_total} streams",
             )
 
-        found = capture(aws, settings, query, out, redactor.text, show)
+        found = capture(aws, settings, query, out, mask, show)
     if as_json:
         print_json({**found.to_json(), "out": out.resolve()})
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.jobend import cleaner, failing, journaled_failing, show_job
+from vmqlib.cli.jobend import failing, journaled_failing, show_job
 from vmqlib.cli.output import confirm, json_option, notice, print_json, progress_bar, table, yes_option
 from vmqlib.errors import Interrupted, VmqError
 from vmqlib.times import parse_span
@@ -83,6 +83,7 @@ def docs_command(
       vmq sync docs build/docs --prefix guides/ --delete --digest 5f14bc3cfa37 --yes
     """
     from vmqlib.aws import Aws
+    from vmqlib.record.redaction import redactor_for
     from vmqlib.runbook import docsync, resync
     from vmqlib.runbook.docsync.applying import check
     from vmqlib.settings import Settings
@@ -97,7 +98,7 @@ def docs_command(
     with progress_bar(transient=True) as bar:
         bar.add_task(f"Comparing {folder} with the bucket", total=None)
         made = docsync.plan(aws, settings, chosen, folder, prefix=prefix, delete=delete)
-    mask = incident.redactor.text if incident else _mask(settings)
+    mask = redactor_for(settings, incident).text
     if not as_json:
         _show_plan(made, mask)
     if digest:
@@ -119,11 +120,10 @@ def docs_command(
             if as_json:  # what was uploaded is known, whatever became of the sync
                 print_json(_document(made, done))
             raise
-        clean = cleaner(settings, incident)
-        failed = failing(aws, settings, job, clean)
+        failed = failing(aws, settings, job, mask)
         if incident is not None:
             resync.journal_outcome(incident, job, journaled_failing(failed))
-        _show_sync(made, done, job, failed, clean, as_json=as_json)
+        _show_sync(made, done, job, failed, mask, as_json=as_json)
         return
     if as_json:
         print_json(_document(made, done))
@@ -178,12 +178,6 @@ def _incident(settings: Settings, aws: Aws, incident_id: str | None) -> Incident
     incident = Incident.load(incident_id, settings=settings, aws=aws)
     may_change(incident)
     return incident
-
-
-def _mask(settings: Settings) -> Callable[[str], str]:
-    from vmqlib.record.redaction import Redactor
-
-    return Redactor((settings.contacts.knowledge_ops, settings.contacts.security)).text
 
 
 def _question(made: DocPlan) -> str:

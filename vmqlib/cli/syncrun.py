@@ -52,6 +52,7 @@ def run_command(
       vmq sync run --connector docs --incident INC-20261123-001
       vmq sync run --connector docs --digest 5f14bc3cfa37 --yes
     """
+    from vmqlib.record.redaction import redactor_for
     from vmqlib.runbook import resync, targeted
     from vmqlib.settings import Settings
 
@@ -59,7 +60,7 @@ def run_command(
     chosen = resync.choose(settings, "", connector)
     incident = _incident(settings, incident_id)
     made = targeted.plan(settings, chosen, incident_id=incident.id if incident else "")
-    mask = incident.redactor.text if incident else _redactor(settings)
+    mask = redactor_for(settings, incident).text
     _show(made, mask)
     if digest:
         from vmqlib.runbook.targeted.plan import approve
@@ -118,12 +119,6 @@ def _incident(settings: Settings, incident_id: str | None) -> Incident | None:
     incident = Incident.load(incident_id, settings=settings, aws=Aws(settings))
     may_change(incident)
     return incident
-
-
-def _redactor(settings: Settings) -> Callable[[str], str]:
-    from vmqlib.record.redaction import Redactor
-
-    return Redactor((settings.contacts.knowledge_ops, settings.contacts.security)).text
 
 
 def _show(made: ScriptPlan, mask: Callable[[str], str]) -> None:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.jobend import cleaner, failing, journaled_failing, show_job
+from vmqlib.cli.jobend import failing, journaled_failing, show_job
 from vmqlib.cli.output import json_option, notice, print_json, printable
 from vmqlib.cli.syncoptions import connect, incident_option, loaded, several
 from vmqlib.cli.syncprogress import watching
 from vmqlib.errors import AwsError, BadInput, CheckFailed, DeadlinePassed, Interrupted, ResourceMissing
+from vmqlib.record.redaction import redactor_for
 from vmqlib.runbook import resync
 from vmqlib.runbook.resync.estimate import MOST_RUNS
 from vmqlib.sources.base import gather
@@ -165,7 +166,7 @@ def _tell(
     *,
     as_json: bool,
 ) -> None:
-    clean = cleaner(settings, incident)
+    clean = redactor_for(settings, incident).text
     documents: list[dict[str, Any]] = []
     for one in ended:
         failed = failing(aws, settings, one.job, clean) if one.job is not None else None

@@ -13,7 +13,7 @@ from vmqlib.aws import Aws
 from vmqlib.cli import versionsoutput as show
 from vmqlib.cli.output import json_option, notice, print_json, progress_bar
 from vmqlib.errors import BadInput
-from vmqlib.record.redaction import Redactor, redaction_key
+from vmqlib.record.redaction import redactor_for
 from vmqlib.runbook import history
 from vmqlib.settings import Connector, Settings
 from vmqlib.times import Window, parse_when
@@ -272,8 +272,7 @@ def _compare(desk: _Desk, key: str, words: tuple[str, ...], context: int, *, as_
 
     before, after = (*words, *("previous", "current")[len(words) :])
     good = _good_sync(desk) if "last-good" in (before, after) else None
-    contacts = (desk.settings.contacts.knowledge_ops, desk.settings.contacts.security)
-    redactor = Redactor(keep=contacts, key=redaction_key(desk.settings.incidents))
+    redactor = redactor_for(desk.settings, desk.incident)
     # Evidence holds no contents: these are always read from AWS.
     made: VersionDiff = compare(
         Aws(desk.settings), _known(desk, key), redactor, before, after, last_good=good

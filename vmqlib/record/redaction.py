@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmqlib.errors import StorageError
 from vmqlib.record import personalnumbers as numbers
@@ -35,7 +35,11 @@ from vmqlib.record import secretforms as forms
 from vmqlib.record.secretforms import Look
 from vmqlib.record.storage import storage_errors, write_atomically
 
-__all__ = ["KEY_FILE", "Redactor", "has_mask", "redaction_key"]
+if TYPE_CHECKING:
+    from vmqlib.record.incident import Incident
+    from vmqlib.settings import Settings
+
+__all__ = ["KEY_FILE", "Redactor", "has_mask", "redaction_key", "redactor_for"]
 
 KEY_FILE = ".redaction-key"
 """The key's file in the incidents folder. It is never inside an incident, so it never travels with one."""
@@ -274,6 +278,29 @@ _RULES: tuple[tuple[Look, re.Pattern[str], _Answer], ...] = (
 )
 # Plain integers: an IntFlag's own `&` takes a microsecond, for each rule and text.
 Redactor._rules = tuple((int(groups), pattern, answer) for groups, pattern, answer in _RULES)
+
+
+def redactor_for(settings: Settings, incident: Incident | None = None, *, kept: bool = False) -> Redactor:
+    """The masks of an incident; where there is none, those that an incident of these settings would have.
+
+    Parameters
+    ----------
+    kept:
+        Whether what is masked stays on the disk: a pseudonym in it has to be the one that records have. Where it is
+        only shown, looking makes no key, and one that this user may not read stops nothing.
+
+    Raises
+    ------
+    StorageError
+        As :func:`redaction_key`, for what is kept.
+    """
+    if incident is not None:
+        return incident.redactor
+    key = None
+    with contextlib.suppress(*() if kept else (StorageError, OSError)):
+        if kept or (settings.incidents / KEY_FILE).exists():
+            key = redaction_key(settings.incidents)
+    return Redactor(settings.addresses, key=key)
 
 
 def redaction_key(root: Path) -> bytes:

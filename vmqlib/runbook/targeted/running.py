@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmqlib.errors import BadInput, DeadlinePassed, Interrupted, RunFailed, VmqError
 from vmqlib.record.evidence import Question
-from vmqlib.record.redaction import Redactor
+from vmqlib.record.redaction import redactor_for
 from vmqlib.runbook.resyncstory import SCRIPT, STEP
 from vmqlib.runbook.targeted.alive import RUNNING, check_none_runs, process_identity
 from vmqlib.runbook.targeted.masking import LineMasker
@@ -94,11 +94,7 @@ def run(
     if incident is not None:
         check_none_runs(incident, made.connector)
     given = environment(settings, connector, incident_id=incident.id if incident else "")
-    redactor = (
-        incident.redactor
-        if incident
-        else Redactor((settings.contacts.knowledge_ops, settings.contacts.security))
-    )
+    redactor = redactor_for(settings, incident)
     about = _about(made)
     if incident is not None:
         what = f"the script of connector {made.connector}: {made.script.name}"

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmqlib.record.redaction import Redactor, has_mask
+from vmqlib.record.redaction import has_mask, redactor_for
 from vmqlib.runbook.wiring.metrics import Looked, Published
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def mend(before: Mapping[str, Any], after: Mapping[str, Any], settings: Settings
 def _is_private(definition: Mapping[str, Any], settings: Settings) -> bool:
     """Whether something in it was masked when it was kept as evidence, or would be."""
     text = json.dumps(definition)
-    masks = Redactor((settings.contacts.knowledge_ops, settings.contacts.security))
-    return has_mask(text) or masks.text(text) != text
+    return has_mask(text) or redactor_for(settings).text(text) != text
 
 
 def _unseen(before: Mapping[str, Any], changes: Mapping[str, Any], region: str) -> str:
