@@ -7,13 +7,16 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 TOP = Path(__file__).parents[2]
 SHOWN_ID = "INC-20261123-001"
+SHOWN_DAY = "2026-12-04"  # a week or so later: until then something is to be done
+# The first that was opened, whatever day it was by then: midnight may come between any two commands.
+OPENED_ID = "$(ls incidents | grep -m 1 ^INC-)"
 # What a command makes in the folder it is run in: not to be found there from before.
 MADE = {
     "incidents",
@@ -60,16 +63,18 @@ def test_readme_commands_run(tmp_path: Path) -> None:
     wrapper = tmp_path / "bin" / "make"
     wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("make")} -C {TOP} "$@"\n')
     wrapper.chmod(0o755)
-    identity = f"INC-{datetime.now(UTC):%Y%m%d}-001"
     shown = commands((TOP / "README.md").read_text("utf-8"))
     assert len(shown) > 15
+    later = f"{datetime.now(UTC) + timedelta(days=11):%Y-%m-%d}"
     script = "\n".join(
         [
             "set -eu",
             "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT",
             *(f"echo '=== '{index} >&2\n{line}" for index, line in enumerate(shown)),
         ]
-    ).replace(SHOWN_ID, identity)
+    )
+    assert SHOWN_DAY in script
+    script = script.replace(SHOWN_ID, OPENED_ID).replace(SHOWN_DAY, later)
     env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     env |= {
         "PATH": f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -87,4 +92,5 @@ def test_readme_commands_run(tmp_path: Path) -> None:
     )
     last = re.findall(r"^=== (\d+)$", done.stderr, re.MULTILINE)[-1]
     assert done.returncode == 0, f"`{shown[int(last)]}` failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    assert (tmp_path / "incidents" / identity / "MANIFEST.json").is_file()
+    first = min((tmp_path / "incidents").glob("INC-*"))
+    assert (first / "MANIFEST.json").is_file()
