@@ -92,7 +92,7 @@ def test_the_command_prints_variables_shows_mails_and_ends_when_told_to() -> Non
         given = {name: shlex.split(value)[0] for name, value in found.items()}
         send(int(given["VMQ_EMAIL__SMTP_PORT"]), given["VMQ_EMAIL__SMTP_CA"], letter())
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=15)
+        _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 0

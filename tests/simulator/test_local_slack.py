@@ -173,6 +173,6 @@ def test_vmq_sim_slack_serves_and_shows_messages() -> None:
         with urllib.request.urlopen(request) as answer:
             assert json.loads(answer.read())["ok"]
         process.terminate()
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 0
         assert "hello there" in err
