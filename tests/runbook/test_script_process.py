@@ -43,6 +43,17 @@ def gone(pid: int) -> bool:
         return True
 
 
+class UpWhen:
+    """A clock by which a time-out passes at the moment at which a file was written, however slow the machine is."""
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        self._path, self._timeout_s = path, timeout_s
+
+    def __call__(self) -> float:
+        written = self._path.exists() and self._path.read_text().endswith("\n")
+        return time.monotonic() + self._timeout_s * written
+
+
 def pid_of(path: Path) -> int:
     for _ in range(500):
         if path.exists() and (text := path.read_text().strip()):
@@ -80,12 +91,12 @@ def test_what_cannot_be_started_says_what_to_look_at(run: Any) -> None:
 
 def test_its_time_out_ends_grandchildren_too(run: Any, tmp_path: Path) -> None:
     script = "#!/bin/sh\n(sh -c 'echo $$ > \"$HERE/grand\"; exec sleep 600') &\nsleep 600\n"
-    ended, _ = run(script, timeout_s=0.5)
+    ended, _ = run(script, timeout_s=100, grace_s=30, monotonic=UpWhen(tmp_path / "grand", 100))
     assert ended.why == "timed out"
     assert ended.status == -signal.SIGTERM
     assert not ended.killed
     assert gone(pid_of(tmp_path / "grand"))
-    assert ended.seconds < 5
+    assert 100 <= ended.seconds < 130, "nobody waited for the end of the grace"
 
 
 def test_who_ignores_the_request_to_end_is_killed(run: Any, tmp_path: Path) -> None:
@@ -93,14 +104,17 @@ def test_who_ignores_the_request_to_end_is_killed(run: Any, tmp_path: Path) -> N
         "#!/bin/sh\ntrap '' TERM\n(trap '' TERM; sh -c 'echo $$ > \"$HERE/grand\"; exec sleep 600') &\n"
         "echo ready; while :; do sleep 0.05; done\n"
     )
-    ended, _ = run(script, timeout_s=0.4, grace_s=0.2)
+    ended, _ = run(script, timeout_s=100, grace_s=0.2, monotonic=UpWhen(tmp_path / "grand", 100))
     assert ended.killed
     assert ended.status == -signal.SIGKILL
     assert gone(pid_of(tmp_path / "grand"))
 
 
 def test_what_it_leaves_running_is_ended(run: Any, tmp_path: Path) -> None:
-    script = "#!/bin/sh\n(sh -c 'echo $$ > \"$HERE/grand\"; exec sleep 600' > /dev/null 2>&1) &\nsleep 0.2; echo bye\n"
+    script = (
+        "#!/bin/sh\n(sh -c 'echo $$ > \"$HERE/grand\"; exec sleep 600' > /dev/null 2>&1) &\n"
+        'while [ ! -s "$HERE/grand" ]; do sleep 0.02; done; echo bye\n'
+    )
     ended, lines = run(script)
     assert (ended.why, ended.status, ended.left_behind) == ("ended", 0, True)
     assert lines == [("stdout", b"bye")]

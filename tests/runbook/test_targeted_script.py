@@ -303,8 +303,9 @@ class TestKilled:
     """The vmq that runs a script is killed: the next run finds what goes on."""
 
     @pytest.fixture
-    def left(self, script: Any, incident: Incident, ops: Path) -> Iterator[int]:
-        script("sleep 60 &\nwait")
+    def left(self, script: Any, incident: Incident, ops: Path, tmp_path: Path) -> Iterator[int]:
+        begun = tmp_path / "begun"
+        script(f"sleep 60 &\necho $! > '{begun}'\nwait")
         code = (
             "from pathlib import Path\nfrom vmqlib.record.incident import Incident\n"
             "from vmqlib.runbook import targeted\nfrom vmqlib.settings import Connector, Settings\n"
@@ -319,9 +320,11 @@ class TestKilled:
         for _ in range(3000):
             if found := [e.data.model_dump() for e in incident.journal.events() if e.kind == "concluded"]:
                 pid = found[-1]["pid"]
-                break
+                if begun.exists():  # what the script starts is there, too: it was noted before it began
+                    break
             assert vmq.poll() is None
             time.sleep(0.01)
+        assert begun.exists()
         vmq.kill()
         vmq.wait()
         yield pid
