@@ -252,15 +252,15 @@ def test_what_s3_does_not_answer_is_left_in_doubt_and_found_out_later(path: Path
 
     def before(item: Item, tries: int) -> None:
         if len(objects.sent) > 10 and not silence.is_set():
-            asked.wait(5)
-            silence.wait(30)
+            asked.wait(30)
+            silence.wait(60)
 
     objects = FakeObjects(items, before=before)
-    threading.Thread(target=lambda: (asked.wait(5), stop.set()), daemon=True).start()
+    threading.Thread(target=lambda: (asked.wait(30), stop.set()), daemon=True).start()
     begun = time.monotonic()
     with ApplyLog(path, HEAD) as log:
         tally = run(items, objects, log, workers=2, stop=stop, pause=no_pause, grace=0.05)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
     assert (tally.unknown, tally.interrupted, tally.error, tally.failed) == (2, True, None, 0)
     assert tally.done == len(objects.applied)
     assert tally.done + tally.left == changes(items)
@@ -275,17 +275,23 @@ def test_what_s3_does_not_answer_is_left_in_doubt_and_found_out_later(path: Path
 
 def test_ctrl_c_ends_what_is_in_flight(path: Path) -> None:
     items = items_of(2000)
+    stop, came = threading.Event(), itertools.count(1)
 
     def before(item: Item, tries: int) -> None:
-        if len(objects.sent) in {100, 101}:  # and once more, impatiently
+        if (number := next(came)) < 100:
+            return
+        if number == 100:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert stop.wait(30)  # the signal is the main thread's to take, which may be slow to get its turn
+        if number == 101:  # and once more, impatiently
             os.kill(os.getpid(), signal.SIGINT)
 
-    objects = FakeObjects(items, before=before, takes=0.001)
-    stop = threading.Event()
+    objects = FakeObjects(items, before=before)
     tally = applied(items, objects, path, stop=stop)
     assert stop.is_set()
     assert tally.interrupted
-    assert 100 <= tally.done == len(objects.applied) < 1000
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert 100 <= tally.done == len(objects.applied) < 200
     assert applylog.read(path).counts == {"done": tally.done}
 
 

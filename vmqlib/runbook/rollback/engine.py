@@ -6,9 +6,11 @@ What is held at any time does not depend on the length of the plan, but for one 
 from __future__ import annotations
 
 import math
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vmqlib.errors import VmqError
@@ -195,19 +197,43 @@ def _supervised(
 
     thread = threading.Thread(target=run_to_its_end, name="rollback-dispatch")
     broken: Exception | None = None
-    thread.start()
-    while True:
-        try:
-            # Not join(): interrupted by Ctrl-C, it takes the thread for ended (CPython before 3.13).
-            while not ended.wait(_TICK_S):
+    with _noting_ctrl_c() as pressed:
+        thread.start()
+        while True:
+            try:
+                # Not join(): interrupted by Ctrl-C, it takes the thread for ended (CPython before 3.13).
+                while not ended.wait(_TICK_S):
+                    if pressed:
+                        stop.set()
+                    if broken is None:
+                        tell()
+                thread.join()
                 if broken is None:
                     tell()
-            thread.join()
-            if broken is None:
-                tell()
-            return broken
-        except KeyboardInterrupt:
-            stop.set()
-        except Exception as error:  # noqa: BLE001 - raised when nothing is under way any more
-            broken = error
-            stop.set()
+                return broken
+            except KeyboardInterrupt:
+                stop.set()
+            except Exception as error:  # noqa: BLE001 - raised when nothing is under way any more
+                broken = error
+                stop.set()
+
+
+@contextmanager
+def _noting_ctrl_c() -> Iterator[list[int]]:
+    """Within it Ctrl-C is written down and nothing else. Raised, a second one could come while the first is dealt with
+    or in the middle of an Event's own work, and leave while requests are under way.
+
+    Where somebody else handles it, as the command line does, or in another thread than the main one, it stays so.
+    """
+    pressed: list[int] = []
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield pressed
+        return
+    signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
