@@ -351,10 +351,10 @@ class TestApply:
     def test_interrupted_and_gone_on_with(self, rig: Rig) -> None:
         before = rig.spoiled(40)
         plan, stop = rig.plan(), threading.Event()
-        # It is stopped once the first requests are under way.
-        rig.local.faults.add(service="s3", operation="CopyObject", latency=0.05)
+        # Five seconds' work, stopped when the first of it is done and some is under way.
+        rig.local.faults.add(service="s3", operation="CopyObject", latency=0.3)
         with pytest.raises(Interrupted) as raised:
-            apply(rig, plan, rate=40, stop=stop, progress=lambda now: stop.set() if now.decided else None)
+            apply(rig, plan, rate=8, stop=stop, progress=lambda now: stop.set() if now.decided else None)
         assert raised.value.exit_code == 130
         assert f"vmq rollback resume {rig.incident.id}" in raised.value.hint
         rig.local.faults.clear()
