@@ -6,10 +6,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sync_rig import q_backend, slow_syncs
 
 SYNC, VERIFY = "sovereign-sync-docs.sh", "sovereign-verify-ingest.sh"
 FAKE = """#!/bin/sh
@@ -150,6 +152,7 @@ class TestMake:
     ) -> None:
         local = start_local_aws("healthy")
         point_at(local)
+        slow_syncs(q_backend())
         settings = {
             name: local.env[name] for name in ("APP_ID", "INDEX_ID", "DS_ID", "BUCKET_NAME", "REGION")
         }
@@ -171,6 +174,7 @@ class TestMake:
         joined = make("sync", "CONNECTOR=docs")
         assert joined.stdout.split()[-1] == execution
         assert "'soon'" in make("wait-sync", "CONNECTOR=docs", "DEADLINE=soon").stderr
+        local.clock.advance(timedelta(minutes=10))
         waited = make("wait-sync", "CONNECTOR=docs", "DEADLINE=1m")
         assert waited.returncode == 0, waited.stderr
         assert "SUCCEEDED" in waited.stdout

@@ -13,7 +13,6 @@ from support.sync_rig import CRON, SyncRig
 from vmqlib.errors import AwsError
 from vmqlib.runbook import resync, stabilize
 from vmqlib.runbook.patience import Patience
-from vmqlib.simulator.qbusiness import Pace
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +37,6 @@ def rig(local: Any, point_at: Callable[[Any], None], monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
     rig = SyncRig(local)
-    rig.backend.pace = Pace(jitter=0)
 
     def may(*actions: str) -> None:
         text = json.dumps(

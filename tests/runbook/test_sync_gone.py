@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from support.sync_rig import q_backend, slow_syncs
 
 from vmqlib.aws import Aws
 from vmqlib.errors import Unreachable
@@ -20,6 +20,7 @@ from vmqlib.simulator.http import Server
 def test_nobody_listens_for_a_while(local_aws: Any, point_at: Callable[[Any], None]) -> None:
     """The front end goes, the same world comes back on the same port: the wait goes on to the job's end."""
     point_at(local_aws)
+    slow_syncs(q_backend())
     settings = Settings.load()
     aws = Aws(settings, local_aws.clock, max_attempts=1)
     running = resync.start(aws, settings, settings.ds_id)
@@ -45,8 +46,7 @@ def test_nobody_listens_for_a_while(local_aws: Any, point_at: Callable[[Any], No
             second.append((server, thread))
 
     def sleep(seconds: float) -> None:
-        local_aws.clock.advance(timedelta(seconds=0.2))
-        time.sleep(0.01)
+        local_aws.clock.advance(timedelta(seconds=5))
 
     try:
         job = resync.wait(

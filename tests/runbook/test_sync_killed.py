@@ -13,7 +13,6 @@ from support.sync_rig import CRON, SyncRig
 
 from vmqlib.record.incident import Incident
 from vmqlib.runbook import resync, stabilize
-from vmqlib.simulator.qbusiness import Pace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 MOST = 60
@@ -29,7 +28,6 @@ def rig(local: Any, point_at: Callable[[Any], None]) -> Iterator[SyncRig]:
     point_at(local)
     rig = SyncRig(local)
     rig.quiet()
-    rig.backend.pace = Pace(jitter=0)
     yield rig
     rig.quiet()
 

@@ -35,7 +35,6 @@ def rig(
     monkeypatch.setattr(botocore.endpoint, "time", quick)
     rig = SyncRig(local_aws, attempts=3)
     rig.quiet()
-    rig.backend.pace = Pace(jitter=0)  # slow enough that a job is still there when it is looked for
     yield rig
     rig.quiet()
 

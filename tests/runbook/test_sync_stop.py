@@ -21,7 +21,6 @@ def rig(local_aws: Any, point_at: Callable[[Any], None]) -> Iterator[SyncRig]:
     point_at(local_aws)
     rig = SyncRig(local_aws)
     rig.quiet()
-    rig.backend.pace = Pace(jitter=0)
     yield rig
     rig.quiet()
 

@@ -12,7 +12,6 @@ from support.sync_rig import SyncRig
 
 from vmqlib.errors import AccessDenied, AwsError, DeadlinePassed, Throttled, Unreachable
 from vmqlib.runbook import resync
-from vmqlib.simulator.qbusiness import Pace
 from vmqlib.sources.syncjobs import RUNNING
 
 LIST = "ListDataSourceSyncJobs"
@@ -23,7 +22,6 @@ def rig(local_aws: Any, point_at: Callable[[Any], None]) -> Iterator[SyncRig]:
     point_at(local_aws)
     rig = SyncRig(local_aws)
     rig.quiet()
-    rig.backend.pace = Pace(jitter=0)
     yield rig
     rig.quiet()
 

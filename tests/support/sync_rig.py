@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmqlib.aws import Aws
 from vmqlib.record.incident import Incident
 from vmqlib.runbook.patience import Patience
 from vmqlib.settings import Settings
 
-__all__ = ["CRON", "SyncRig"]
+if TYPE_CHECKING:
+    from vmqlib.simulator.qbusiness.models import QBusinessBackend
+
+__all__ = ["CRON", "SyncRig", "q_backend", "slow_syncs"]
 
 CRON = "cron(35 2 * * ? *)"
+
+
+def q_backend() -> QBusinessBackend:
+    """The Q Business of the local AWS in this process."""
+    from vmqlib.simulator.identity import ACCOUNT_ID, REGION
+    from vmqlib.simulator.qbusiness.models import qbusiness_backends
+
+    return qbusiness_backends[ACCOUNT_ID][REGION]  # type: ignore[no-any-return]
+
+
+def slow_syncs(backend: QBusinessBackend) -> None:
+    """A sync takes minutes: it ends when a test lets time pass, and not because the machine is busy."""
+    from vmqlib.simulator.qbusiness import Pace
+
+    backend.pace = Pace(stopping=30, jitter=0)
 
 
 class SyncRig:
@@ -34,6 +52,7 @@ class SyncRig:
         self.source = self.settings.ds_id
         self.slept: list[float] = []
         self._incident: Incident | None = None
+        slow_syncs(self.backend)
 
     @property
     def incident(self) -> Incident:
@@ -73,12 +92,9 @@ class SyncRig:
         }  # fmt: skip
 
     @property
-    def backend(self) -> Any:
+    def backend(self) -> QBusinessBackend:
         """The simulator's own Q Business."""
-        from vmqlib.simulator.identity import ACCOUNT_ID, REGION
-        from vmqlib.simulator.qbusiness.models import qbusiness_backends
-
-        return qbusiness_backends[ACCOUNT_ID][REGION]
+        return q_backend()
 
     @property
     def schedule(self) -> str:
