@@ -127,10 +127,12 @@ def test_failed_ones_are_known_only_after_a_look(command: Any, rig: SyncRig) -> 
 @pytest.mark.slow
 def test_a_killed_touch_goes_on(command: Any, rig: SyncRig) -> None:
     """The process is killed in the middle; nothing is touched twice."""
-    keys = [f"doc-{number:02}.md" for number in range(40)]
+    keys = [f"doc-{number:02}.md" for number in range(60)]
     rig.write(dict.fromkeys(keys, GOOD))
     rig.tick()
-    rig.local.faults.add(service="s3", operation="CopyObject", latency=0.2)
+    # The first come soon; of the others sixteen are always under way, and seconds of work are left.
+    rig.local.faults.add(service="s3", operation="CopyObject", latency=0.2, times=16)
+    rig.local.faults.add(service="s3", operation="CopyObject", latency=2)
     words = [sys.executable, "-m", "vmqlib.cli", "sync", "touch", rig.incident.id, "--yes"]
     words += [word for key in keys for word in ("--key", key)]
     child = subprocess.Popen(
