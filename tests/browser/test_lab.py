@@ -66,7 +66,7 @@ class Lab:
     process: subprocess.Popen[bytes]
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}{path}?token={self.token}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}?token={self.token}", timeout=30) as answer:
             return json.load(answer)
 
 

@@ -36,7 +36,7 @@ def outgoing(made: Message | None = None, **more: Any) -> Outgoing:
 
 
 def over(server: Any, **more: Any) -> SmtpTransport:
-    return replace(SmtpTransport("127.0.0.1", server.port, ca=server.ca, timeout=5), **more)
+    return replace(SmtpTransport("127.0.0.1", server.port, ca=server.ca, timeout=30), **more)
 
 
 def refusal(transport: SmtpTransport, idle: Any, to: tuple[str, ...] = TO) -> DeliveryFailed:

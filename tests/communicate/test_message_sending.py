@@ -467,7 +467,7 @@ class TestAfterACrash:
 
             def deliver(self, outgoing: Any) -> Any:
                 begun.set()
-                go_on.wait(10)
+                go_on.wait(60)
                 return ways(other).slack.deliver(outgoing)  # type: ignore[union-attr]
 
         def sends() -> None:
@@ -476,7 +476,7 @@ class TestAfterACrash:
 
         sender = threading.Thread(target=sends)
         sender.start()
-        assert begun.wait(10)
+        assert begun.wait(60)
         threading.Timer(0.3, go_on.set).start()
         assert reconcile(incident, ways(incident)) == ()
         sender.join()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.groups import run_group
 
 TOP = Path(__file__).parents[2]
 MADE = {"incidents", "scripts", ".git", ".env", "vmq.toml"}
@@ -34,7 +34,7 @@ SHOWN = (
 
 @pytest.mark.slow
 @pytest.mark.notebooks
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(500)
 def test_the_demo_runs_from_page_to_review_and_shows_the_messages(tmp_path: Path) -> None:
     # A checkout of its own: what the demo makes stands beside its scripts.
     for entry in TOP.iterdir():
@@ -48,10 +48,9 @@ def test_the_demo_runs_from_page_to_review_and_shows_the_messages(tmp_path: Path
         "VMQ_SLACK_WEBHOOK": "http://127.0.0.1:9/hook",
         "COLUMNS": "80",
     }
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "scripts" / "demo.py")],
-        check=False, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=220,
-    )  # fmt: skip
+    done = run_group(
+        [sys.executable, str(tmp_path / "scripts" / "demo.py")], env=env, cwd=tmp_path, timeout=460
+    )
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
     shown = " ".join(done.stdout.replace("↳", " ").split())
     assert not [text for text in SHOWN if text not in shown]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.groups import run_group
 
 TOP = Path(__file__).parents[2]
 SHOWN_ID = "INC-20261123-001"
@@ -53,7 +53,7 @@ def test_every_vmq_command_is_shown() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_readme_commands_run(tmp_path: Path) -> None:
     for entry in TOP.iterdir():
         if entry.name not in MADE:
@@ -80,16 +80,7 @@ def test_readme_commands_run(tmp_path: Path) -> None:
         "PATH": f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
     }
-    done = subprocess.run(
-        ["bash", "-c", script],
-        check=False,
-        cwd=tmp_path,
-        env=env,
-        text=True,
-        capture_output=True,
-        timeout=280,
-        stdin=subprocess.DEVNULL,
-    )
+    done = run_group(["bash", "-c", script], cwd=tmp_path, env=env, timeout=560)
     last = re.findall(r"^=== (\d+)$", done.stderr, re.MULTILINE)[-1]
     assert done.returncode == 0, f"`{shown[int(last)]}` failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     first = min((tmp_path / "incidents").glob("INC-*"))

@@ -302,7 +302,7 @@ def test_ctrl_c_keeps_what_was_finished(open_incident: Open) -> None:
 
 
 def test_sources_are_read_side_by_side(open_incident: Open) -> None:
-    barrier = threading.Barrier(4, timeout=10)
+    barrier = threading.Barrier(4, timeout=60)
 
     def meet() -> list[dict[str, Any]]:
         barrier.wait()

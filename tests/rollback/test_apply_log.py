@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -272,17 +273,17 @@ def test_many_threads_share_a_write(path: Path) -> None:
         syncs.append(os.fstat(descriptor).st_size)
         if len(syncs) == 2:
             first.set()
-            go.wait(10)
+            go.wait(60)
 
     items = items_of(50)
     with ApplyLog(path, HEAD, sync=sync) as log:
         threads = [threading.Thread(target=log.intend, args=([(n, item)],)) for n, item in enumerate(items)]
         threads[0].start()
-        assert first.wait(10)
+        assert first.wait(60)
         for thread in threads[1:]:
             thread.start()
         while log.counts["in-doubt"] < 50:
-            pass
+            time.sleep(0.001)
         go.set()
         for thread in threads:
             thread.join()
@@ -296,7 +297,7 @@ def test_when_the_shared_write_fails_every_one_of_them_is_told(path: Path) -> No
     def sync(descriptor: int) -> None:
         if next(calls) == 1:
             first.set()
-            go.wait(10)
+            go.wait(60)
             raise OSError(errno.EIO, "input/output error")
 
     items = items_of(20)
@@ -311,7 +312,7 @@ def test_when_the_shared_write_fails_every_one_of_them_is_told(path: Path) -> No
     with ApplyLog(path, HEAD, sync=sync) as log:
         threads = [threading.Thread(target=intend, args=(n,)) for n in range(20)]
         threads[0].start()
-        assert first.wait(10)
+        assert first.wait(60)
         for thread in threads[1:]:
             thread.start()
         go.set()

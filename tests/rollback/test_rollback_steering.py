@@ -326,14 +326,14 @@ class TestApply:
         def first() -> None:
             def wait(_: Any) -> None:
                 begun.set()
-                go_on.wait(20)
+                go_on.wait(60)
 
             results.append(apply(rig, plan, progress=wait))
 
         thread = threading.Thread(target=first)
         thread.start()
         try:
-            assert begun.wait(20)
+            assert begun.wait(60)
             for step in (
                 lambda it: rollback.apply(it, plan, digest=plan.digest),
                 rollback.resume,

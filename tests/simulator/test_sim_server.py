@@ -17,7 +17,7 @@ from vmqlib.simulator.server import LocalAws
 
 def connect(aws):
     host, _, port = aws.url.removeprefix("http://").partition(":")
-    return http.client.HTTPConnection(host, int(port), timeout=10)
+    return http.client.HTTPConnection(host, int(port), timeout=60)
 
 
 def test_a_connection_serves_many_requests(empty_aws):
@@ -83,7 +83,7 @@ def test_what_is_not_even_http_gets_no_page_either(empty_aws):
         b"GET / HTTP/9.9\r\n\r\n",
         b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n",
     ):
-        with socket.create_connection((host, port), timeout=5) as connection:
+        with socket.create_connection((host, port), timeout=60) as connection:
             connection.sendall(junk)
             connection.shutdown(socket.SHUT_WR)
             answer = b""
@@ -95,7 +95,7 @@ def test_what_is_not_even_http_gets_no_page_either(empty_aws):
 
 def test_a_client_that_asks_before_it_sends_is_told_to_go_on(empty_aws):
     host, port = "127.0.0.1", int(empty_aws.url.rsplit(":", 1)[1])
-    with socket.create_connection((host, port), timeout=5) as connection:
+    with socket.create_connection((host, port), timeout=60) as connection:
         head = f"PUT /x HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
         connection.sendall(head.encode())
         assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -135,7 +135,7 @@ def test_a_request_that_broke_off_does_nothing(empty_aws, client_of, head, sent)
     s3 = client_of(empty_aws, "s3")
     s3.create_bucket(Bucket="half", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     host, _, port = empty_aws.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as raw:
+    with socket.create_connection((host, int(port)), timeout=60) as raw:
         raw.sendall(f"PUT /half/a.md HTTP/1.1\r\nHost: {host}\r\n{head}\r\n\r\n".encode() + sent)
         raw.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionResetError):

@@ -256,9 +256,8 @@ def test_many_answers_are_waited_for_at_once(serve: Serve) -> None:
             standing += 1
             if standing == 12:
                 met.set()
-            patience = (
-                0.1 + 0.03 * vain
-            )  # a listing begins with few; on a slow machine it takes them long to come
+            # A listing begins with few, and on a slow machine the others take long to come.
+            patience = 0.1 + 0.03 * vain
         if not met.wait(patience):
             vain += 1
         with lock:
