@@ -11,6 +11,7 @@ import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlsplit
 
@@ -99,7 +100,8 @@ class VersionServer:
         self._listening.close()
         with self._lock:
             for one in self._open:
-                one.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # reset by its client, and nobody has noticed yet
+                    one.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
