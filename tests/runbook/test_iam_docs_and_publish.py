@@ -115,11 +115,15 @@ def upload(somebody: Somebody, aws: Aws) -> list[str]:
 
 
 def publishing(somebody: Somebody, aws: Aws) -> list[str]:
-    """What publishing asks S3; the refusals."""
+    """What publishing asks S3, and publishing the same again after a second closing; the refusals."""
     incident = Incident.open(aws.settings, aws, trigger="content")
     incident.close()
     with enforced():
         try:
+            made = publish.plan(incident, f"s3://{somebody.bucket}/audit/incidents/")
+            publish.apply(incident, made, digest=made.digest)
+            incident.reopen("it came back")
+            incident.close()
             made = publish.plan(incident, f"s3://{somebody.bucket}/audit/incidents/")
             publish.apply(incident, made, digest=made.digest)
             again = publish.plan(incident, f"s3://{somebody.bucket}/audit/incidents/")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.rollback_rig import Rig
+from support.publish_rig import Record, manifest_key
 
 from vmqlib.cli.main import run, vmq
 from vmqlib.errors import (
@@ -22,10 +22,7 @@ from vmqlib.errors import (
     WorldChanged,
 )
 from vmqlib.record.checks import verify_folder
-from vmqlib.record.evidence import Question
-from vmqlib.record.incident import Incident
 from vmqlib.runbook import publish
-from vmqlib.runbook.publish import Published, PublishPlan
 from vmqlib.s3 import S3
 
 
@@ -34,56 +31,12 @@ def local(start_local_aws: Callable[..., Any]) -> Any:
     return start_local_aws(None)
 
 
-class Record(Rig):
-    """A closed incident with a page, a notebook, evidence and a plan, and a bucket for it."""
-
-    def closed(self) -> Incident:
-        incident = self.incident
-        question = Question("looked-at", "s3:ListObjectVersions", self.now())
-        ref = incident.evidence.add(question, [{"key": "a.md"}], incident.redactor)
-        incident.conclude("triage", "Seen.", evidence=[ref])
-        (incident.dir / "rollback").mkdir(mode=0o700)
-        (incident.dir / "rollback" / "plan-0.jsonl.gz").touch(mode=0o600)
-        (incident.dir / "incident.html").write_text("<html>a é</html>")
-        (self.incident.dir / "incident.ipynb").write_text("{}")
-        self.incident.close("over")
-        return self.incident
-
-    def holds_keys(self) -> set[str]:
-        """What can be read now, by key alone: records are no text."""
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
-        return {each["Key"] for page in pages for each in page.get("Contents", [])}
-
-    @property
-    def target(self) -> str:
-        return f"s3://{self.bucket}/audit/incidents/"
-
-    def published(self, incident: Incident, made: PublishPlan | None = None, **options: Any) -> Published:
-        made = made or publish.plan(incident, self.target)
-        options.setdefault("include_unmasked", True)
-        return publish.apply(incident, made, digest=made.digest, **options)
-
-    def download(self, folder: Path, identity: str) -> Path:
-        """What is published, as a folder."""
-        prefix = f"audit/incidents/{identity}/"
-        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
-            for one in page["Contents"]:
-                path = folder / identity / one["Key"].removeprefix(prefix)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(self.s3.get_object(Bucket=self.bucket, Key=one["Key"])["Body"].read())
-        return folder / identity
-
-
 @pytest.fixture
 def record(local: Any, point_at: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch) -> Record:
     local.faults.clear()
     point_at(local)
     monkeypatch.setattr(S3, "pause", staticmethod(lambda attempt, stop=None: None))
     return Record(local)
-
-
-def manifest_key(incident: Incident) -> str:
-    return f"audit/incidents/{incident.id}/MANIFEST.json"
 
 
 def test_what_is_published_verifies_and_so_does_what_stays_here(record: Record, tmp_path: Path) -> None:

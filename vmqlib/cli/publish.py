@@ -44,10 +44,11 @@ def publish_command(
     """Upload a closed incident's folder, as it was sealed, to s3://BUCKET/PREFIX/ID/.
 
     Journal, evidence and manifest are verified first. Every object is sent with its SHA-256 and checked afterwards; the
-    manifest comes last. Nothing that is there is overwritten; what is the same is left out, so it can be run again.
+    manifest comes last. What is the same is left out, so it can be run again. What this incident published there before
+    it was sealed anew (--resolved, a reopening) gets new object versions; nothing of anybody else's is touched.
 
-    Exit code 1: the record is not as it was written. 2: the incident is open. 3: AWS refused. 4: something else is
-    there under a file's key.
+    Exit code 1: the record is not as it was written. 2: the incident is open; the bucket keeps no versions of what is
+    to be replaced. 3: AWS refused. 4: something else is there under a file's key.
 
     \b
     Examples:
@@ -71,12 +72,15 @@ def publish_command(
         check_free(made)
         return
     check(made, digest or made.digest, include_unmasked=include_unmasked)
-    if made.missing:
+    if made.todo:
+        over = f", {len(made.replaced):,} of them over what is there" if made.replaced else ""
         confirm(
-            f"Upload {len(made.missing):,} files to {made.uri}?", yes=yes, otherwise="Nothing was published."
+            f"Upload {len(made.todo):,} files to {made.uri}{over}?",
+            yes=yes,
+            otherwise="Nothing was published.",
         )
     with progress_bar("{task.completed}/{task.total}", transient=True) as bar:
-        task = bar.add_task("Publishing", total=len(made.missing))
+        task = bar.add_task("Publishing", total=len(made.todo))
         done = publish.apply(
             incident,
             made,
@@ -88,8 +92,10 @@ def publish_command(
         print_json({**_document(made), **asdict(done)})
         return
     if done.uploaded:
+        over = f" ({done.replaced:,} as new versions over those from before)" if done.replaced else ""
         click.echo(
-            f"{incident.id}: {done.uploaded:,} files published at {done.uri}, each checked; {done.there:,} were there."
+            f"{incident.id}: {done.uploaded:,} files published at {done.uri}{over}, each checked; {done.there:,} were "
+            "there."
         )
     else:
         click.echo(f"{incident.id}: published at {done.uri} already; all {done.there:,} files are the same.")

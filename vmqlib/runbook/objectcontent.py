@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from vmqlib.runbook.rollback.properties import checksum, etag_tells, under_key
 if TYPE_CHECKING:
     from vmqlib.s3 import S3
 
-__all__ = ["SHA256_METADATA", "Content", "head", "holds", "proves"]
+__all__ = ["SHA256_METADATA", "Content", "head", "holds", "proven", "proves"]
 
 SHA256_METADATA = "x-amz-meta-sha256"
 _READ = "s3:GetObject"
@@ -114,9 +114,32 @@ def holds(
 
 
 def proves(s3: S3, key: str, content: Content) -> bool:
-    """Whether an object has that content, by the SHA-256 that S3 keeps of it, or else by reading it back.
+    """Whether an object has that content, as :func:`proven` tells it.
 
-    Stricter than :func:`holds`: neither an ETag nor what a writer noted is enough.
+    Raises
+    ------
+    ResourceMissing
+        It is not there.
+    AwsError
+        It cannot be read.
+    """
+    return bool(proven(s3, key, [(content.size, content.sha256)])[0])
+
+
+def proven(s3: S3, key: str, among: Collection[tuple[int, str]]) -> tuple[str, str]:
+    """Which of some contents an object has, by the SHA-256 that S3 keeps of it, or else by reading it back.
+
+    Stricter than :func:`holds`: neither an ETag nor what a writer noted is enough. So encryption is no matter: with KMS
+    an ETag tells nothing of the content.
+
+    Parameters
+    ----------
+    among:
+        Size and SHA-256 of each.
+
+    Returns
+    -------
+    The SHA-256, empty where it is none of them; and the ETag of the version that was looked at.
 
     Raises
     ------
@@ -126,10 +149,15 @@ def proves(s3: S3, key: str, content: Content) -> bool:
         It cannot be read.
     """
     found = head(s3, key)
-    if int(found.get("content-length", "-1")) != content.size:
-        return False
+    size, etag = int(found.get("content-length", "-1")), found.get("etag", "").strip('"')
+    possible = {
+        sha256: base64.b64encode(bytes.fromhex(sha256)).decode() for of, sha256 in among if of == size
+    }
+    if not possible:
+        return "", etag
     algorithm, kind, value = checksum(found)
     if algorithm == "SHA256" and kind == "FULL_OBJECT":
-        return value == content.checksum
-    body = s3.ask("GET", key, operation=_READ).body
-    return hashlib.sha256(body).hexdigest() == content.sha256
+        return next((sha256 for sha256, kept in possible.items() if kept == value), ""), etag
+    read = s3.ask("GET", key, operation=_READ)
+    sha256 = hashlib.sha256(read.body).hexdigest()
+    return sha256 if sha256 in possible else "", read.headers.get("etag", "").strip('"')

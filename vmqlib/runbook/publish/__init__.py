@@ -1,10 +1,11 @@
 """A closed incident's folder into a bucket, as it was sealed: for auditors, and for when this machine is gone.
 
     plan = publish.plan(incident, "s3://bucket/audit/incidents/")     checks the record, looks at the target
-    done = publish.apply(incident, plan, digest=plan.digest)          uploads what is missing, the manifest last
+    done = publish.apply(incident, plan, digest=plan.digest)          uploads what differs, the manifest last
 
 What is published is what the manifest names, byte for byte: downloaded again, it verifies as it does here.
-Nothing that is there already is ever overwritten.
+Nothing of anybody else's is ever overwritten. What this incident published there itself, before it was sealed again, is
+replaced by new object versions.
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
-"""Uploads a record: every object with its SHA-256, never over another, looked at afterwards; the manifest last."""
+"""Uploads a record: every object with its SHA-256, never over another's, looked at afterwards; the manifest last.
+
+What the incident itself published there before is replaced, as a new version, only while it is what it was.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.errors import (
@@ -19,10 +22,11 @@ from vmqlib.errors import (
 )
 from vmqlib.record.manifest import FILE, JOURNAL
 from vmqlib.runbook.approval import check_digest
-from vmqlib.runbook.objectcontent import SHA256_METADATA, Content, proves
+from vmqlib.runbook.objectcontent import SHA256_METADATA, Content, proven, proves
 from vmqlib.runbook.objectwriting import write
 from vmqlib.runbook.publish.plan import PublishFile, PublishPlan
-from vmqlib.runbook.publish.planning import WORKERS, read_file
+from vmqlib.runbook.publish.planning import WORKERS, keeps_versions, read_file
+from vmqlib.runbook.publish.sending import SENT, lines
 from vmqlib.runbook.recordplace import PUBLISH
 from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.preview import many
@@ -50,6 +54,8 @@ class Published:
         The address of ``incident.html``; empty where the record has none.
     uploaded, there:
         Files that were uploaded now, and that were there already.
+    replaced:
+        Of those that were uploaded: as new versions over what the incident published there before.
     bytes:
         How much was uploaded.
     manifest_sha256:
@@ -62,6 +68,7 @@ class Published:
     there: int
     bytes: int
     manifest_sha256: str
+    replaced: int = 0
 
 
 def check(made: PublishPlan, digest: str, *, include_unmasked: bool) -> None:
@@ -70,7 +77,8 @@ def check(made: PublishPlan, digest: str, *, include_unmasked: bool) -> None:
     Raises
     ------
     BadInput
-        The digest is too short; files hold keys as they are and ``include_unmasked`` was not said.
+        The digest is too short; files hold keys as they are and ``include_unmasked`` was not said; the bucket keeps no
+        versions of what would be replaced.
     WorldChanged
         The digest is another plan's; something else is there under a file's key.
     """
@@ -81,7 +89,7 @@ def check(made: PublishPlan, digest: str, *, include_unmasked: bool) -> None:
         hint="Look at this plan, and approve its own digest.",
     )
     check_free(made)
-    if made.missing and made.unmasked and not include_unmasked:
+    if made.todo and made.unmasked and not include_unmasked:
         raise BadInput(
             f"Object keys stand exactly as they are in {many(len(made.unmasked), 'file')} of the record, "
             f"{made.unmasked[0].path} first. Nothing was published.",
@@ -96,9 +104,18 @@ def check_free(made: PublishPlan) -> None:
     ------
     WorldChanged
         Something else is there under a file's key.
+    BadInput
+        What would be replaced would be gone: the bucket keeps no versions.
     """
     if made.others:
         raise _taken(made, made.others)
+    if made.replaced and not made.keeps_versions:
+        raise BadInput(
+            f"{made.uri} has this record from before it was sealed again, and bucket {made.bucket} keeps no versions: "
+            f"{many(len(made.replaced), 'file')} of it would be gone. Nothing was published.",
+            hint=f"Publish under another prefix; or: aws s3api put-bucket-versioning --bucket {made.bucket} "
+            "--versioning-configuration Status=Enabled",
+        )
 
 
 def apply(
@@ -143,15 +160,19 @@ def apply(
         "action": ACTION,
         "digest": made.digest,
         "item": made.uri,
-        "files": len(made.missing),
+        "files": len(made.todo),
         "manifest_sha256": made.manifest_sha256,
     }
-    if made.missing:
+    if made.replaced:
+        about["replaced"] = len(made.replaced)
+    if made.todo:
         # The journal may grow after closing: what is sealed, and published, is its beginning.
         incident.approved(STEP, f"Plan {made.digest[:12]} is approved: publish {made.summary}", about)
-        incident.applying(STEP, f"Publish the record at {made.uri}.", about)
+        incident.applying(STEP, f"Publish the record at {made.uri}.", {**about, SENT: lines(made.todo)})
     with S3(incident.aws, made.bucket, connections=max(8, workers)) as s3:
         try:
+            if made.replaced:  # somebody may have been asked in between
+                check_free(replace(made, keeps_versions=keeps_versions(s3)))
             _upload(s3, made, workers, progress)
         except (VmqError, KeyboardInterrupt) as error:
             raise _failed(incident, made, about, error) from error
@@ -159,14 +180,16 @@ def apply(
         done = Published(
             uri=made.uri,
             page=s3.url(f"{made.prefix}incident.html") if has_page else "",
-            uploaded=len(made.missing),
-            there=len(made.files) - len(made.missing),
-            bytes=sum(one.content.size for one in made.missing),
+            uploaded=len(made.todo),
+            there=len(made.files) - len(made.todo),
+            bytes=sum(one.content.size for one in made.todo),
             manifest_sha256=made.manifest_sha256,
+            replaced=len(made.replaced),
         )
-    if made.missing:
+    if made.todo:
+        over = f", {done.replaced:,} of them over what it published there before" if done.replaced else ""
         incident.applied(
-            STEP, f"Published at {made.uri}: {many(done.uploaded, 'file')}, each checked.", about
+            STEP, f"Published at {made.uri}: {many(done.uploaded, 'file')}{over}, each checked.", about
         )
     return done
 
@@ -178,6 +201,8 @@ def _failed(
         how = (
             "is whole, but whether its manifest arrived is not known: S3 did not answer"
             if isinstance(error, _ManifestSent)
+            else "is not complete, and its manifest is still the one from before"
+            if any(one.path == FILE for one in made.replaced)
             else "is not complete, and has no manifest yet"
         )
         error = Interrupted(
@@ -191,10 +216,9 @@ def _failed(
 
 
 def _upload(s3: S3, made: PublishPlan, workers: int, progress: Callable[[int, int], None]) -> None:
-    *files, manifest = made.files
-    assert manifest.path == FILE
-    todo = [one for one in files if one.there == "missing"]
-    total = len(made.missing)
+    todo = [one for one in made.todo if one.path != FILE]
+    manifest = next((one for one in made.todo if one.path == FILE), None)
+    total = len(made.todo)
     stop = threading.Event()
     # Daemons: a process that is told to end does not wait for an S3 that does not answer.
     crew = Crew(workers, "vmq-publish")
@@ -205,7 +229,7 @@ def _upload(s3: S3, made: PublishPlan, workers: int, progress: Callable[[int, in
         raise
     finally:
         crew.shutdown(wait=False, cancel_futures=True)
-    if manifest.there == "missing":
+    if manifest is not None:
         try:
             _one(s3, made, manifest, stop)
         except KeyboardInterrupt as error:
@@ -250,7 +274,7 @@ def _one(s3: S3, made: PublishPlan, file: PublishFile, stop: threading.Event) ->
         )
     headers = {
         "content-type": file.content_type,
-        "if-none-match": "*",
+        **({"if-match": f'"{file.etag}"'} if file.there == "ours" else {"if-none-match": "*"}),
         "x-amz-sdk-checksum-algorithm": "SHA256",
         "x-amz-checksum-sha256": file.content.checksum,
         SHA256_METADATA: file.content.sha256,
@@ -263,12 +287,21 @@ def _one(s3: S3, made: PublishPlan, file: PublishFile, stop: threading.Event) ->
         return s3.send("PUT", file.key, headers=headers, body=data)
 
     def became() -> Outcome | None:
+        wanted = file.content.size, file.content.sha256
         try:
-            return Outcome("found" if proves(s3, file.key, file.content) else "changed")
+            sha256, etag = proven(s3, file.key, [wanted])
         except ResourceMissing:
-            return None
+            return Outcome("changed") if file.there == "ours" else None
+        if sha256:
+            return Outcome("found")
+        return None if file.there == "ours" and etag == file.etag else Outcome("changed")
 
     outcome = write(s3, file.key, send, became, operation="s3:PutObject", stop=stop)
+    if outcome.result == "changed" and file.there == "ours":
+        raise WorldChanged(
+            f"s3://{made.bucket}/{file.key} was changed by somebody else just now, and was left alone.",
+            hint="The same command looks at it anew, and says what would be uploaded.",
+        )
     if outcome.result == "changed":
         raise _taken(made, [file])
     if outcome.result == "failed":
@@ -285,5 +318,6 @@ def _taken(made: PublishPlan, files: Sequence[PublishFile]) -> WorldChanged:
     return WorldChanged(
         f"s3://{made.bucket}/{files[0].key} is there already, with another content"
         f"{f', and so are {len(files) - 1:,} more' if len(files) > 1 else ''}. It was not overwritten.",
-        hint="It is another record, or this one from before it was rendered again: publish under another prefix.",
+        hint="It is nothing that this incident published there, or somebody changed it since: look at it (`aws s3api "
+        f"list-object-versions --bucket {made.bucket} --prefix {made.prefix}`), or publish under another prefix.",
     )

@@ -13,7 +13,7 @@ from vmqlib.runbook.rollback.preview import many, size_text
 
 __all__ = ["PublishFile", "PublishPlan", "There"]
 
-There = Literal["missing", "same", "other"]
+There = Literal["missing", "same", "ours", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,10 @@ class PublishFile:
     unmasked:
         Whether it holds object keys as they are: it is readable for its owner alone here.
     there:
-        What the target has under that key: nothing, the same content, another one.
+        What the target has under that key: nothing; the same content; another one that this incident itself sent
+        there (``ours``), or that somebody else did (``other``).
+    was, etag:
+        SHA-256 and ETag of what is ``ours``: it is replaced only while it is that.
     """
 
     path: str
@@ -42,6 +45,8 @@ class PublishFile:
     content_type: str
     unmasked: bool = False
     there: There = "missing"
+    was: str = ""
+    etag: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class PublishPlan:
         Files that were added after the incident was sealed: they are not published.
     kms_key_id:
         The key that objects are encrypted with; empty: the bucket's default.
+    keeps_versions:
+        Whether the bucket keeps what is replaced; None where nothing is, so nobody looked.
     warnings:
         Sentences that a person should read before approving.
     """
@@ -73,12 +80,19 @@ class PublishPlan:
     files: tuple[PublishFile, ...]
     later: tuple[str, ...] = ()
     kms_key_id: str = ""
+    keeps_versions: bool | None = None
     warnings: tuple[str, ...] = ()
 
     @property
-    def missing(self) -> tuple[PublishFile, ...]:
-        """What is to be uploaded, the manifest last."""
-        return tuple(one for one in self.files if one.there == "missing")
+    def todo(self) -> tuple[PublishFile, ...]:
+        """What is to be uploaded: what is new before what is replaced, the manifest last."""
+        new = [one for one in self.files if one.there == "missing"]
+        return tuple(sorted([*new, *self.replaced], key=lambda one: one.path == FILE))
+
+    @property
+    def replaced(self) -> tuple[PublishFile, ...]:
+        """What is there as this incident sent it before, and is another one by now."""
+        return tuple(one for one in self.files if one.there == "ours")
 
     @property
     def others(self) -> tuple[PublishFile, ...]:
@@ -98,13 +112,16 @@ class PublishPlan:
     @property
     def summary(self) -> str:
         """The plan in a sentence."""
-        size = size_text(sum(one.content.size for one in self.missing))
-        there = len(self.files) - len(self.missing) - len(self.others)
+        size = size_text(sum(one.content.size for one in self.todo))
+        there = len(self.files) - len(self.todo) - len(self.others)
         also = f"; {there:,} there already" if there else ""
         differ = f"; {len(self.others):,} there with another content" if self.others else ""
-        return (
-            f"{many(len(self.missing), 'file')} of {len(self.files):,} ({size}) to {self.uri}{also}{differ}."
+        over = (
+            f", {len(self.replaced):,} of them as new versions over what this incident published there before"
+            if self.replaced
+            else ""
         )
+        return f"{many(len(self.todo), 'file')} of {len(self.files):,} ({size}) to {self.uri}{over}{also}{differ}."
 
     @property
     def manifest_sha256(self) -> str:
@@ -122,4 +139,7 @@ class PublishPlan:
             "kms_key_id": self.kms_key_id,
             "files": files,
         }
+        # The manifest is replaced last: an interrupted publication goes on with the same digest.
+        if over := next(one.was for one in self.files if one.path == FILE):
+            whole["over"] = over
         return digest(canonical(whole))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from vmqlib.errors import AwsError, BadInput, CorruptRecord, ResourceMissing
 from vmqlib.record import manifest as manifests
 from vmqlib.record.storage import storage_errors
-from vmqlib.runbook.objectcontent import Content, proves
-from vmqlib.runbook.publish.plan import PublishFile, PublishPlan, There
+from vmqlib.runbook.objectcontent import Content, proven
+from vmqlib.runbook.publish.plan import PublishFile, PublishPlan
+from vmqlib.runbook.publish.sending import sent_before
+from vmqlib.runbook.rollback.ground import versioning
 from vmqlib.runbook.rollback.preview import many
 from vmqlib.sources.crew import Crew
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from vmqlib.s3 import S3
     from vmqlib.settings import Settings
 
-__all__ = ["WORKERS", "plan", "read_file"]
+__all__ = ["WORKERS", "keeps_versions", "plan", "read_file"]
 
 WORKERS = 4
 MOST_BYTES = 5 * 1024**3  # of one PutObject
@@ -68,6 +70,7 @@ def plan(incident: Incident, target: str, *, workers: int = WORKERS) -> PublishP
         if entry.sha256 != file.content.sha256:
             raise CorruptRecord(f"{entry.path} changed just now.", hint=f"Run `vmq verify {incident.id}`.")
     files.append(_file(incident.dir, prefix, manifests.FILE, None))
+    ours = sent_before(incident.journal.events(), f"s3://{bucket}/{prefix}")
     with S3(aws, bucket, connections=max(8, workers)) as s3, Crew(workers, "vmq-compare") as pool:
         # Whether there is such a bucket: HEAD of an object says 404 for both.
         listed = {"list-type": "2", "max-keys": "1", "prefix": prefix}
@@ -80,18 +83,35 @@ def plan(incident: Incident, target: str, *, workers: int = WORKERS) -> PublishP
                 operation=error.operation,
                 code=error.code,
             ) from error
-        there = list(pool.map(lambda one: _there(s3, one), files))
+        files = list(pool.map(lambda one: _looked_up(s3, one, ours.get(one.path, ())), files))
+        kept = keeps_versions(s3) if any(one.there == "ours" for one in files) else None
     later = [name for name, problem in manifests.compare(incident.dir, manifest) if problem == "extra"]
     made = PublishPlan(
         incident=incident.id,
         folder=incident.dir,
         bucket=bucket,
         prefix=prefix,
-        files=tuple(replace(one, there=found) for one, found in zip(files, there, strict=True)),
+        files=tuple(files),
         later=tuple(later),
         kms_key_id=incident.settings.kms_key_id,
+        keeps_versions=kept,
     )
-    return replace(made, warnings=tuple(_warnings(made, aws, incident.settings)))
+    left = sorted(ours.keys() - {one.path for one in files})
+    return replace(made, warnings=tuple(_warnings(made, left, aws, incident.settings)))
+
+
+def keeps_versions(s3: S3) -> bool:
+    """Whether the bucket keeps what is replaced in it, as a version of its own.
+
+    Raises
+    ------
+    AwsError
+        The bucket cannot be asked.
+    """
+    try:
+        return versioning(s3) == "Enabled"
+    except BadInput:  # versioning was never on
+        return False
 
 
 def read_file(folder: Path, path: str, most: int | None) -> bytes:
@@ -173,14 +193,19 @@ def _content(path: Path, most: int | None) -> Content:
     return Content(size, md5.hexdigest(), sha.hexdigest())
 
 
-def _there(s3: S3, file: PublishFile) -> There:
+def _looked_up(s3: S3, file: PublishFile, ours: Collection[tuple[int, str]]) -> PublishFile:
+    """The file, with what the target has under its key."""
+    mine = file.content.size, file.content.sha256
     try:
-        return "same" if proves(s3, file.key, file.content) else "other"
+        sha256, etag = proven(s3, file.key, {mine, *ours})
     except ResourceMissing:
-        return "missing"
+        return file
+    if sha256 == file.content.sha256:
+        return replace(file, there="same")
+    return replace(file, there="ours", was=sha256, etag=etag) if sha256 else replace(file, there="other")
 
 
-def _warnings(made: PublishPlan, aws: Aws, settings: Settings) -> Iterator[str]:
+def _warnings(made: PublishPlan, left: list[str], aws: Aws, settings: Settings) -> Iterator[str]:
     if made.unmasked:
         yield (
             f"Object keys stand exactly as they are, unmasked, in {many(len(made.unmasked), 'file')} "
@@ -190,6 +215,11 @@ def _warnings(made: PublishPlan, aws: Aws, settings: Settings) -> Iterator[str]:
         yield (
             f"Not published, since they were added after closing: {', '.join(made.later[:3])}"
             f"{' …' if len(made.later) > 3 else ''}."
+        )
+    if left:
+        yield (
+            f"Published there before, named by the record no more, and left there: {', '.join(left[:3])}"
+            f"{' …' if len(left) > 3 else ''}."
         )
     yield from _indexed(made, aws, settings)
 
