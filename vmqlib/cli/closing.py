@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmqlib.cli.alarms import watch
-from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, table, yes_option
+from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, say, table, yes_option
 from vmqlib.errors import BadInput, Declined, Interrupted, VmqError
 from vmqlib.runbook.wording import one_line
 from vmqlib.settings import Settings
@@ -203,7 +203,7 @@ def _show_held(held: Sequence[CheckResult]) -> None:
         )
         for one in held
     ]
-    table(("outcome", "check", "why", "next"), rows)
+    table(("outcome", "check", "why", "next"), rows, whole=("next",))
 
 
 def _next(mend: str) -> str:
@@ -234,7 +234,7 @@ def _show(incident: Incident, after: Afterwards) -> None:
     again = " in all" if incident.state.reopenings else ""
     click.echo(f"{incident.id}: closed; it was open for {duration(incident.summary().open_for)}{again}.")
     if incident.state.closing and incident.state.closing.outcome:
-        click.echo(f"  {printable(incident.state.closing.outcome)}")
+        say(f"  {printable(incident.state.closing.outcome)}")
     if after.record:
         click.echo(f"  {after.record.html}")
     if after.entered:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, table
+from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, say, table
 from vmqlib.errors import AwsError
 from vmqlib.times import Window, duration, parse_when
 
@@ -153,24 +153,27 @@ def _show(now: Dashboard, before: Dashboard | None, checks: list[CheckResult], m
                 [widget.title, str(one.get("name")), "alarm", *([""] if before else []), state, "", ""]
             )
     columns = ["widget", "line", "per", *(["first seen"] if before else []), "now", "age", "data"]
-    table(columns, rows, numeric=("first seen", "now"))
-    click.echo("data: whether what is shown is current, not whether it is good.")
+    left_out = table(columns, rows, numeric=("first seen", "now"), spare=("data", "per"))
+    if "data" not in left_out:
+        say("data: whether what is shown is current, not whether it is good.")
     if before:
-        click.echo("first seen and now: each the newest period of its look, which had perhaps only begun.")
+        say("first seen and now: each the newest period of its look, which had perhaps only begun.")
     for check in checks:
         if check.ok is not True:
-            click.echo(
-                f"{check.outcome}: {printable(check.subject or check.name)}: {printable(check.finding)}"
-            )
+            say(f"{check.outcome}: {printable(check.subject or check.name)}: {printable(check.finding)}")
             for said in check.mend.splitlines():
                 click.echo(f"    {printable(said)}")
+    _show_notes(now)
+
+
+def _show_notes(now: Dashboard) -> None:
     for widget in now.widgets:
         if widget.problem and widget.kind != "metric":
-            click.echo(f"not shown: {printable(widget.title)}: {printable(widget.problem)}")
+            say(f"not shown: {printable(widget.title)}: {printable(widget.problem)}")
         if widget.note:
-            click.echo(f"note: {printable(widget.title)}: {printable(widget.note)}")
+            say(f"note: {printable(widget.title)}: {printable(widget.note)}")
     for note in now.notes:
-        click.echo(f"note: {printable(note)}")
+        say(f"note: {printable(note)}")
 
 
 def _document(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import notice, printable
+from vmqlib.cli.output import notice, printable, say
 from vmqlib.runbook import resync
 from vmqlib.times import SystemClock
 
@@ -54,7 +54,7 @@ def show_job(
     before:
         Put before the job's line: whose it is, where several are told of.
     """
-    click.echo(before + printable(clean(resync.describe(job, SystemClock().now()))))
+    say(before + printable(clean(resync.describe(job, SystemClock().now()))))
     if failed is not None:
         if failed.note:
             notice(printable(clean(failed.note)))

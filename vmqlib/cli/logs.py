@@ -136,4 +136,5 @@ def _show(found: Capture) -> None:
                 for each in found.failures
             ),
             numeric=("failing documents",),
+            whole=("for example",),
         )

@@ -7,18 +7,15 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import Any, Protocol, TextIO, cast
 
 import click
 
 from vmqlib.errors import BadInput, Declined
-from vmqlib.times import iso
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from vmqlib.times import iso, show_time
 
 __all__ = [
     "Bar",
@@ -30,9 +27,13 @@ __all__ = [
     "print_json",
     "printable",
     "progress_bar",
+    "say",
+    "short_time",
     "table",
     "yes_option",
 ]
+
+_USUAL = 80
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else there."
@@ -61,31 +62,90 @@ def print_json(document: Any) -> None:
 
 
 def notice(text: str) -> None:
-    """One line for people, on stderr: stdout stays for what pipes."""
-    click.echo(text, err=True)
+    """One line for people, on stderr: stdout stays for what pipes. A terminal gets it wrapped by words."""
+    click.echo(_prose(text, _terminal(sys.stderr), 2), err=True)
+
+
+def say(text: str, indent: int = 2) -> None:
+    """Prose on stdout; wrapped where a table would be fitted (:func:`table`), with a command in it left whole.
+
+    Parameters
+    ----------
+    indent:
+        By how many blanks more than the first line those that follow are set in.
+    """
+    click.echo(_prose(text, _width(), indent))
+
+
+def _prose(text: str, width: int, indent: int) -> str:
+    if not width or len(text) <= width:
+        return text
+    from vmqlib.cli.columns import wrapped
+
+    return wrapped(text, width, indent)
+
+
+def short_time(moment: datetime) -> str:
+    """A time in a column whose head says that it is UTC."""
+    return show_time(moment).removesuffix(" UTC")
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", numeric: Sequence[str] = ()
-) -> None:
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str = "",
+    numeric: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    spare: Sequence[str] = (),
+) -> tuple[str, ...]:
     """A table on stdout: fitted to a terminal, or to ``COLUMNS`` where that is set; else, piped, on one line a row.
-    Piped it is plain. Cells are data, not markup."""
-    from rich.console import Console
+    Piped it is plain. Cells are data, not markup.
 
-    made = [[printable(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        _fitted(Console(highlight=False), columns, made, title, numeric)
-        return
+    Parameters
+    ----------
+    numeric, whole:
+        As in :class:`vmqlib.cli.columns.Table`.
+    spare:
+        Columns that are left out where there is no room, the least needed first; that is told.
+
+    Returns
+    -------
+    tuple
+        What was left out.
+    """
+    from vmqlib.cli.columns import Table
+
+    made = tuple(tuple(printable(cell) for cell in row) for row in rows)
+    shown = Table(tuple(columns), made, title, tuple(numeric), tuple(whole))
+    if not (width := _width()):
+        click.echo(shown.on_one_line(), nl=False)
+        return ()
+    text, left_out = shown.fitted(width, spare)
+    head, rule, body = text.partition("\n\N{BOX DRAWINGS LIGHT HORIZONTAL}")
+    click.echo(f"{click.style(head, bold=True)}{rule}{body}" if rule else text, nl=False)
+    if left_out:
+        notice(f"Left out at this width: {', '.join(left_out)}.")
+    return left_out
+
+
+def _width() -> int:
+    """How wide what is shown may be; 0 for as wide as it is."""
+    return _terminal(sys.stdout) or _asked()
+
+
+def _terminal(stream: TextIO) -> int:
+    """How wide a terminal is; 0 for what is none."""
+    if not stream.isatty():
+        return 0
+    with suppress(OSError, ValueError):
+        return _asked() or os.get_terminal_size(stream.fileno()).columns or _USUAL
+    return _USUAL
+
+
+def _asked() -> int:
     asked = os.environ.get("COLUMNS", "")
-    wide = int(asked) if asked.isdecimal() and int(asked) > 0 else 0
-    console = Console(width=wide or 4000, highlight=False, color_system=None)
-    # rich fills every line up to the widest cell: blanks that grep, diff and a mail's reader would have to bear.
-    with console.capture() as captured:
-        if wide:
-            _fitted(console, columns, made, title, numeric)
-        else:
-            _side_by_side(console, columns, made, title, numeric, widths=None)
-    click.echo("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()), nl=False)
+    return int(asked) if asked.isdecimal() else 0
 
 
 class Once:
@@ -116,93 +176,6 @@ class Once:
         for tail in tails.values():
             self._said.setdefault(tail, where)
         return said
-
-
-_SHORT: Final = 24  # a time, a status, a schedule: cells up to this length stay on one line
-_WORD: Final = 36  # an id, a digest: words up to this length are not broken, so that they can be copied
-_GAP: Final = 2
-
-
-def _fitted(
-    console: Console, columns: Sequence[str], rows: list[list[str]], title: str, numeric: Sequence[str]
-) -> None:
-    """Prose takes the folding. Where even that leaves no room for what must not break, each row is a block of lines."""
-    cells = [[name, *(row[place] for row in rows)] for place, name in enumerate(columns)]
-    natural = [max(map(len, column)) for column in cells]
-    least = [max(map(_unbroken, column)) for column in cells]
-    room = console.width - _GAP * (len(columns) - 1)
-    if sum(least) <= room:
-        _side_by_side(console, columns, rows, title, numeric, widths=_shrunk(natural, least, room))
-    else:
-        _stacked(console, columns, rows, title)
-
-
-def _unbroken(cell: str) -> int:
-    if len(cell) <= _SHORT:
-        return len(cell)
-    return max((min(len(word), _WORD) for word in cell.split()), default=0)
-
-
-def _shrunk(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
-    """The widths, the widest taken from first."""
-    widths = list(natural)
-    while sum(widths) > room:
-        place = max(
-            (place for place, width in enumerate(widths) if width > least[place]), key=widths.__getitem__
-        )
-        widths[place] -= 1
-    return widths
-
-
-def _side_by_side(
-    console: Console,
-    columns: Sequence[str],
-    rows: list[list[str]],
-    title: str,
-    numeric: Sequence[str],
-    *,
-    widths: Sequence[int] | None,
-) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    made = Table(
-        title=Text(title) if title else None,
-        box=None if widths is None else SIMPLE_HEAD,
-        title_justify="left",
-        pad_edge=False,
-        show_edge=widths is None,
-        padding=(0, 1) if widths is None else (0, 1, 0, 0),
-    )
-    for place, name in enumerate(columns):
-        made.add_column(
-            name,
-            justify="right" if name in numeric else "left",
-            overflow="fold",
-            no_wrap=widths is None,
-            width=None if widths is None else widths[place],
-        )
-    for row in rows:
-        made.add_row(*map(Text, row))
-    console.print(made)
-
-
-def _stacked(console: Console, columns: Sequence[str], rows: list[list[str]], title: str) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    if title:
-        console.print(Text(title, "italic"))
-    for row in rows:
-        made = Table.grid(padding=(0, _GAP, 0, 0))
-        made.add_column(no_wrap=True, style="bold")
-        made.add_column(overflow="fold")
-        for name, cell in zip(columns, row, strict=True):
-            if cell:
-                made.add_row(Text(name), Text(cell))
-        console.print(made)
-        console.print()
 
 
 def printable(cell: object) -> str:

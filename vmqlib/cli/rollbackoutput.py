@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import notice, table
+from vmqlib.cli.output import notice, say, table
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ _DIFFERENCES = 50
 def show_plan(incident: Incident, plan: Plan) -> None:
     """The preview of a plan on stdout: what, how much, what to be warned of, what is held back and why."""
     mask = incident.redactor.text
-    click.echo(f"Plan {plan.digest[:12]} of {plan.head.incident}: {_line(mask(plan.summary))}")
+    say(f"Plan {plan.digest[:12]} of {plan.head.incident}: {_line(mask(plan.summary))}")
     if plan.target.why:
-        click.echo(_line(mask(plan.target.why)))
+        say(_line(mask(plan.target.why)))
     table(("what", "how much"), plan.head.preview.rows(mask))
     for warning in plan.warnings:
-        click.echo(f"{click.style('Warning:', fg='yellow', bold=True)} {_line(mask(warning))}")
+        say(f"{click.style('Warning:', fg='yellow', bold=True)} {_line(mask(warning))}")
     held = sum(plan.head.blocked.values())
     if held:
         items = (item for item in plan.iter_items() if item.action == "BLOCKED")
@@ -51,6 +51,7 @@ def show_plan(incident: Incident, plan: Plan) -> None:
                 for item in islice(items, _BLOCKED)
             ),
             title=f"Held back{shown}",
+            whole=("key",),
         )
 
 
@@ -86,7 +87,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
 def show_applied(incident: Incident, applied: Applied) -> None:
     """How an apply ended, on stdout."""
     mask = incident.redactor.text
-    click.echo(f"Plan {applied.digest[:12]}: {applied.sentence}")
+    say(f"Plan {applied.digest[:12]}: {applied.sentence}")
     counts = [
         (name, getattr(applied, name)) for name in ("done", "found", "changed", "failed", "left", "unknown")
     ]
@@ -98,6 +99,7 @@ def show_applied(incident: Incident, applied: Applied) -> None:
                 (_line(mask(each.key)), each.result, _line(mask(each.problem)), _line(mask(each.hint)))
                 for each in applied.problems
             ],
+            whole=("key",),
         )
 
 
@@ -131,7 +133,7 @@ def show_which(incident: Incident, digest: str, doing: str) -> None:
 def show_verification(incident: Incident, seen: Verification) -> None:
     """A verification on stdout: every difference, or the first of them and where the others are."""
     mask = incident.redactor.text
-    click.echo(seen.sentence)
+    say(seen.sentence)
     if seen.first:
         total = sum(seen.counts.values())
         table(
@@ -147,15 +149,16 @@ def show_verification(incident: Incident, seen: Verification) -> None:
                 )
                 for each in seen.first[:_DIFFERENCES]
             ],
+            whole=("key",),
         )
         if total > _DIFFERENCES:
             click.echo(f"… {total - _DIFFERENCES:,} more differences in {seen.path}")
     if seen.held:
         codes = ", ".join(f"{count:,} {code}" for code, count in seen.held.items())
-        click.echo(f"Held back by the plan and not restored: {codes}. {_some(seen.held_first, mask)}")
+        say(f"Held back by the plan and not restored: {codes}. {_some(seen.held_first, mask)}")
     if seen.outside:
         keys = [each.key for each in seen.outside_first]
-        click.echo(f"Not in the plan, and changed since it was made: {seen.outside:,}. {_some(keys, mask)}")
+        say(f"Not in the plan, and changed since it was made: {seen.outside:,}. {_some(keys, mask)}")
 
 
 def verification_document(incident: Incident, seen: Verification) -> dict[str, Any]:

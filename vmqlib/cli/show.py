@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, printable, table
+from vmqlib.cli.output import json_option, notice, print_json, printable, say, short_time, table
 from vmqlib.times import SystemClock, duration, show_time
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def show_command(incident_id: str, as_json: bool) -> None:
         return
     _head(incident, summary)
     for slot in clock.late:
-        click.echo(f"  {_late(slot)}")
+        say(f"  {_late(slot)}")
     for problem in summary.problems:
         notice(f"  {problem}")
     click.echo(f"From the evidence, as of {show_time(told.detection.at)}:")
@@ -82,14 +82,14 @@ def show_command(incident_id: str, as_json: bool) -> None:
             _show_answer(answer)
     click.echo("")
     table(
-        ("at", "kind", "step", "what"),
-        zip(events["at"].map(show_time), events["kind"], events["step"], events["summary"], strict=True),
+        ("at (UTC)", "kind", "step", "what"),
+        zip(events["at"].map(short_time), events["kind"], events["step"], events["summary"], strict=True),
     )
     for seen in missing:
-        click.echo(f"not seen: {seen.title}: {seen.problem} {seen.hint}")
+        say(f"not seen: {seen.title}: {seen.problem} {seen.hint}")
     click.echo("Next steps")
     for step in steps:
-        click.echo(f"  {step.step}: {printable(step.why)}")
+        say(f"  {step.step}: {printable(step.why)}")
         if step.command:
             click.echo(f"    {printable(step.command)}")
 
@@ -104,22 +104,23 @@ def _head(incident: Incident, summary: Summary) -> None:
     ended = f"closed {show_time(summary.closed_at)}; it was " if summary.closed_at else ""
     took = incident.state.time_to_acknowledge
     click.echo(f"{summary.id}  {summary.severity}  {summary.phase}  {summary.title}")
-    click.echo(f"  opened {show_time(summary.opened_at)}, {ended}open for {open_for}; {incident.dir}")
+    say(f"  opened {show_time(summary.opened_at)}, {ended}open for {open_for}; {incident.dir}")
     for closed, again in zip(summary.closings, summary.reopenings, strict=False):
         words = f"closed at {show_time(closed.at)}, reopened at {show_time(again.at)} by {again.by}: {again.reason}"
-        click.echo(f"  {printable(words)}")
+        say(f"  {printable(words)}")
     if summary.acknowledged_at and took is not None:
         when = f"{show_time(summary.acknowledged_at)}, {duration(took)} after the opening"
-        click.echo(f"  acknowledged by {printable(summary.acknowledged_by)} at {when}")
+        say(f"  acknowledged by {printable(summary.acknowledged_by)} at {when}")
     elif not summary.closed_at:
         click.echo(f"  acknowledged by nobody yet: vmq ack {summary.id}")
     if due := next_due(incident):
-        click.echo(f"  {due}")
+        say(f"  {due}")
 
 
 def _show_answer(answer: Answer) -> None:
     for number, line in enumerate(answer.lines):
-        click.echo(f"{answer.question if number == 0 else '':<9}{printable(str(line))}")
+        lead, indent = (f"{answer.question:<9}", 11) if number == 0 else (" " * 9, 2)
+        say(f"{lead}{printable(str(line))}", indent)
         if line.command:
             click.echo(f"           {printable(line.command)}")
 

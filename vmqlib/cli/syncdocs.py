@@ -280,6 +280,7 @@ def _show_plan(made: DocPlan, mask: Callable[[str], str]) -> None:
                 for one in rows[:_SHOWN]
             ],
             numeric=("bytes now", "bytes then"),
+            whole=("key",),
         )
         if len(rows) > _SHOWN:
             click.echo(f"… and {len(rows) - _SHOWN:,} more (--json has all)")
@@ -304,6 +305,7 @@ def _show_done(done: Uploaded, mask: Callable[[str], str]) -> None:
                 )
                 for one in done.troubles[:_SHOWN]
             ],
+            whole=("key",),
         )
     if done.verification:
         click.echo(shown(mask(done.verification)))

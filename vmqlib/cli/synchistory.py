@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, table
+from vmqlib.cli.output import json_option, notice, print_json, short_time, table
 from vmqlib.cli.syncoptions import connect, connector_option, source_option
 from vmqlib.runbook import resync
 from vmqlib.times import SystemClock, Window, duration, parse_when, show_time
@@ -40,10 +40,10 @@ def history_command(
         return
     numbers = ("added", "modified", "deleted", "failed", "scanned")
     table(
-        ("started", "took", "status", *numbers, "error"),
+        ("started (UTC)", "took", "status", *numbers, "error"),
         (
             (
-                show_time(job.started_at),
+                short_time(job.started_at),
                 duration(job.took(now)),
                 job.status,
                 *(getattr(job, number) for number in numbers),
@@ -52,6 +52,7 @@ def history_command(
             for job in jobs
         ),
         numeric=("took", *numbers),
+        spare=("scanned",),
     )
     if not jobs:
         notice(f"No sync job started since {show_time(window.since)}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, table
+from vmqlib.cli.output import json_option, notice, print_json, printable, progress_bar, say, table
 
 if TYPE_CHECKING:
     from vmqlib.runbook.proof import Proof
@@ -87,7 +87,7 @@ def verify_command(
 
 
 def _show(found: Proof, mask: Callable[[str], str]) -> None:
-    click.echo(printable(mask(found.sentence)))
+    say(printable(mask(found.sentence)))
     show_checks(found.checks, mask)
     from vmqlib.runbook.proof.results import LEFT_OUT
 
@@ -101,6 +101,7 @@ def _show(found: Proof, mask: Callable[[str], str]) -> None:
                 for row in rows.head(_SHOWN).to_dict("records")
             ),
             title="Documents",
+            whole=("key",),
         )
     if len(rows) > _SHOWN:
         notice(f"… {len(rows) - _SHOWN:,} more; --json has them all.")

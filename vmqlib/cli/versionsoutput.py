@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import notice, table
+from vmqlib.cli.output import notice, say, short_time, table
 from vmqlib.runbook.contents import visible
 from vmqlib.times import duration, show_time
 
@@ -33,6 +33,7 @@ def changes(found: Changes, limit: int) -> None:
             ("changed (UTC)", "what", "key", "changes", "versions", "before", "after", "promotion", "note"),
             (_change_row(one) for one in shown),
             numeric=("changes", "versions", "before", "after"),
+            whole=("key",),
         )
         notice(_tally(found, where))
     if len(shown) < len(found.keys):
@@ -43,7 +44,7 @@ def changes(found: Changes, limit: int) -> None:
 def _change_row(one: KeyChange) -> tuple[object, ...]:
     then, now = one.then, one.now
     return (
-        _short(one.at) if one.changes else "",
+        short_time(one.at) if one.changes else "",
         "same content" if one.same_content else one.what,
         visible(one.key),
         one.changes,
@@ -154,7 +155,7 @@ def _version_row(known: KeyHistory, one: Version) -> tuple[object, ...]:
     return (
         one.version_id,
         duration(known.age(one)),
-        _short(one.at),
+        short_time(one.at),
         "" if one.size is None else f"{one.size:,}",
         one.etag,
         one.storage_class,
@@ -202,10 +203,6 @@ def diff(made: VersionDiff, context: int) -> None:
     if lines:
         notice(visible(made.finding))
     else:
-        click.echo(visible(made.finding))
+        say(visible(made.finding))
     for note in made.notes:
         notice(visible(note))
-
-
-def _short(at: Any) -> str:
-    return show_time(at).removesuffix(" UTC")
