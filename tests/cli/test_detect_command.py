@@ -60,6 +60,11 @@ def test_nothing_that_can_be_seen_is_exit_code_3_and_unknown(
     assert done.code == 3
     assert [one["verdict"] for one in done.json["triggers"]] == ["unknown"]
     assert "not seen: Sync history" in done.err
+    people = command("detect", "--trigger", "no-sync")
+    assert people.code == 3
+    assert "Sync history could not be seen: AWS cannot be reached at 127.0.0.1:9" in people.out
+    assert "ListDataSourceSyncJobs" not in people.err, "the answer says it"
+    assert people.err.count("Check the network") == 1
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import Once, json_option, notice, print_json, printable, progress_bar, table
+from vmqlib.cli.output import Once, json_option, notice, print_json, printable, progress_bar, say, table
 from vmqlib.errors import BadInput
 from vmqlib.times import duration, show_time
 
 if TYPE_CHECKING:
     from vmqlib.runbook.triggers import Detection, Verdict
+    from vmqlib.runbook.triggers.looking import Look
     from vmqlib.runbook.triggers.verdicts import Reason
 
-__all__ = ["detect_command", "document", "show"]
+__all__ = ["detect_command", "document"]
 
 # Written out here, so that `vmq detect --help` and a mistyped option need not load the library.
 _TRIGGERS = ("sync-failed", "no-sync", "guardrail", "content")
@@ -78,15 +79,8 @@ def detect_command(
     if as_json:
         print_json(document(found))
     else:
-        show(found)
-    for hint, problems in look.problems_by_hint.items():
-        said: dict[str, list[str]] = {}
-        for name, problem in problems.items():
-            said.setdefault(problem, []).append(name)
-        for problem, names in said.items():
-            notice(f"  not seen: {printable(', '.join(names))}: {printable(problem)}")
-        if hint:
-            notice(f"  {printable(hint)}")
+        _show(found)
+    _tell_unseen(look, "" if as_json else _told(found))
     click.get_current_context().exit(3 if look.blind else 1 if found.firing else 0)
 
 
@@ -128,22 +122,40 @@ def _telling(one: Verdict) -> tuple[list[Reason], list[Reason]]:
     return telling, [each for each in others if each not in telling][:_REASONS]
 
 
-def show(found: Detection) -> None:
+def _told(found: Detection) -> str:
+    """What the answer for people says of reasons."""
+    reasons = (each for one in found.triggers for part in _telling(one) for each in part)
+    return "\n".join([*(each.text for each in reasons), *(one.text for one in found.findings)])
+
+
+def _tell_unseen(look: Look, told: str) -> None:
+    """What could not be seen and why, but for the reasons that the answer gives; and the way out, once."""
+    for hint, problems in look.problems_by_hint.items():
+        unsaid: dict[str, list[str]] = {}
+        for name, problem in problems.items():
+            if problem.rstrip(".") not in told:
+                unsaid.setdefault(problem, []).append(name)
+        for problem, names in unsaid.items():
+            notice(f"  not seen: {printable(', '.join(names))}: {printable(problem)}")
+        if hint and hint.rstrip(".") not in told:
+            notice(f"  {printable(hint)}")
+
+
+def _show(found: Detection) -> None:
     """A detection for people."""
     rows, once = [], Once()
     for one in found.triggers:
         since = f"{show_time(one.since)} ({duration(found.at - one.since)})" if one.since else ""
         telling, others = _telling(one)
+        # Several looks may lack the same thing: their trigger says so once.
+        why = dict.fromkeys(once(each.text, one.trigger) for each in telling)
         rows += [
-            (
-                *((one.trigger, one.verdict, since) if number == 0 else ("", "", "")),
-                once(each.text, one.trigger),
-            )
-            for number, each in enumerate(telling)
+            (*((one.trigger, one.verdict, since) if number == 0 else ("", "", "")), text)
+            for number, text in enumerate(why)
         ]
         rows += [("", f"({each.says})", "", once(each.text, one.trigger)) for each in others]
     table(("trigger", "verdict", "since", "why"), rows)
     for finding in found.findings:
-        click.echo(f"{finding.level}: {printable(once(finding.text, finding.kind))}")
+        say(f"{finding.level}: {printable(once(finding.text, finding.kind))}")
         if finding.remedy:
-            click.echo(f"  {printable(finding.remedy)}")
+            say(f"  {printable(finding.remedy)}")
