@@ -21,7 +21,7 @@ from vmqlib.record.events import Actor, EvidenceRef, Observed, SeverityName
 from vmqlib.record.evidence import EvidenceHeader, EvidenceStore
 from vmqlib.record.identity import Identity, find, new_folder, read_identity, write_identity
 from vmqlib.record.journal import Journal
-from vmqlib.record.keptsettings import differing, judged_by, kept_of, of_identity
+from vmqlib.record.keptsettings import addresses_of, differing, judged_by, kept_of, of_identity
 from vmqlib.record.observation import Observation
 from vmqlib.record.observing import look_at_all
 from vmqlib.record.redaction import Redactor, redaction_key
@@ -265,6 +265,12 @@ class Incident(Diary):
                 named = {*self.settings.addresses, *self.judged_by.addresses}
                 self._redactor = Redactor(named, key=redaction_key(self.dir.parent))
             return self._redactor
+
+    @property
+    def shown_by(self) -> Redactor:
+        """Masks for what the record shows: by the settings that it keeps alone, so that it is the same whoever renders
+        it. What is written down is masked by :attr:`redactor`."""
+        return Redactor(addresses_of(self.state.settings), key=redaction_key(self.dir.parent))
 
     def actor(self) -> Actor:
         """Who acts: the STS caller, asked once and ``unknown`` where it cannot be had, and the user of this

@@ -1,8 +1,9 @@
 """The settings that an incident is judged by: kept in its journal, so that a record is the same where they are others,
 or none.
 
-What says whom to talk to is not kept: sending and changing go by the settings of whoever does it. Nothing that is, or
-may hold, a secret is: no arguments of scripts, no names of variables or secrets, no folders of a machine.
+Sending and changing go by the settings of whoever does it: of how mail is sent nothing is kept but the addresses, which
+a record does not mask. Nothing that is, or may hold, a secret is: no arguments of scripts, no names of variables or
+secrets, no folders of a machine.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ if TYPE_CHECKING:
     from vmqlib.record.identity import Identity
     from vmqlib.settings import Settings
 
-__all__ = ["KEPT", "differing", "judged_by", "kept_of", "of_identity"]
+__all__ = ["KEPT", "addresses_of", "differing", "judged_by", "kept_of", "of_identity"]
 
 KEPT: Final = (
     "region", "account_id", "app_id", "index_id", "retriever_id", "ds_id", "web_experience_id", "bucket_name",
-    "kms_key_id", "connectors", "alarms", "contacts", "dashboard", "log_groups", "slack_channel", "update_minutes",
-    "stakeholder_hours", "read_conversations", "canaries", "guardrail_prompts", "forbidden", "detection",
+    "kms_key_id", "connectors", "alarms", "contacts", "email", "dashboard", "log_groups", "slack_channel",
+    "update_minutes", "stakeholder_hours", "read_conversations", "canaries", "guardrail_prompts", "forbidden", "detection",
     "severity_rule", "stabilize",
 )  # fmt: skip
 """Names of the settings that are kept."""
 
 _CONNECTOR: Final = {"name", "data_source_id", "bucket", "prefix", "exclude", "script"}
+_EMAIL: Final = {"sender", "stakeholders"}
 
 
 def kept_of(settings: Settings) -> dict[str, Any]:
@@ -35,7 +37,15 @@ def kept_of(settings: Settings) -> dict[str, Any]:
     kept["connectors"] = [
         {name: value for name, value in one.items() if name in _CONNECTOR} for one in kept["connectors"]
     ]
+    kept["email"] = {name: value for name, value in kept["email"].items() if name in _EMAIL}
     return kept
+
+
+def addresses_of(kept: Mapping[str, Any]) -> tuple[str, ...]:
+    """Addresses of the people whom the kept settings name, as :attr:`vmqlib.settings.Settings.addresses` has them."""
+    contacts, email = kept.get("contacts") or {}, kept.get("email") or {}
+    named = [contacts.get("knowledge_ops"), contacts.get("security"), email.get("sender")]
+    return tuple(str(one) for one in [*named, *(email.get("stakeholders") or ())] if one)
 
 
 def of_identity(identity: Identity) -> dict[str, Any]:

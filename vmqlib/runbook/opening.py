@@ -364,7 +364,7 @@ def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> R
     path = incident.dir / "incident.ipynb"
     try:
         run = notebook.render(
-            template, path, parameters, kernel=kernel, html=page, clean=incident.redactor.text
+            template, path, parameters, kernel=kernel, html=page, clean=incident.shown_by.text
         )
     finally:  # also what says where its run was stopped
         if incident.state.closed_at:

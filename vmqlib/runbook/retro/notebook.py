@@ -63,7 +63,7 @@ def retro(incident: Incident, *, kernel: KernelHandle | None = None) -> Written:
         {"incident_id": incident.id, "incidents": str(incident.dir.parent)},
         kernel=kernel,
         html=page,
-        clean=incident.redactor.text,
+        clean=incident.shown_by.text,
     )
     if incident.state.closed_at:
         incident.reseal([run.path, page])

@@ -26,7 +26,7 @@ def overtaken_by_own(incident: Incident, plan: Plan, since: datetime) -> int:
     since:
         When the plan was made.
     """
-    mask = incident.redactor.text
+    mask = incident.shown_by.text
     now: dict[str, str] = {}  # keys as evidence has them: masked
     for _, key, version_id in sorted(_later(incident, since)):
         now[mask(key)] = version_id

@@ -178,7 +178,7 @@ def _command(
         applies = command(purpose, "apply", incident.id)
         return f"{applies} --digest {plan.digest[:12]}" if plan.changes else ""
     if state == "stale" and plan is not None:
-        return incident.redactor.text(
+        return incident.shown_by.text(
             plan_again(incident, plan.head)
         )  # it may name keys, and stands in records
     if state in {"unfinished", "interrupted", "failed"}:
