@@ -211,6 +211,7 @@ class TestStop:
         asked = command("sync", "stop", "--incident", rig.incident.id)
         assert asked.code == 2
         assert rig.backend.syncs.running(rig.source) is not None
+        rig.local.clock.run()  # the command waits by the machine's clock
         done = command("sync", "stop", "--incident", rig.incident.id, "--yes")
         assert done.code == 0
         assert "is stopped: ABORTED" in done.out

@@ -40,13 +40,15 @@ class SyncRig:
     Parameters
     ----------
     local:
-        A local AWS in this process, to which the environment points.
+        A local AWS in this process, to which the environment points. Its clock is made to stand: a sync that a test
+        starts takes seconds, and a slow machine's look would find it ended.
     attempts:
         How often boto3 tries: 1 lets every fault through.
     """
 
     def __init__(self, local: Any, attempts: int = 1, **settings: Any) -> None:
         self.local = local
+        local.clock.set(local.clock.now())
         self.settings = Settings.load(**settings)
         self.aws = Aws(self.settings, local.clock, max_attempts=attempts)
         self.source = self.settings.ds_id
