@@ -19,6 +19,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -64,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["JUPYTER_RUNTIME_DIR"] = str(home / "run")
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     _clean(os.environ, home)
+    _hear_signals()
     shapes.watch()
     models.share()
     hypothesis.settings.register_profile("vmq", derandomize=True, deadline=None, database=None)
@@ -101,6 +103,14 @@ def _clean(env: Any, home: Path) -> None:
         no_proxy="127.0.0.1,localhost,::1",
         TZ="UTC",
     )
+
+
+def _hear_signals() -> None:
+    """Whoever is started in the background of a script, or by nohup, is deaf to these, and all that it starts is, too."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _loopback_only(event: str, args: tuple[Any, ...]) -> None:
