@@ -14,28 +14,13 @@ from vmqlib.settings import Settings
 if TYPE_CHECKING:
     from vmqlib.simulator.qbusiness.models import QBusinessBackend
 
-__all__ = ["CRON", "SyncRig", "q_backend", "slow_syncs"]
+__all__ = ["CRON", "SyncRig"]
 
 CRON = "cron(35 2 * * ? *)"
 
 
-def q_backend() -> QBusinessBackend:
-    """The Q Business of the local AWS in this process."""
-    from vmqlib.simulator.identity import ACCOUNT_ID, REGION
-    from vmqlib.simulator.qbusiness.models import qbusiness_backends
-
-    return qbusiness_backends[ACCOUNT_ID][REGION]  # type: ignore[no-any-return]
-
-
-def slow_syncs(backend: QBusinessBackend) -> None:
-    """A sync takes minutes: it ends when a test lets time pass, and not because the machine is busy."""
-    from vmqlib.simulator.qbusiness import Pace
-
-    backend.pace = Pace(stopping=30, jitter=0)
-
-
 class SyncRig:
-    """One data source, its index, and an incident about it.
+    """One data source, whose syncs take minutes, its index, and an incident about it.
 
     Parameters
     ----------
@@ -47,6 +32,8 @@ class SyncRig:
     """
 
     def __init__(self, local: Any, attempts: int = 1, **settings: Any) -> None:
+        from vmqlib.simulator.qbusiness import Pace
+
         self.local = local
         local.clock.set(local.clock.now())
         self.settings = Settings.load(**settings)
@@ -54,7 +41,7 @@ class SyncRig:
         self.source = self.settings.ds_id
         self.slept: list[float] = []
         self._incident: Incident | None = None
-        slow_syncs(self.backend)
+        self.backend.pace = Pace(stopping=30, jitter=0)
 
     @property
     def incident(self) -> Incident:
@@ -96,7 +83,10 @@ class SyncRig:
     @property
     def backend(self) -> QBusinessBackend:
         """The simulator's own Q Business."""
-        return q_backend()
+        from vmqlib.simulator.identity import ACCOUNT_ID, REGION
+        from vmqlib.simulator.qbusiness.models import qbusiness_backends
+
+        return qbusiness_backends[ACCOUNT_ID][REGION]  # type: ignore[no-any-return]
 
     @property
     def schedule(self) -> str:
