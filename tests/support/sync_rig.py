@@ -25,8 +25,8 @@ class SyncRig:
     Parameters
     ----------
     local:
-        A local AWS in this process, to which the environment points. Its clock is made to stand: a sync that a test
-        starts takes seconds, and a slow machine's look would find it ended.
+        A local AWS in this process, to which the environment points. Its clock is made to stand: a slow
+        machine's look would find a sync ended.
     attempts:
         How often boto3 tries: 1 lets every fault through.
     """
