@@ -106,7 +106,7 @@ def _clean(env: Any, home: Path) -> None:
 
 
 def _hear_signals() -> None:
-    """Whoever is started in the background of a script, or by nohup, is deaf to these, and all that it starts is, too."""
+    """Whoever is started in the background of a script, or by nohup, is deaf to these, and so is all that it starts."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:

@@ -104,7 +104,7 @@ def test_refused_items_are_in_the_document_and_the_exit_code(command: Any, docs:
 
 @pytest.fixture
 def quick(local: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting moves the simulated clock and nothing else does: nobody waits, and no sync is over before it is looked at."""
+    """Waiting moves the simulated clock and nothing else does: nobody waits, no sync ends before it is looked at."""
     local.clock.set(local.clock.now())
     real = resync.wait
 

@@ -22,8 +22,8 @@ __all__ = ["KEPT", "addresses_of", "differing", "judged_by", "kept_of", "of_iden
 KEPT: Final = (
     "region", "account_id", "app_id", "index_id", "retriever_id", "ds_id", "web_experience_id", "bucket_name",
     "kms_key_id", "connectors", "alarms", "contacts", "email", "dashboard", "log_groups", "slack_channel",
-    "update_minutes", "stakeholder_hours", "read_conversations", "canaries", "guardrail_prompts", "forbidden", "detection",
-    "severity_rule", "stabilize",
+    "update_minutes", "stakeholder_hours", "read_conversations", "canaries", "guardrail_prompts", "forbidden",
+    "detection", "severity_rule", "stabilize",
 )  # fmt: skip
 """Names of the settings that are kept."""
 
