@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -22,6 +21,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from vmqlib.cli.columns import wrapped as fitted
 from vmqlib.simulator.mail import LocalMail, TakenMail
 from vmqlib.simulator.process import served
 from vmqlib.simulator.slack import LocalSlack, Posted
@@ -32,7 +32,7 @@ INCIDENTS = TOP / "incidents"
 VMQ = [sys.executable, "-m", "vmqlib.cli"]
 SUSPECT = "phases-mirage.md"
 WIDTH = shutil.get_terminal_size((140, 24)).columns - 6  # with what stands before a line
-LINES = 10  # of what a command says, unless it is told otherwise
+LINES = 10  # entries of what a command says, unless it is told otherwise
 SHORT = 9  # lines of a message that is not shown whole
 WHOLE = (
     ": update 1",
@@ -197,7 +197,7 @@ class Demo:
     env: Mapping[str, str]
 
     def vmq(self, *arguments: str, wanted: int = 0, first: int = 0, last: int = 0, show: bool = True) -> str:
-        """One command, shown as a person would type it, with its first and last lines. Returns what it said.
+        """One command, shown as a person would type it, with its first and last entries. Returns what it said.
 
         Raises
         ------
@@ -208,7 +208,7 @@ class Demo:
         print(f"{DIM}$ {words}{PLAIN}", flush=True)
         done = subprocess.run(
             [*VMQ, *arguments],
-            env=dict(self.env),
+            env={**self.env, "COLUMNS": str(WIDTH)},
             cwd=TOP,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -224,25 +224,31 @@ class Demo:
 
 
 def surroundings() -> dict[str, str]:
-    """The caller's environment without settings of the kit: what is not the demo's own must not be reached. Nor how
-    wide the screen is: what is shown of a table is counted in its rows."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith("VMQ_") and name != "COLUMNS"
-    }
+    """The caller's environment without settings of the kit: what is not the demo's own must not be reached."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("VMQ_")}
 
 
 def trimmed(lines: list[str], first: int = 0, last: int = 0) -> Iterator[str]:
-    """The first and the last lines, and how many are left out between them. A long one goes on in the next line: what
-    is to be typed or opened is not cut."""
-    lines = [line.rstrip() for line in lines if line.strip()]
+    """The first and the last entries, and how many lines are left out between them. An entry is a line with what is
+    set in below it: a row of a table, say, however many lines that takes."""
+    entries: list[list[str]] = []
+    for line in (line.rstrip() for line in lines if line.strip()):
+        if entries and line.startswith(("  ", "\N{BOX DRAWINGS LIGHT HORIZONTAL}")):
+            entries[-1].append(line)
+        else:
+            entries.append([line])
     if not first and not last:
         first = LINES
-    left_out = len(lines) - first - last
-    for place, line in enumerate(lines):
-        if left_out <= 0 or place < first or place >= len(lines) - last:
-            yield from wrapped(line if len(line) <= WIDTH else squeezed(line), "  ")
-        elif place == first:
-            yield f"  {DIM}… {left_out} more line{'s' if left_out > 1 else ''}{PLAIN}"
+    end = max(first, len(entries) - last)
+    left_out = sum(map(len, entries[first:end]))
+    yield from shown_whole(entries[:first])
+    if left_out:
+        yield f"  {DIM}… {left_out} more line{'s' if left_out > 1 else ''}{PLAIN}"
+    yield from shown_whole(entries[end:])
+
+
+def shown_whole(entries: list[list[str]]) -> Iterator[str]:
+    return (part for entry in entries for line in entry for part in wrapped(line, "  "))
 
 
 def message(posted: Posted) -> list[str]:
@@ -266,20 +272,9 @@ def indented(lines: list[str], mark: str, below: Sequence[str] = ()) -> str:
     return "\n" + "\n".join(part for line in (*kept[:most], *more, *below) for part in wrapped(line, mark))
 
 
-def squeezed(line: str) -> str:
-    """A table's row with fewer of the blanks that its columns are filled up with: the last ones go first."""
-    while len(line) > WIDTH and (gaps := list(re.finditer(r"(?<=\S) {3,}", line))):
-        line = f"{line[: gaps[-1].start()]}  {line[gaps[-1].end() :]}"
-    return line
-
-
 def wrapped(line: str, mark: str) -> list[str]:
-    """A line behind a mark, on as many lines as it takes; no word is broken, so that a link stays one."""
-    inner = len(line) - len(line.lstrip())
-    return textwrap.wrap(
-        line, WIDTH + len(mark), initial_indent=mark, subsequent_indent=f"{mark}{' ' * (inner + 2)}",
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+    """A line behind a mark, on as many lines as it takes; what is to be typed or opened is not broken."""
+    return [f"{mark}{part}" for part in fitted(line, WIDTH).split("\n")]
 
 
 def title(heading: str, text: str) -> None:

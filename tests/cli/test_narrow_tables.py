@@ -111,6 +111,10 @@ def test_what_fits_stands_in_columns_and_the_rest_below_with_its_name(
         f"{EXECUTION}     7  GLACIER",
         f"  {'f' * 40}",
     ]
+    lines = shown(capsys, "name", "text", rows=[("n" * 30, "fits"), ("z", f"{PROSE}{'y' * 60}")])
+    assert lines[0] == f"name{' ' * 28}text"
+    assert lines[1:4] == ["\N{BOX DRAWINGS LIGHT HORIZONTAL}" * 36, f"{'n' * 30}  fits", "z"]
+    assert lines[4].startswith(f"  {PROSE[:50]}")
     long = f"{PROSE}{'y' * 40}"
     lines = shown(capsys, "a", "b", "c", rows=[("x", long, long), ("z", "short", "too")])
     assert lines[0] == "a"
@@ -129,7 +133,9 @@ def test_what_is_needed_least_is_left_out_and_told(
         assert list(table(columns, **given)) == left_out
         told = capsys.readouterr()
         assert told.out.splitlines()[0].split() == [name for name in columns if name not in left_out]
-        assert told.err == (f"Left out at this width: {', '.join(left_out)}.\n" if left_out else "")
+        assert " ".join(told.err.split()) == (
+            f"Left out at this width: {', '.join(left_out)}." * bool(left_out)
+        )
 
 
 def test_prose_is_wrapped_by_words_on_a_terminal_alone(

@@ -115,29 +115,44 @@ class Table:
         return natural
 
     def _below(self, width: int) -> str:
-        """What fits stands in columns, in the table's order; the rest of each row below it, with its name."""
+        """What fits stands in columns, in the table's order; the rest of each row below it, with its name. A single
+        column that is left needs no name: its cells stand beside the others where they fit."""
         room, beside = width, list[int]()
         for place, most in enumerate(self._natural()):
             if most <= room:
                 beside.append(place)
                 room -= most + _GAP
-        names = [self.columns[place] for place in beside]
-        top = replace(
-            self, columns=tuple(names), rows=tuple(tuple(row[place] for place in beside) for row in self.rows)
-        )
-        lines = _framed(top, top._natural()).splitlines() if names else [self.title] * bool(self.title)
-        head = len(lines) - len(self.rows) if names else len(lines)
         under = [place for place in range(len(self.columns)) if place not in beside]
-        labels = {place: f"{self.columns[place]}: " for place in under}
-        told = lines[:head]
-        if names and len(under) == 1:  # the head says it once
-            told.insert(-1, f"{' ' * _INDENT}{self.columns[under[0]]}")
-            labels = dict.fromkeys(under, "")
-        for number, row in enumerate(self.rows):
-            if names and lines[head + number].strip():
-                told.append(lines[head + number])
-            told += _packed((labels[place] + row[place] for place in under if row[place]), width)
+        top = self._without([self.columns[place] for place in under])
+        lines = _framed(top, top._natural()).splitlines() if beside else [self.title] * bool(self.title)
+        told, rows = lines, [""] * len(self.rows)
+        if beside:
+            told, rows = lines[: -len(rows)], lines[-len(rows) :]
+        single = bool(beside) and len(under) == 1
+        if single:
+            *told, head, rule = told
+            start = width - room
+            name, *cells = self._cells()[under[0]]
+            fits = any(cell and start + _width(cell) <= width for cell in cells)
+            heads = [*_set_in(head, name, start, width)] if fits else [head, f"{' ' * _INDENT}{name}"]
+            told += [*heads, rule[:1] * max(len(rule), *map(_width, heads))]
+        for row, line in zip(self.rows, rows, strict=True):
+            if single:
+                told += _set_in(line, row[under[0]], start, width)
+                continue
+            told += [line] * bool(line)
+            told += _packed((f"{self.columns[place]}: {row[place]}" for place in under if row[place]), width)
         return "".join(f"{line}\n" for line in told).replace(_HARD, " ")
+
+
+def _set_in(line: str, cell: str, start: int, width: int) -> Iterator[str]:
+    """A line with a cell at its end where that fits, else with the cell below."""
+    if cell and start + _width(cell) <= width:
+        yield f"{line}{' ' * (start - _width(line))}{cell}"
+        return
+    if line:
+        yield line
+    yield from _packed([cell] * bool(cell), width)
 
 
 def _packed(cells: Iterable[str], width: int) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vmqlib.aws import Aws, aws_errors
-from vmqlib.cli.output import json_option, notice, print_json, progress_bar, table
+from vmqlib.cli.output import json_option, notice, print_json, progress_bar, short_time, table
 from vmqlib.errors import AwsError, ResourceMissing
 from vmqlib.record.redaction import redactor_for
 from vmqlib.runbook.resync import choose
@@ -104,13 +104,13 @@ def _exists(aws: Aws, settings: Settings, data_source_id: str) -> None:
 
 def _show(found: Capture) -> None:
     table(
-        ("log", "events", "first", "last", "complete"),
+        ("log", "events", "first (UTC)", "last (UTC)", "complete"),
         (
             (
                 part.name,
                 f"{part.events:,}",
-                show_time(part.first) if part.first else "",
-                show_time(part.last) if part.last else "",
+                short_time(part.first) if part.first else "",
+                short_time(part.last) if part.last else "",
                 "yes" if part.complete else f"no: {part.stopped}",
             )
             for part in found.parts

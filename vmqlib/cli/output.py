@@ -62,8 +62,8 @@ def print_json(document: Any) -> None:
 
 
 def notice(text: str) -> None:
-    """One line for people, on stderr: stdout stays for what pipes. A terminal gets it wrapped by words."""
-    click.echo(_prose(text, _terminal(sys.stderr), 2), err=True)
+    """One line for people, on stderr: stdout stays for what pipes. Wrapped as :func:`say` does."""
+    click.echo(_prose(text, _width(sys.stderr), 2), err=True)
 
 
 def say(text: str, indent: int = 2) -> None:
@@ -74,7 +74,7 @@ def say(text: str, indent: int = 2) -> None:
     indent:
         By how many blanks more than the first line those that follow are set in.
     """
-    click.echo(_prose(text, _width(), indent))
+    click.echo(_prose(text, _width(sys.stdout), indent))
 
 
 def _prose(text: str, width: int, indent: int) -> str:
@@ -118,7 +118,7 @@ def table(
 
     made = tuple(tuple(printable(cell) for cell in row) for row in rows)
     shown = Table(tuple(columns), made, title, tuple(numeric), tuple(whole))
-    if not (width := _width()):
+    if not (width := _width(sys.stdout)):
         click.echo(shown.on_one_line(), nl=False)
         return ()
     text, left_out = shown.fitted(width, spare)
@@ -129,23 +129,16 @@ def table(
     return left_out
 
 
-def _width() -> int:
-    """How wide what is shown may be; 0 for as wide as it is."""
-    return _terminal(sys.stdout) or _asked()
-
-
-def _terminal(stream: TextIO) -> int:
-    """How wide a terminal is; 0 for what is none."""
+def _width(stream: TextIO) -> int:
+    """How wide what is shown may be: the terminal, or what ``COLUMNS`` says; 0 for as wide as it is."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
     if not stream.isatty():
         return 0
     with suppress(OSError, ValueError):
-        return _asked() or os.get_terminal_size(stream.fileno()).columns or _USUAL
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL
     return _USUAL
-
-
-def _asked() -> int:
-    asked = os.environ.get("COLUMNS", "")
-    return int(asked) if asked.isdecimal() else 0
 
 
 class Once:
