@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -232,8 +232,3 @@ def progress_bar(*columns: str, transient: bool = False, bar_width: int = 30) ->
     parts += [TextColumn(column) for column in columns] + [TimeElapsedColumn()]
     with Progress(*parts, console=console, transient=transient, disable=not console.is_terminal) as progress:
         yield cast("Bar", progress)
-
-
-def pick(row: Mapping[str, Any], names: Sequence[str], show: Callable[[Any], object] = str) -> list[object]:
-    """The named cells of a row, shown for people."""
-    return [show(row[name]) for name in names]

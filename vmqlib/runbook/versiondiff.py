@@ -10,6 +10,7 @@ from vmqlib.errors import BadInput
 from vmqlib.runbook.contents import LARGEST, Content, fetch, visible
 from vmqlib.runbook.keyhistory import KeyHistory, Pick
 from vmqlib.runbook.linediff import CONTEXT, MOST_LINES, LineDiff
+from vmqlib.runbook.wording import many
 from vmqlib.times import show_time
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _text_finding(before: Content, after: Content, made: LineDiff) -> str:
         return (
             "The texts are the same, but for what is masked or cannot be seen: line ends, encoding, secrets."
         )
-    return f"{_many(made.added, 'line')} added, {_many(made.removed, 'line')} removed."
+    return f"{many(made.added, 'line')} added, {many(made.removed, 'line')} removed."
 
 
 def _without_lines(before: Content, after: Content) -> str:
@@ -213,7 +214,7 @@ def _notes(before: Content, after: Content) -> Iterator[str]:
             yield f"The {word} one is the other, compressed with gzip: unpacked, it is the same byte by byte."
     for side, word in ((before, "Before"), (after, "After")):
         if side.masked:
-            yield f"{word}: {_many(side.masked, 'secret')} masked."
+            yield f"{word}: {many(side.masked, 'secret')} masked."
         if side.hint:
             yield f"{word}: {side.hint}"
 
@@ -234,7 +235,3 @@ def _side(content: Content) -> dict[str, Any]:
         "problem": content.problem,
         "hint": content.hint,
     }
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.runbook.wording import many
 from vmqlib.times import show_time
 from vmqlib.view.base import Panel, View, guarded, join, notice, plain, tag
-from vmqlib.view.layout import Column, ago, chip, code, count, facts, line, many, name, records, table
+from vmqlib.view.layout import Column, ago, chip, code, count, facts, line, name, records, table
 
 if TYPE_CHECKING:
     from vmqlib.runbook.affected import Affected

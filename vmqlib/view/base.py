@@ -14,7 +14,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 from vmqlib.times import show_time
 
@@ -38,7 +38,6 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
-R = TypeVar("R")
 
 DPI = 110
 """Dots per inch of a plot: 9.5 inches are 1,045 pixels, as wide as a page of the record."""

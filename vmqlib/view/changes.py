@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from vmqlib.runbook.wording import many
 from vmqlib.times import duration, show_time
 from vmqlib.view.base import Html, Panel, View, guarded, join, notice, plain, tag
-from vmqlib.view.layout import Column, chip, line, many, panel, short, table, when, who
+from vmqlib.view.layout import Column, chip, line, panel, short, table, when, who
 from vmqlib.view.version_history import told as told_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vmqlib.runbook.checks import CheckResult
+from vmqlib.runbook.wording import many
 from vmqlib.view.base import Html, View, guarded, join, plain, tag
-from vmqlib.view.layout import Column, chip, line, many, panel, table
+from vmqlib.view.layout import Column, chip, line, panel, table
 
 __all__ = ["checks"]
 

@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from vmqlib.runbook.communicate.clock import Cadence, Slot
+from vmqlib.runbook.wording import many
 from vmqlib.times import duration, show_time
 from vmqlib.view.base import View, guarded, join, plain, tag
-from vmqlib.view.layout import MOST_ROWS, Column, chip, line, many, panel, records, short, table, when
+from vmqlib.view.layout import MOST_ROWS, Column, chip, line, panel, records, short, table, when
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.errors import BadInput
 from vmqlib.runbook.dashboard import SOURCES, Dashboard, Line, Widget, read_dashboard
 from vmqlib.runbook.dashboardchecks import widget_check
+from vmqlib.runbook.wording import many
 from vmqlib.times import duration, parse_iso, show_time
 from vmqlib.view.base import Html, Plot, View, caption, guarded, join, nothing, plain, tag, unavailable
 from vmqlib.view.dashboard_plot import Span, draw, length, merged, per, shown_value
-from vmqlib.view.layout import MOST_ROWS, Column, chip, code, line, many, panel, table
+from vmqlib.view.layout import MOST_ROWS, Column, chip, code, line, panel, table
 from vmqlib.view.markdown import markdown, markdown_words
 from vmqlib.view.style import zoom
 

@@ -26,7 +26,6 @@ __all__ = [
     "count",
     "facts",
     "line",
-    "many",
     "name",
     "panel",
     "place",
@@ -159,11 +158,6 @@ def count(value: Any) -> str:
     """A whole number with thousands apart."""
     text = plain(value)
     return f"{int(value):,}" if text else ""
-
-
-def many(number: int, what: str) -> str:
-    """A count with its noun: ``1 object``, ``1,204 objects``."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def chip(value: object) -> Html:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from vmqlib.runbook.wording import many
 from vmqlib.times import duration, iso, show_time
 from vmqlib.view.base import Html, Panel, View, guarded, join, mapping, notice, plain, tag
 from vmqlib.view.errorkinds import error_kinds
@@ -19,7 +20,6 @@ from vmqlib.view.layout import (
     code,
     count,
     facts,
-    many,
     name,
     panel,
     short,

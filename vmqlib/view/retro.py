@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.runbook.wording import many
 from vmqlib.times import duration, show_time
 from vmqlib.view.base import Html, Panel, View, guarded, join, notice, plain, tag
-from vmqlib.view.layout import Column, chip, code, facts, line, many, panel, short, stacked, table, when
+from vmqlib.view.layout import Column, chip, code, facts, line, panel, short, stacked, table, when
 from vmqlib.view.panels import Record
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.runbook.wording import many
 from vmqlib.times import duration
 from vmqlib.view.base import Html, View, guarded, notice, plain, tag
 from vmqlib.view.layout import (
@@ -15,7 +16,6 @@ from vmqlib.view.layout import (
     count,
     facts,
     line,
-    many,
     name,
     panel,
     short,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.runbook.wording import many
 from vmqlib.view.base import Html, Panel, View, guarded, join, notice, plain, tag
 from vmqlib.view.layout import (
     Column,
@@ -15,7 +16,6 @@ from vmqlib.view.layout import (
     count,
     facts,
     line,
-    many,
     name,
     panel,
     short,

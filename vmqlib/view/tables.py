@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from vmqlib.runbook.wording import many
 from vmqlib.sources.versions import changed_between
 from vmqlib.view.base import Html, Panel, View, guarded, join, mapping, nothing, plain, tag, unavailable
 from vmqlib.view.errorkinds import error_kinds
@@ -17,7 +18,6 @@ from vmqlib.view.layout import (
     code,
     count,
     line,
-    many,
     name,
     panel,
     place,

@@ -8,8 +8,9 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from vmqlib.runbook.contents import visible
+from vmqlib.runbook.wording import many
 from vmqlib.view.base import Html, Panel, View, guarded, join, plain, tag
-from vmqlib.view.layout import Column, code, many, name, panel, size, table, when
+from vmqlib.view.layout import Column, code, name, panel, size, table, when
 from vmqlib.view.version_history import told
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vmqlib.errors import VmqError
 from vmqlib.runbook.contents import visible
 from vmqlib.runbook.promoters import RULE
+from vmqlib.runbook.wording import many
 from vmqlib.times import duration, show_time
 from vmqlib.view.base import Html, Panel, View, guarded, join, notice, plain, tag
 from vmqlib.view.layout import (
@@ -17,7 +18,6 @@ from vmqlib.view.layout import (
     chip,
     code,
     line,
-    many,
     name,
     panel,
     short,

@@ -22,7 +22,8 @@ from vmqlib.runbook.objectcontent import holds
 from vmqlib.runbook.resyncstory import STEP, UPLOAD
 from vmqlib.runbook.rollback.items import NOTHING, Entry
 from vmqlib.runbook.rollback.outcome import Outcome
-from vmqlib.runbook.rollback.preview import many, shown
+from vmqlib.runbook.rollback.preview import shown
+from vmqlib.runbook.wording import many
 from vmqlib.sources.crew import GRACE_S, Crew, within
 from vmqlib.times import iso, parse_iso
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from vmqlib.record.canonical import canonical, digest
 from vmqlib.runbook.objectcontent import Content
 from vmqlib.runbook.rollback.items import NOTHING, Entry
-from vmqlib.runbook.rollback.preview import many, shown, size_text
+from vmqlib.runbook.rollback.preview import shown, size_text
+from vmqlib.runbook.wording import many
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from vmqlib.runbook.docsync.walking import SUFFIX, Document, Walk, hidden, walk
 from vmqlib.runbook.objectcontent import holds
 from vmqlib.runbook.rollback.ground import versioning
 from vmqlib.runbook.rollback.items import NOTHING, Entry
-from vmqlib.runbook.rollback.preview import many
+from vmqlib.runbook.wording import many
 from vmqlib.sources.crew import Crew
 from vmqlib.sources.versionlisting import list_versions
 

@@ -29,7 +29,7 @@ from vmqlib.runbook.publish.planning import WORKERS, keeps_versions, read_file
 from vmqlib.runbook.publish.sending import SENT, lines
 from vmqlib.runbook.recordplace import PUBLISH
 from vmqlib.runbook.rollback.outcome import Outcome
-from vmqlib.runbook.rollback.preview import many
+from vmqlib.runbook.wording import many
 from vmqlib.sources.crew import GRACE_S, Crew
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from vmqlib.record.canonical import canonical, digest
 from vmqlib.record.manifest import FILE
 from vmqlib.runbook.objectcontent import Content
-from vmqlib.runbook.rollback.preview import many, size_text
+from vmqlib.runbook.rollback.preview import size_text
+from vmqlib.runbook.wording import many
 
 __all__ = ["PublishFile", "PublishPlan", "There"]
 

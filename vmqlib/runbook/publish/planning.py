@@ -17,7 +17,7 @@ from vmqlib.runbook.objectcontent import Content, proven
 from vmqlib.runbook.publish.plan import PublishFile, PublishPlan
 from vmqlib.runbook.publish.sending import sent_before
 from vmqlib.runbook.rollback.ground import versioning
-from vmqlib.runbook.rollback.preview import many
+from vmqlib.runbook.wording import many
 from vmqlib.sources.crew import Crew
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import Any
 
 from vmqlib.runbook.rollback.items import ACTIONS, CHANGES
 from vmqlib.runbook.rollback.prices import PRICES
+from vmqlib.runbook.wording import many
 from vmqlib.times import duration
 
-__all__ = ["Cost", "Example", "Preview", "Safeguard", "many", "shown", "size_text"]
+__all__ = ["Cost", "Example", "Preview", "Safeguard", "shown", "size_text"]
 
 _SHOWN = 3  # examples in a row; there are more in the preview itself
 
@@ -21,11 +22,6 @@ def shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
-
-
-def many(count: int, thing: str) -> str:
-    """``1 key``, ``2,000 keys``."""
-    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def size_text(size: float) -> str:
