@@ -195,6 +195,35 @@ def test_what_the_kit_wrote_itself_is_said() -> None:
     assert (ours.is_cause, other.is_cause) == (False, True)
 
 
+def test_versions_that_are_known_are_its_own_whatever_the_clocks_say() -> None:
+    at = ago(minutes=30)
+    seen = {
+        "versions": versions(
+            ("ours.md", at + timedelta(minutes=10)),  # S3's clock is ahead
+            ("theirs.md", at + timedelta(seconds=9)),  # meanwhile, and by somebody else
+        )
+    }
+    frame = seen["versions"].frame
+    made = frozenset(frame.loc[frame["key"].eq("ours.md"), "version_id"])
+    own = Own(
+        at,
+        at + timedelta(minutes=2),
+        "rollback",
+        "dana",
+        summary="Put back: 1",
+        seq=9,
+        versions=made,
+        exact=True,
+    )
+    theirs, ours = told(seen, own=(own,)).changes
+    assert (ours.keys, ours.ours, ours.who) == ({"ours.md"}, True, "dana")
+    assert ours.what == "by this incident's rollback: 1 object added"
+    assert (theirs.keys, theirs.ours, theirs.who, theirs.is_cause) == ({"theirs.md"}, False, "", True)
+    # Not all that it made is known: what was written while it was at it may be its own, too.
+    unsure = replace(own, exact=False)
+    assert [one.ours for one in told(seen, own=(unsure,)).changes] == [True, True]
+
+
 def test_what_the_kit_changed_is_told_as_its_own_and_suspected_of_nothing() -> None:
     at, seen = ago(minutes=30), everything()
     end = at + timedelta(seconds=1)

@@ -94,7 +94,7 @@ def docs_command(
     span = parse_span(deadline)
     aws = Aws(settings)
     chosen = resync.choose(settings, "", connector)
-    incident = _incident(settings, aws, incident_id)
+    incident = _incident(settings, aws, incident_id, settle=not preview)
     with progress_bar(transient=True) as bar:
         bar.add_task(f"Comparing {folder} with the bucket", total=None)
         made = docsync.plan(aws, settings, chosen, folder, prefix=prefix, delete=delete)
@@ -169,14 +169,18 @@ def _finish(made: DocPlan, done: Uploaded, mask: Callable[[str], str], *, as_jso
         raise problem
 
 
-def _incident(settings: Settings, aws: Aws, incident_id: str | None) -> Incident | None:
+def _incident(settings: Settings, aws: Aws, incident_id: str | None, *, settle: bool) -> Incident | None:
+    """The incident; with ``settle``, after it was found out what became of its last upload."""
     if not incident_id:
         return None
     from vmqlib.record.incident import Incident
+    from vmqlib.runbook import docsync
     from vmqlib.runbook.rollback.ground import may_change
 
     incident = Incident.load(incident_id, settings=settings, aws=aws)
     may_change(incident)
+    if settle and (settled := docsync.settle(incident, aws)) is not None:
+        notice(incident.redactor.text(settled.sentence))
     return incident
 
 

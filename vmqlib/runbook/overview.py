@@ -49,7 +49,7 @@ class Overview:
     @cached_property
     def changed(self) -> WhatChanged:
         """Everything that changed in the three weeks before, and what this incident changed."""
-        from vmqlib.runbook.owndeeds import own_deeds
+        from vmqlib.runbook.owndeeds import deeds_of
 
         incident = self.incident
         return what_changed(
@@ -57,7 +57,7 @@ class Overview:
             incident.judged_by,
             incident.seen_at,
             data_source_id=incident.identity.data_source_id,
-            own=tuple(own_deeds(incident.journal.events())),
+            own=deeds_of(incident),
         )
 
     @cached_property

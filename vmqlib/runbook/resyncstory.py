@@ -29,6 +29,7 @@ __all__ = [
     "resync_story",
     "script_runs",
     "uploaded",
+    "uploaded_by",
     "uploads",
 ]
 
@@ -180,6 +181,20 @@ def uploaded(incident: Incident) -> Iterator[tuple[datetime, str, str]]:
             for row in incident.evidence.open(event.evidence[0]).rows():
                 if row.get("result") in ("done", "found") and row.get("version_id"):
                     yield event.at, str(row["key"]), str(row["version_id"])
+
+
+def uploaded_by(incident: Incident, event: Event) -> tuple[frozenset[str], bool]:
+    """The versions and delete markers that the upload made which ended with that event, and whether these are all of
+    them: S3 answered each request. Of what cannot be read nothing is known."""
+    if not event.evidence:
+        return frozenset(), False
+    try:
+        rows = list(incident.evidence.open(event.evidence[0]).rows())
+    except VmqError:
+        return frozenset(), False
+    carried = [row for row in rows if row.get("result") in ("done", "found")]
+    made = frozenset(str(row.get("version_id") or "") for row in carried) - {"", "null"}
+    return made, len(made) == len(carried) and not any(row.get("result") == "unknown" for row in rows)
 
 
 def _troubles(incident: Incident, event: Event) -> tuple[Mapping[str, Any], ...]:

@@ -7,7 +7,7 @@ its gaps, and cut where a sync began: what was written before that, the sync has
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -59,6 +59,10 @@ class Own:
         The journal's event.
     ours:
         False for a sync that somebody else had started, and that was joined.
+    versions:
+        The versions and delete markers that it made, as far as they are known.
+    exact:
+        Whether these are all that it made: then nothing else is its own, whenever it was written.
     """
 
     at: datetime
@@ -70,6 +74,13 @@ class Own:
     target: str = ""
     seq: int = 0
     ours: bool = True
+    versions: frozenset[str] = field(default=frozenset(), repr=False)
+    exact: bool = False
+
+    @property
+    def told(self) -> str:
+        """How a change of its is known as its own."""
+        return f"event {self.seq} of the journal"
 
 
 def written(versions: pd.DataFrame, since: datetime, until: datetime) -> pd.DataFrame:
@@ -128,7 +139,8 @@ def bursts(
     cuts:
         Moments at which a burst is cut, whatever its gaps: the starts of syncs.
     own:
-        What the kit did meanwhile: bursts are cut there, too, and name it.
+        What the kit did meanwhile. The versions that it is known to have made are its own; where not all of them are
+        known, so is what was written while it was at it: bursts are cut there, too.
     acl:
         The key of the access control file.
     evidence:
@@ -139,30 +151,47 @@ def bursts(
     import numpy as np
     import pandas as pd
 
+    owner = {version: number for number, one in enumerate(own) for version in one.versions}
+    known = table["version_id"].map(owner)
     # LastModified has whole seconds: what was written in the second of a beginning may seem to come before it.
-    ours = [(one.at.replace(microsecond=0) - timedelta(seconds=1), one.until, one) for one in own]
+    ours = [
+        (one.at.replace(microsecond=0) - timedelta(seconds=1), one.until, one) for one in own if not one.exact
+    ]
     moments = {*cuts, *(edge for begin, end, _ in ours for edge in (begin, end))}
     edges = pd.DatetimeIndex(sorted(moments), tz="UTC").as_unit("us")
-    at = pd.DatetimeIndex(table["at"])
-    # A sync that began within a version's second may or may not have seen it: it counts as seen.
-    epoch = np.searchsorted(edges.asi8, at.as_unit("us").asi8, side="left")
-    new = (table["at"].diff() > GAP) | (np.diff(epoch, prepend=epoch[0]) != 0)
-    for _, rows in table.groupby(new.cumsum().to_numpy(), sort=True):
+
+    def parted(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
+        at = pd.DatetimeIndex(rows["at"])
+        # A sync that began within a version's second may or may not have seen it: it counts as seen.
+        epoch = np.searchsorted(edges.asi8, at.as_unit("us").asi8, side="left")
+        new = (rows["at"].diff() > GAP) | (np.diff(epoch, prepend=epoch[0]) != 0)
+        yield from (part for _, part in rows.groupby(new.cumsum().to_numpy(), sort=True))
+
+    told: list[tuple[pd.DataFrame, Own | None, str]] = []
+    for number, rows in table[known.notna()].groupby(known[known.notna()], sort=True):
+        by = own[int(number)]
+        told += [(part, by, f"by this incident's {by.step}: ") for part in parted(rows)]
+    rest = table[known.isna()]
+    for rows in parted(rest) if len(rest) else ():
+        first, last = _ends(rows)
+        near = next((one for begin, end, one in ours if begin < first and last <= end), None)
+        told.append((rows, near, f"while this incident's {near.step} was applied: " if near else ""))
+    for rows, deed, how in told:
         keys = frozenset(rows["key"])
         first, last = _ends(rows)
-        by = next((one for begin, end, one in ours if begin < first and last <= end), None)
         yield Change(
             at=first,
             until=last,
             kind="objects",
-            what=f"while this incident's {by.step} was applied: {counted(rows)}" if by else counted(rows),
+            what=f"{how}{counted(rows)}",
             name="objects",
-            who=by.who if by else "",
-            ours=by is not None,
+            who=deed.who if deed else "",
+            ours=deed is not None,
             where=folders(keys),
             count=len(keys),
             keys=keys,
             areas=areas_of(keys, acl),
+            target=deed.told if deed else "",
             reference=_reference(keys),
             source="versions",
             evidence=evidence,

@@ -135,7 +135,7 @@ def _as_ours(found: Iterable[Change], own: Sequence[Own], names: Mapping[str, st
                 where=names.get(one.target, one.target),
                 areas=frozenset({"schedule" if one.kind == "schedule" else "objects"}),
                 target=one.target,
-                reference=f"event {one.seq} of the journal",
+                reference=one.told,
                 source="journal",
                 ours=True,
             )
@@ -146,7 +146,7 @@ def _is_own(change: Change, own: Own) -> bool:
         return change.kind == own.kind and own.ours and change.reference == own.target
     during = own.at - _CLOCKS <= change.at and change.until <= own.until + _CLOCKS
     if own.kind == "objects":
-        return change.ours and during
+        return change.ours and change.target == own.told
     return during and change.name == "aws-call:UpdateDataSource" and own.target in change.target
 
 

@@ -110,7 +110,7 @@ class Change:
     is_sure:
         Whether that is known; else it is what it may have touched.
     target:
-        What a call was made on, as CloudTrail names it.
+        What a call was made on, as CloudTrail names it; of objects that are ours the event that says so.
     outcome:
         A sync's status, an alarm's state, a refused call's error.
     reference:

@@ -4,6 +4,8 @@
     done = docsync.apply(plan, aws, digest=plan.digest)           writes, each under its condition; looks again
     docsync.problem(plan, done)                                   what is to be said when not all of it was done
 
+    docsync.settle(incident, aws)                                 before it is run again: what S3 never answered
+
 Running it again is how an interrupted one goes on: what is there already is not written again.
 """
 
@@ -13,5 +15,6 @@ from __future__ import annotations
 from vmqlib.runbook.docsync.plan import COLUMNS, DocItem, DocPlan  # isort: skip
 from vmqlib.runbook.docsync.applying import Uploaded, apply, problem
 from vmqlib.runbook.docsync.planning import plan
+from vmqlib.runbook.docsync.settling import Settled, settle
 
-__all__ = ["COLUMNS", "DocItem", "DocPlan", "Uploaded", "apply", "plan", "problem"]
+__all__ = ["COLUMNS", "DocItem", "DocPlan", "Settled", "Uploaded", "apply", "plan", "problem", "settle"]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.s3 import S3
 
-__all__ = ["ItemOutcome", "Uploaded", "apply", "check", "problem"]
+__all__ = ["ItemOutcome", "Uploaded", "apply", "check", "problem", "undo_command"]
 
 _GIVE_UP = 10  # refusals, and not one success: it is not the objects
 _NAMED = 5
@@ -394,10 +394,17 @@ def _undo(
         for one, top in zip(ours, tops, strict=True)
         if top.at and one.outcome.version_id in ("", top.version_id)
     ]
-    moment = min(written, default=before).replace(microsecond=0) - timedelta(seconds=1)
-    where = ["--prefix", made.prefix] if made.prefix else []
-    if len(ours) <= _NAMED:
-        where = [word for one in ours for word in ("--key", one.item.key)]
+    return undo_command(
+        [one.item.key for one in ours], made.prefix, min(written, default=before), incident_id
+    )
+
+
+def undo_command(keys: Sequence[str], prefix: str, first: datetime, incident_id: str) -> str:
+    """The rollback to the second before ``first``, when the first of these keys was written."""
+    moment = first.replace(microsecond=0) - timedelta(seconds=1)
+    where = ["--prefix", prefix] if prefix else []
+    if len(keys) <= _NAMED:
+        where = [word for key in keys for word in ("--key", key)]
     words = ["vmq", "rollback", "plan", incident_id or "ID", "--to", iso(moment)[:19] + "Z", *where]
     return shlex.join(words)
 

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 
 from vmqlib.errors import VmqError
 from vmqlib.runbook.resyncstory import uploaded
+from vmqlib.runbook.rollback import applylog
 from vmqlib.runbook.rollback.items import Entry, Item
 from vmqlib.runbook.rollback.outcome import Outcome
 from vmqlib.runbook.rollback.purposes import PURPOSES, PurposeName
 from vmqlib.runbook.rollback.results import Applied
 from vmqlib.runbook.rollback.sidebyside import log_of
 from vmqlib.runbook.rollback.standing import read_plan
-from vmqlib.runbook.rollback.story import story
+from vmqlib.runbook.rollback.story import folder, log_name, story
 from vmqlib.times import iso, show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
 
-__all__ = ["copies", "made_since", "makers", "only_ours_above"]
+__all__ = ["copies", "made_by", "made_since", "makers", "only_ours_above"]
 
 
 def copies(incident: Incident) -> dict[str, str]:
@@ -46,6 +47,19 @@ def makers(incident: Incident) -> dict[str, str]:
         else name
         for (name, applied), _, outcome in _made(incident)
     }
+
+
+def made_by(incident: Incident, digest: str) -> tuple[frozenset[str], bool]:
+    """From a plan's apply log alone: the versions and delete markers that it made, and whether these are all of them:
+    nothing is in doubt, and S3 named each (it names none where it keeps no versions)."""
+    path = folder(incident) / log_name(digest)
+    try:
+        log = applylog.read(path)
+        carried = [one for _, one in log.outcomes() if one.result in {"done", "found"}]
+    except VmqError:
+        return frozenset(), False
+    made = frozenset(one.version_id for one in carried) - {"", "null"}
+    return made, not log.counts.get("in-doubt") and len(made) == len(carried)
 
 
 def made_since(incident: Incident, since: datetime) -> Iterator[tuple[datetime, str, str]]:

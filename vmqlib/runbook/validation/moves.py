@@ -119,4 +119,5 @@ def _change(event: Event, bucket: str) -> Change | None:
 def made_in_part(data: Mapping[str, Any]) -> bool:
     """Whether something was done of a change that failed."""
     results = data.get("results")
-    return bool(data.get("done") or (isinstance(results, Mapping) and results.get("done")))
+    told = results if isinstance(results, Mapping) else {}
+    return bool(data.get("done") or told.get("done") or told.get("found"))
