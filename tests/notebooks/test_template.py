@@ -128,7 +128,7 @@ def test_plain_papermill_opens_an_incident_by_itself(template, sync_failed_aws, 
         str(incidents),
     ]
     subprocess.run(
-        [sys.executable, "-m", *command, "--no-progress-bar"], check=True, capture_output=True, timeout=100
+        [sys.executable, "-m", *command, "--no-progress-bar"], check=True, capture_output=True, timeout=280
     )
     record = notebook.read_record(out)
     assert record["severity"] == "SEV1"
@@ -156,7 +156,7 @@ def test_plain_papermill_rolls_back_when_approved(template, start_local_aws, poi
         "incidents",
     ]
     command += [str(incidents), "-p", "approve", "rollback"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-2000:]
     texts = {
         cell.id: "".join(str(o.get("data", {}).get("text/plain", "")) for o in cell.outputs)

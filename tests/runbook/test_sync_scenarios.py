@@ -16,7 +16,7 @@ from vmqlib.runbook import opening, resync, rollback, stabilize
 from vmqlib.runbook.approvals import remedy
 from vmqlib.runbook.nextsteps import next_steps
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 SEEN = ("sync-jobs", "resources", "alarms", "document-report", "versions")
 
 

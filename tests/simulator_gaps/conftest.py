@@ -38,7 +38,7 @@ def _run_both() -> dict[str, dict[str, str]]:
     results = {}
     try:
         for kind, process in zip(kinds, running, strict=True):
-            out, errors = process.communicate(timeout=100)
+            out, errors = process.communicate(timeout=280)
             assert process.returncode == 0, errors
             results[kind] = json.loads(out)
     finally:
