@@ -155,7 +155,7 @@ def test_ctrl_c_ends_what_is_in_flight(seaweedfs_bucket: Any, tmp_path: Path) ->
     items, log = tmp_path / "items", tmp_path / "apply-x.jsonl"
     items.write_bytes(pickle.dumps(bed.items))
     with nursery(seaweedfs_bucket.server.env, seaweedfs_bucket.name) as children:
-        child = children.apply(items, log, total=500)
+        child = children.apply(items, log, total=500, rate=100)  # seconds of work are left when it comes
         assert child.reached(150)
         child.signalled(signal.SIGINT)
         end = child.ended(60)
