@@ -19,9 +19,7 @@ from vmqlib.simulator.http import Server
 def test_nobody_listens_for_a_while(local_aws: Any, point_at: Callable[[Any], None]) -> None:
     """The front end goes, the same world comes back on the same port: the wait goes on to the job's end."""
     point_at(local_aws)
-    local_aws.clock.set(
-        local_aws.clock.now()
-    )  # at the real pace the job could be over before the front end goes
+    local_aws.clock.set(local_aws.clock.now())  # at the real pace the job could be over before that
     settings = Settings.load()
     aws = Aws(settings, local_aws.clock, max_attempts=1)
     running = resync.start(aws, settings, settings.ds_id)

@@ -22,7 +22,7 @@ from vmqlib.runbook.objectcontent import proven
 from vmqlib.runbook.resyncstory import STEP, UPLOAD
 from vmqlib.runbook.rollback import looking
 from vmqlib.runbook.rollback.items import NOTHING, Entry
-from vmqlib.runbook.rollback.preview import many
+from vmqlib.runbook.wording import many
 from vmqlib.times import parse_iso
 
 if TYPE_CHECKING:
