@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 from datetime import timedelta
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -206,6 +207,21 @@ class TestEveryPlot:
         levels, counts = np.unique(np.asarray(image), return_counts=True)
         assert levels.min() < 60
         assert (counts[(levels < 200)].sum() / counts.sum()) > 0.02
+
+    def test_drawing_leaves_matplotlib_as_it_was(self, name, story, looks):
+        before = dict(matplotlib.rcParams)
+        assert PLOTS[name](story, looks).png
+        assert dict(matplotlib.rcParams) == before
+
+    def test_labels_of_axes_stand_clear_of_the_tick_labels(self, name, story, looks):
+        shown = PLOTS[name](story, looks)
+        assert shown.png
+        for axes in shown.figure.axes:
+            for axis in (axes.xaxis, axes.yaxis):
+                label = axis.label.get_window_extent()
+                ticks = [one.get_window_extent() for one in axis.get_ticklabels() if one.get_text()]
+                if axis.get_label_text():
+                    assert not any(label.overlaps(one) for one in ticks)
 
 
 def luminance(colour: str) -> float:

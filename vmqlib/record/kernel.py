@@ -33,7 +33,13 @@ WARM_MODULES = (
     "vmqlib.view",
     "vmqlib.runbook.opening",
     "vmqlib.runbook.nextsteps",
-    "vmqlib.runbook.rollback",
+    "vmqlib.runbook.overview",
+    "vmqlib.runbook.rollback.planfile",
+    "vmqlib.runbook.communicate.plan",
+    "vmqlib.runbook.proof",
+    "vmqlib.runbook.suspects",
+    "vmqlib.runbook.validation",
+    "markdown_it.tree",
 )
 """What the cells of a record import: loaded by the kernel as soon as it listens."""
 
