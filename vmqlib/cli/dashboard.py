@@ -145,7 +145,7 @@ def _show(now: Dashboard, before: Dashboard | None, checks: list[CheckResult], m
             first = before.line(widget, line) if before else None
             rows.append([
                 widget.title if place == 0 else "", line.label, f"{line.statistic or 'value'}/{_span(line.period_s)}",
-                *([_value(first)] if before else []), _value(line), _age(line, at), data if place == 0 else "",
+                *([_value(first)] if before else []), _value(line), line.age_words(at), data if place == 0 else "",
             ])  # fmt: skip
         for one in widget.alarms if widget.kind == "alarm" else ():
             state = str(one.get("state") or one.get("problem") or "unknown")
@@ -223,9 +223,7 @@ def _line(line: Line, first: Line | None, at: datetime) -> dict[str, Any]:
         "asked_s": line.asked_s,
         "values": line.values,
         "newest": _newest(line),
-        "age_s": None
-        if line.newest is None
-        else max(0, round((at - line.newest[0]).total_seconds()) - line.period_s),
+        "age_s": None if (age := line.age(at)) is None else max(0, round(age.total_seconds())),
         "first_seen": None if first is None else _newest(first),
         "why": line.why,
         "problem": line.problem,
@@ -252,10 +250,3 @@ def _data(widget: Widget, at: datetime) -> str:
 
 def _span(seconds: int) -> str:
     return duration(timedelta(seconds=seconds))
-
-
-def _age(line: Line, at: datetime) -> str:
-    if line.newest is None:
-        return ""
-    age = at - line.newest[0] - timedelta(seconds=line.period_s)
-    return f"{duration(age)}" if age > timedelta() else "still counting"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from vmqlib.times import duration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +69,16 @@ class Line:
         if self.points is None or not len(self.points):
             return None
         return self.points.index[-1].to_pydatetime(), float(self.points.iloc[-1])
+
+    def age(self, at: datetime) -> timedelta | None:
+        """How long ago its newest period ended; nothing at most while that still counts, ``None`` without a value."""
+        newest = self.newest
+        return None if newest is None else at - newest[0] - timedelta(seconds=self.period_s)
+
+    def age_words(self, at: datetime) -> str:
+        """The same for people; empty without a value."""
+        age = self.age(at)
+        return "" if age is None else duration(age) if age > timedelta() else "still counting"
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from vmqlib.errors import BadInput
 from vmqlib.runbook.dashboard import SOURCES, Dashboard, Line, Widget, read_dashboard
 from vmqlib.runbook.dashboardchecks import widget_check
 from vmqlib.runbook.wording import many
-from vmqlib.times import duration, parse_iso, show_time
+from vmqlib.times import parse_iso, show_time
 from vmqlib.view.base import Html, Plot, View, caption, guarded, join, nothing, plain, tag, unavailable
 from vmqlib.view.dashboard_plot import Span, draw, length, merged, per, shown_value
 from vmqlib.view.layout import MOST_ROWS, Column, chip, code, line, panel, table
@@ -194,7 +194,7 @@ def _values(
             state = ("no data" if widget.blank else _CHIPS[check.ok] if check else "") if place == 0 else ""
             rows.append([
                 state, widget.title if place == 0 else "", (own.label, _per(widget, own)),
-                *([] if looks.before is None else [_value(then)]), _value(own), _age(own, at),
+                *([] if looks.before is None else [_value(then)]), _value(own), own.age_words(at),
             ])  # fmt: skip
     now = "newest value" if looks.before is None else "now"
     columns = [Column("", lambda word: chip(word) if word else ""), Column("widget"), Column("line", _line)]
@@ -228,13 +228,6 @@ def _per(widget: Widget, own: Line) -> str:
 
 def _value(own: Line | None) -> str:
     return shown_value(own.newest[1]) if own is not None and own.newest else "–"
-
-
-def _age(own: Line, at: datetime) -> str:
-    if own.newest is None:
-        return ""
-    age = at - own.newest[0] - timedelta(seconds=own.period_s)
-    return duration(age) if age > timedelta() else "still counting"
 
 
 def _alarms(looks: _Looks) -> tuple[str, list[list[Any]], list[Column]]:

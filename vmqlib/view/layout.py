@@ -32,6 +32,7 @@ __all__ = [
     "records",
     "short",
     "size",
+    "small",
     "stacked",
     "table",
     "when",
@@ -167,6 +168,11 @@ def chip(value: object) -> Html:
     return tag("span", word, style=f"background:{background};color:{colour};{_CHIP}")
 
 
+def small(words: str) -> Html:
+    """A remark below a table: what is left out, where it came from."""
+    return tag("div", words, style=_SMALL)
+
+
 def code(value: object) -> Html:
     """Something to type, set apart so that it is easily copied."""
     return tag("code", plain(value, 2000), style=_CODE)
@@ -269,7 +275,7 @@ def panel(
     """
     rest = more(left_out, next((one for one in seen if one is not None), None))
     source = caption(*seen)
-    notes = [tag("div", line, style=_SMALL) for line in (rest, source) if line]
+    notes = [small(line) for line in (rest, source) if line]
     html = join([tag("div", tag("strong", lead), style="margin:0.3em 0"), *parts, *notes])
     words = [
         plain_lead(lead),

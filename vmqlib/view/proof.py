@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmqlib.view.base import Html, View, guarded, join, notice, plain, tag
 from vmqlib.view.checks import checks
-from vmqlib.view.layout import Column, chip, code, facts, line, name, panel, table, when
+from vmqlib.view.layout import Column, chip, code, facts, line, name, panel, small, table, when
 
 if TYPE_CHECKING:
     from vmqlib.runbook.proof import Proof
@@ -74,6 +74,6 @@ def _keys(now: Proof) -> tuple[list[Html], list[str]]:
     if more := len(now.keys) - len(shown):
         rest = ", ".join(f"{count:,} {verdict}" for verdict, count in now.counts.items())
         told = f"… {more:,} more keys in the evidence sync-proof. In all: {rest}."
-        made.append(tag("div", told, style="color:#666;font-size:82%;margin:0.2em 0"))
+        made.append(small(told))
         words.append(told)
     return made, words

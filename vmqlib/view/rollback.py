@@ -19,6 +19,7 @@ from vmqlib.view.layout import (
     name,
     panel,
     short,
+    small,
     table,
     when,
 )
@@ -81,7 +82,7 @@ def rollback_result(status: Status | Callable[[], Status]) -> View:
     parts += [_typed(words, command) for words, command in ways]
     lines += [f"{words} {command}" for words, command in ways]
     hidden = last.changed + last.failed - len(last.problems[:MOST_PROBLEMS])
-    rest = [_small(f"… {hidden:,} more in rollback/{last.log}")] if last.problems and hidden > 0 else []
+    rest = [small(f"… {hidden:,} more in rollback/{last.log}")] if last.problems and hidden > 0 else []
     return panel(last.sentence, *parts, *rest, text=lines)
 
 
@@ -204,7 +205,7 @@ def rollback_verification(status: Status | Callable[[], Status]) -> View:
     total = sum(seen.counts.values())
     file = f" in rollback/{seen.path.name}" if seen.path is not None else ""
     if total > len(shown):
-        parts.append(_small(f"… {total - len(shown):,} more differences{file}"))
+        parts.append(small(f"… {total - len(shown):,} more differences{file}"))
     around, words = _around(seen)
     pairs: list[tuple[str, object]] = [
         ("plan", code(seen.digest[:12])),
@@ -241,10 +242,6 @@ def _tallied(counts: Mapping[str, int]) -> str:
 def _version(value: Any) -> Html:
     text = plain(value, 1024)
     return tag("code", text if len(text) <= 14 else text[:12] + "…", title=text or None)
-
-
-def _small(words: str) -> Html:
-    return tag("div", words, style="color:#666;font-size:82%;margin:0.2em 0")
 
 
 def _typed(words: str, command: str) -> Html:

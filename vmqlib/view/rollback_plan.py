@@ -20,6 +20,7 @@ from vmqlib.view.layout import (
     panel,
     short,
     size,
+    small,
     table,
     when,
 )
@@ -88,7 +89,7 @@ def rollback_plan(status: Status | Callable[[], Status], why_not: str | Callable
         parts.append(shown)
         lines += words_
         if plan.changes > len(picked.items):
-            parts.append(_small(f"… {plan.changes - len(picked.items):,} more in rollback/{plan.path.name}"))
+            parts.append(small(f"… {plan.changes - len(picked.items):,} more in rollback/{plan.path.name}"))
     parts.append(facts(_origin(plan)))
     lines += [f"target: {plain(head.target.why, 300)}", f"digest: {plan.digest}"]
     todo = _todo(now)
@@ -273,7 +274,3 @@ def _origin(plan: Plan) -> list[tuple[str, object]]:
         ("file", code(f"rollback/{plan.path.name}")),
         ("digest", tag("code", plan.digest, style="font-size:80%;word-break:break-all")),
     ]
-
-
-def _small(words: str) -> Html:
-    return tag("div", words, style="color:#666;font-size:82%;margin:0.2em 0")

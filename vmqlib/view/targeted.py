@@ -19,6 +19,7 @@ from vmqlib.view.layout import (
     name,
     panel,
     short,
+    small,
     table,
     when,
 )
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["targeted_resync"]
 
-_SMALL = "color:#666;font-size:82%;margin:0.2em 0"
 _HEADING = "margin:0.9em 0 0.2em 0;font-weight:bold"
 
 
@@ -118,5 +118,5 @@ def _script(run: ScriptRun) -> list[Html]:
         hidden = run.lines - len(run.tail)
         earlier = f"{hidden:,} earlier lines are" if hidden > 0 else "All of it is"
         rest = "" if run.complete else f" ({run.evidence.stopped})"
-        parts.append(tag("div", f"{earlier} in evidence file {run.evidence.file}{rest}.", style=_SMALL))
+        parts.append(small(f"{earlier} in evidence file {run.evidence.file}{rest}."))
     return parts
