@@ -13,8 +13,9 @@ from vmqlib.record.incident import Incident
 from vmqlib.runbook.affectedconnectors import AffectedConnector
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.communicate.brief import brief
-from vmqlib.runbook.communicate.ending import now, recovered_at
+from vmqlib.runbook.communicate.ending import now
 from vmqlib.runbook.communicate.plan import plan
+from vmqlib.runbook.ended import recovered_at
 from vmqlib.runbook.proof.results import AGREE
 from vmqlib.runbook.validation import Validation
 from vmqlib.runbook.validation.names import ALARM, QUESTION_CHECK, WEB

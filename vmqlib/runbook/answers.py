@@ -126,7 +126,11 @@ def _why(one: Verdict) -> str:
 
 def _since(told: Overview) -> Iterator[Line]:
     sign, now = told.ranking.sign, told.detection.at
-    firing = told.detection.firing
+    firing, over = told.detection.firing, told.ended
+    if over is not None and over.since is not None and over.words:
+        until = f"until {over.at:%Y-%m-%d %H:%M} UTC: {over.words}" if over.at else over.words
+        yield Line(f"{_ago(over.since, now)}; {until}")
+        return
     if sign is None:
         since = next((one.since for one in firing if one.since), None)
         calm = all(one.verdict == "quiet" for one in told.detection.triggers)

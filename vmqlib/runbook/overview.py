@@ -13,6 +13,7 @@ from vmqlib.runbook.changes import Ranking, WhatChanged, first_sign, rank, what_
 if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.affected import Affected
+    from vmqlib.runbook.ended import Ended
     from vmqlib.runbook.nextsteps import NextStep
     from vmqlib.runbook.triggers import Detection
 
@@ -45,6 +46,16 @@ class Overview:
         from vmqlib.runbook.affected import affected_by
 
         return affected_by(self.incident, self.detection)
+
+    @cached_property
+    def ended(self) -> Ended | None:
+        """When what it was opened for was over: blocked questions, documents that must not be indexed. Of syncs the
+        sync history tells it."""
+        from vmqlib.runbook.ended import BY_RULE, ended
+
+        if self.incident.identity.trigger not in BY_RULE:
+            return None
+        return ended(self.incident, self.detection, self.affected)
 
     @cached_property
     def changed(self) -> WhatChanged:

@@ -58,9 +58,12 @@ class Brief:
     history:
         Its earlier closings, each with its reopening and why.
     since, until, impaired:
-        The first bad sign; when the first sync ended that succeeded again, once it is closed, and unless it was
+        The first bad sign; when it was over (:mod:`vmqlib.runbook.ended`), once it is closed, and unless it was
         reopened after that; how long that was.
         ``None``, and empty, where that was not seen.
+    over:
+        What says that it was over, as of when and by which source; without ``until`` it was by that look. Empty where
+        that was not seen.
     now, checked_at:
         What customers see now, as far as it was validated, and when; ``None`` where it was not since the last change.
     seen_at:
@@ -117,6 +120,7 @@ class Brief:
     until: datetime | None = None
     now: tuple[str, ...] = ("What customers see now could not be told.",)
     checked_at: datetime | None = None
+    over: str = ""
     impaired: str = ""
     seen_at: datetime | None = None
     conditions: tuple[str, ...] = ()
@@ -217,7 +221,8 @@ def _with_evidence(known: Brief, still: Incident) -> Brief:
     """Adds what is told from evidence."""
     from vmqlib.runbook.affected import affected_by
     from vmqlib.runbook.communicate.conditions import Looks, conditions, content, impact
-    from vmqlib.runbook.communicate.ending import now, recovered_at
+    from vmqlib.runbook.communicate.ending import now
+    from vmqlib.runbook.ended import ended
     from vmqlib.runbook.nextsteps import next_steps
     from vmqlib.runbook.triggers import detect
     from vmqlib.runbook.validation import validated
@@ -229,16 +234,16 @@ def _with_evidence(known: Brief, still: Incident) -> Brief:
     by_alarm = _paged(still.identity) or (mine is not None and alarmed(mine))
     looks = Looks(seen, still.as_of)
     checked = validated(still)
-    until = recovered_at(seen.get("sync-jobs"), found) if known.closed_at else None
-    if until is not None and any(one.at > until for one in still.state.reopenings):
-        until = None  # somebody found since then that it was not over
+    over = ended(still, said, found) if known.closed_at else None
+    since, until = (over.since or found.since, over.at) if over else (found.since, None)
     return replace(
         known,
         trigger=condition(still.identity.trigger, by_alarm=by_alarm),
         connector=_connector(found, known.connector),
-        since=found.since,
+        since=since,
         until=until,
-        impaired=duration(until - found.since) if until and found.since else "",
+        over=over.words if over else "",
+        impaired=duration(until - since) if until and since and until > since else "",
         now=tuple(now(checked)),
         checked_at=checked.at if checked is not None and not checked.stale else None,
         seen_at=still.state.seen_at,

@@ -1,45 +1,18 @@
-"""What the last message of an incident says: from when to when people were hit, and what they see now.
-
-Only what was seen: the end of an outage is the sync that succeeded again; what customers see is what validating asked.
-"""
+"""What the last message of an incident says of what customers see now: what validating asked, and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from vmqlib.runbook.checks import worst
 from vmqlib.runbook.proof.results import AGREE
 from vmqlib.runbook.validation.names import ALARM, PROMPT, QUESTION_CHECK, WEB
-from vmqlib.sources.syncjobs import TERMINAL
 
 if TYPE_CHECKING:
-    from vmqlib.record.observation import Observation
-    from vmqlib.runbook.affected import Affected
     from vmqlib.runbook.validation import Validation
 
-__all__ = ["now", "recovered_at"]
-
-
-def recovered_at(jobs: Observation | None, found: Affected) -> datetime | None:
-    """When the first sync ended that succeeded after the last one that did not, of all connectors that were hit;
-    ``None`` where that was not seen of each."""
-    hit = [one for one in found.connectors if one.hit]
-    if jobs is None or not jobs.available or not hit:
-        return None
-    rows = jobs.frame[jobs.frame["status"].isin(TERMINAL)].sort_values("started_at", kind="stable")
-    ends = []
-    for one in hit:
-        mine = rows[rows["data_source_id"].eq(one.data_source_id)]
-        bad = mine[mine["status"].ne("SUCCEEDED")]
-        good = mine if bad.empty else mine[mine["started_at"] > bad["started_at"].iloc[-1]]
-        good = good[good["ended_at"].notna()]
-        if one.first_bad_at is None or good.empty:
-            return None
-        ends.append(good["ended_at"].iloc[0].to_pydatetime())
-    last: datetime = max(ends)
-    return last
+__all__ = ["now"]
 
 
 _NOW: Final = (

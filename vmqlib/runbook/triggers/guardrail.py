@@ -249,9 +249,12 @@ def _reason(table: pd.DataFrame, rule: Detection, now: datetime, source: str, se
     leapt = [one for one in spans if one.leap.leapt]
     if leapt:
         found = _likeliest(leapt)
-        if calm := _over(table[table.index >= found.at]):
+        if over := _over(table[table.index >= found.at]):
+            calm, until = over
             text = f"{_words(found)} That is over: {calm}."
-            return Reason("unknown" if cut else "quiet", text, source, evidence=kept)
+            if cut:
+                return Reason("unknown", text, source, evidence=kept)
+            return Reason("quiet", text, source, evidence=kept, until=until)
         return Reason("firing", _words(found), source, found.at, kept)
     if cut:
         return Reason("unknown", f"What was asked is incomplete: {cut}.", source, evidence=kept)
@@ -321,16 +324,19 @@ def _seconds_after(part: pd.DataFrame, since: datetime) -> pd.Series[float]:
     return pd.Series((at - pd.Timestamp(since)).total_seconds() % _DAY, index=part.index)
 
 
-def _over(since: pd.DataFrame) -> str:
-    """Whether blocking has stopped, in words; empty while it may go on."""
+def _over(since: pd.DataFrame) -> tuple[str, datetime] | None:
+    """That blocking has stopped, in words, and since when at the latest: the next period in which somebody asked.
+    ``None`` while it may go on."""
     hit = since[since["blocked"] > 0].index
     later = since[since.index > hit[-1]]
     asked = round(float(later["asked"].sum()))
     until = since[since.index <= hit[-1]]
     share = min(1.0, float(until["blocked"].sum()) / max(1.0, float(until["asked"].sum())))
     if (1 - share) ** asked > _OVER:
-        return ""
-    return f"none of the {asked} questions since {show_time(hit[-1].to_pydatetime(warn=False))} was blocked"
+        return None
+    words = f"none of the {asked} questions since {show_time(hit[-1].to_pydatetime(warn=False))} was blocked"
+    calm: datetime = later[later["asked"] > 0].index[0].to_pydatetime(warn=False)
+    return words, calm
 
 
 def _words(found: _Since) -> str:

@@ -38,6 +38,8 @@ class Reason:
         Since when it is so, UTC; ``None`` where that is not known.
     evidence:
         The evidence file; ``None`` for a look that was not kept.
+    until:
+        Of what was so and is over: when it was over, at the latest; else ``None``.
     """
 
     says: Says
@@ -45,6 +47,7 @@ class Reason:
     source: str
     since: datetime | None = None
     evidence: EvidenceRef | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
