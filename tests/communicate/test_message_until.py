@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.looks import NOW, chat, look
 from support.records import FakeAws, MovingClock
+from support.reviewed import History
 
 from vmqlib.record.incident import Incident
 from vmqlib.runbook.answers import answers
@@ -142,3 +143,23 @@ def test_a_share_that_leaps_no_more_without_a_moment_is_no_end() -> None:
     told, _ = no_more(replace(FIRED, trigger="guardrail"), quiet, {"metrics": look("metrics", [])})
     assert told is not None
     assert (told.since, told.at, told.words) == (BEGUN, None, "")
+
+
+SYNCS = [("02:45", "02:47", "SUCCEEDED"), ("07:10", "07:14", "FAILED"), ("12:05", "12:31", "SUCCEEDED")]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "said"),
+    [
+        ("sync-failed", "until 2026-11-23 12:31 UTC, 5 h 17 min: then the first sync had succeeded again."),
+        ("guardrail", ""),
+    ],
+)
+def test_the_end_of_a_sync_is_the_end_of_what_syncs_broke_alone(
+    tmp_path: Path, trigger: str, said: str
+) -> None:
+    made = History(tmp_path, syncs=SYNCS, rings=[("07:15", "ALARM"), ("12:40", "OK")], trigger=trigger)
+    made.to("12:45").observe(refresh=True)
+    made.incident.close("over")
+    text = plan(made.incident, "resolved").deliveries[0].message.text
+    assert (said in text) if said else ("until" not in text)
