@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -32,13 +33,15 @@ HOSTILE = "\x1b[31mred\x1b[0m <script>alert(1)</script> \u202egnp.exe dana@examp
 
 @pytest.fixture(scope="module")
 def healthy(start_local_aws: Callable[..., Any]) -> Any:
-    return start_local_aws("healthy")
+    # In the morning: no sync of the schedule comes while these tests let time pass.
+    return start_local_aws("healthy", now=datetime(2026, 11, 23, 9, tzinfo=UTC))
 
 
 @pytest.fixture
 def rig(healthy: Any, point_at: Any) -> Iterator[SyncRig]:
     point_at(healthy)
     made = SyncRig(healthy)
+    made.sleep(16 * 60)  # the dashboard's count of documents is of after the last sync, whichever test ran it
     made.incident.observe(["resources"])
     yield made
     made.quiet()
