@@ -36,6 +36,14 @@ def test_help_has_examples(command: Any, path: tuple[str, ...]) -> None:
     assert f"vmq {' '.join(path)}" in done.out.split("Examples:")[1]
 
 
+@pytest.mark.parametrize("path", [(), *COMMANDS], ids=" ".join)
+def test_help_fits_80_columns(command: Any, path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for examples that are one command: these are to be copied whole."""
+    monkeypatch.setenv("COLUMNS", "80")
+    wide = [line for line in command(*path, "--help").out.splitlines() if len(line) > 80]
+    assert [line for line in wide if not line.startswith("    ") or "   " in line.strip()] == []
+
+
 def test_closing_lists_every_exit_code_that_it_has(command: Any) -> None:
     told = (
         " ".join(command("close", "--help").out.split())

@@ -44,7 +44,6 @@ def wait_command(incident_id: str | None, deadline: str, as_json: bool) -> None:
 
     An alarm whose metric has no datapoint with the very dimensions that it looks at is blind: its state says nothing.
 
-    \b
     Exit codes: 0 all OK, 1 one is blind or gets no data (or there is none), 3 AWS refused, 5 one was not OK at the
     deadline, or nothing could be seen.
 

@@ -65,7 +65,6 @@ def close_command(
     folder, and with --post tells people (on a terminal it asks). What of that fails is said; it is closed all the same,
     and the same command again does what is missing. Nothing of AWS is changed.
 
-    \b
     Exit codes: 0 closed, 1 it is not over, 2 bad input or settings, or it is closed already and nothing is missing,
     3 AWS could not be asked, or a message did not go where it should, 4 something was changed while it was being
     closed, 5 with --wait the alarms were not OK after half an hour, 130 interrupted.

@@ -58,14 +58,13 @@ def dashboard_command(since: str, incident_id: str, as_json: bool) -> None:
     and, where CloudWatch knows the metric under other dimensions, with what to write instead. AWS is looked at, not
     changed. Of a closed incident its evidence is shown, and AWS is not asked.
 
-    \b
     Exit codes: 0 nothing is wrong, 1 a widget fails, 3 the dashboard could not be seen.
 
     \b
     Examples:
       vmq dashboard
       vmq dashboard --since 3d --json | jq -r '.checks[] | select(.outcome == "fail") | .subject'
-      vmq dashboard --incident INC-20261123-001       are the errors clearing since it was opened?
+      vmq dashboard --incident INC-20261123-001   are the errors clearing?
     """
     from vmqlib.runbook.checks import worst
     from vmqlib.runbook.dashboard import read_dashboard

@@ -46,7 +46,6 @@ def detect_command(
     "unknown" means that what the rule needs could not be seen, or not all of it: it is never taken for quiet.
     With --watch and --json, one line of JSON for each change.
 
-    \b
     Exit codes: 0 nothing fires, 1 something fires, 3 nothing could be seen.
 
     \b

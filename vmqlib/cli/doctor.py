@@ -29,9 +29,8 @@ def doctor_command(incident_id: str, as_json: bool) -> None:
     Each check passes, fails, or cannot be told, with the reason. What is wrong comes with its mend, to be copied: a
     blind alarm with the whole command that lets it see, every other property as it is. Nothing is ever changed.
 
-    \b
     Exit codes: 0 nothing failed (what cannot be told is said, and is no failure), 1 a check failed,
-                3 AWS cannot be reached at all.
+    3 AWS cannot be reached at all.
 
     \b
     Examples:

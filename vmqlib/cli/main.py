@@ -108,30 +108,35 @@ def vmq() -> None:
 
     \b
     An incident, in the runbook's order:
-      vmq detect                            do any of the runbook's four triggers fire?
-      vmq open --trigger sync-failed        look at everything, plan the rollback, write the record
-      vmq ack ID --post                     who takes it; confirms receipt in the channel
-      vmq show ID                           what is wrong, since when, what changed, what next
-      vmq schedule disable ID               failures recur: no sync by schedule until the cause is gone
-      vmq rollback plan ID                  what going back to the last good sync would do
-      vmq rollback apply ID                 do it, after a look at the plan; `vmq rollback verify ID`
-      vmq sync start --incident ID          force a resync; `vmq sync wait`, `vmq sync verify`
-      vmq update ID                         post what is due: channel, e-mail to stakeholders
-      vmq schedule restore ID               as it was before
-      vmq validate ID                       is it over?
-      vmq close ID                          closing words, final record, entry in the operations runbook
-      vmq retro ID                          the post-incident review
+      vmq detect                      do any of the four triggers fire?
+      vmq open --trigger sync-failed  look, plan the rollback, write the record
+      vmq ack ID --post               who takes it; receipt in the channel
+      vmq show ID                     what is wrong, since when, what next
+      vmq schedule disable ID         failures recur: no sync by schedule
+      vmq rollback plan ID            what going back to the last good sync does
+      vmq rollback apply ID           do it; then `vmq rollback verify ID`
+      vmq sync start --incident ID    force a resync; `sync wait`, `sync verify`
+      vmq update ID                   post what is due: channel, stakeholders
+      vmq schedule restore ID         as it was before
+      vmq validate ID                 is it over?
+      vmq close ID                    closing words, final record, runbook entry
+      vmq retro ID                    the post-incident review
 
     \b
     Examples:
-      vmq doctor                            is everything wired up that an incident relies on?
-      vmq logs --data-source ID --since 2h  capture the connector's logs
-      vmq sim serve                         a local AWS to try all this on
+      vmq doctor                      is all wired up that an incident needs?
+      vmq logs --data-source ID       capture the connector's logs
+      vmq sim serve                   a local AWS to try all this on
 
     \b
     Exit codes:
-      0 done   1 the check found a problem   2 bad input or settings   3 AWS refused or cannot be reached
-      4 the world changed, or a lock is held   5 a deadline passed   130 interrupted
+      0 done
+      1 the check found a problem
+      2 bad input or settings
+      3 AWS refused or cannot be reached
+      4 the world changed, or a lock is held
+      5 a deadline passed
+      130 interrupted
     """
 
 

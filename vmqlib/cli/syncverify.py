@@ -45,7 +45,6 @@ def verify_command(
 
     Changes nothing. What cannot be told is neither proved nor disproved, and says why.
 
-    \b
     Exit codes: 0 proved, 1 something is not as it should be or cannot be told, 3 nothing could be seen.
 
     \b

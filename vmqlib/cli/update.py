@@ -62,7 +62,6 @@ def update_command(
     Without anything due, the update goes out now. It is built from the journal and the evidence: conditions, actions,
     needs, next update. What was sent is kept, with the receiver's answer. docs/communicate.md: channels and secrets.
 
-    \b
     Exit codes: 0 sent, 2 bad input or settings, 3 a message did not go where it should (it is left as a file, and
     said), 4 another one went out meanwhile, or another vmq keeps the cadence.
 

@@ -20,7 +20,6 @@ def validate_command(incident_id: str, no_ask: bool, as_json: bool) -> None:
     Nothing is changed. The canary questions and guardrail prompts of the settings are asked, as a user would: that
     stands in the application's logs. What the kit cannot ask is asked by a person, and noted. docs/closing.md.
 
-    \b
     Exit codes: 0 every check passed, 1 one failed or cannot be told, 2 it is closed, 3 AWS cannot be reached at all.
 
     \b

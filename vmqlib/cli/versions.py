@@ -106,13 +106,13 @@ def versions_command(
 
     \b
     Examples:
-      vmq versions                                         what changed since the last good sync
+      vmq versions                                changes since the last good sync
       vmq versions guides/ --since 2d --json | jq -r '.keys[].key'
-      vmq versions --key guides/backup.md                  its history
-      vmq versions --key guides/backup.md --diff           the previous version against the current one
+      vmq versions --key guides/backup.md         its history
+      vmq versions --key guides/backup.md --diff  the previous version, and this
       vmq versions --key guides/backup.md --diff last-good current
       vmq versions --key guides/backup.md --diff @2026-11-20T10:00Z 3Lg7
-      vmq versions --incident INC-20261123-001             the same from its evidence, offline
+      vmq versions --incident INC-20261123-001    from its evidence, offline
     """
     _agree(words, key, compare=compare, since=since, until=until, every=every, limit=limit)
     settings = Settings.load()
