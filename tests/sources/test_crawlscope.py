@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmqlib.simulator.qbusiness.connector import S3Connector
 from vmqlib.sources.crawlscope import CrawlScope, DeletionSafeguard, crawl_scope
 
 keys = st.lists(st.text("ab./*?[]\n", min_size=1, max_size=8), max_size=6)
@@ -27,8 +28,46 @@ def test_exclusion_wins_and_no_inclusion_means_every_key(
 ) -> None:
     found = CrawlScope(include, exclude).documents(pd.Series(names, dtype="str"))
     for name, is_document in zip(names, found, strict=True):
-        wanted = not include or any(fnmatchcase(name, pattern) for pattern in include)
-        assert is_document == (wanted and not any(fnmatchcase(name, pattern) for pattern in exclude))
+        wanted = not include or any(matches(name, pattern) for pattern in include)
+        assert is_document == (wanted and not any(matches(name, pattern) for pattern in exclude))
+
+
+def matches(key: str, pattern: str) -> bool:
+    """Folder by folder; a pattern without a slash is for the file's name."""
+    parts, wanted = key.split("/"), pattern.split("/")
+    if len(wanted) == 1:
+        parts = parts[-1:]
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matched"),
+    [
+        ("ci/*", {"ci/a.md"}),
+        ("ci/**", {"ci/a.md", "ci/logs/b.json"}),
+        ("*.json", {"ci/logs/b.json"}),
+        ("**/*.{json,txt}", {"ci/logs/b.json"}),
+        ("*", {"ci/a.md", "ci/logs/b.json"}),
+        ("ci/[a-b].md", {"ci/a.md"}),
+        ("ci/[z-a].md", set()),
+        ("{a,b}.*", {"ci/a.md", "ci/logs/b.json"}),
+    ],
+)
+def test_a_star_stops_at_a_slash(pattern: str, matched: set[str]) -> None:
+    """An exclusion that is read as wider than it is would call documents left out that every sync takes in."""
+    scope = CrawlScope(include=(pattern,))
+    assert {key for key in ("ci/a.md", "ci/logs/b.json") if scope.is_document(key)} == matched
+
+
+@given(
+    keys, st.lists(st.sampled_from(["*.md", "a/*", "a/**", "**/b", "b?", "*", "a.b", "**/*.*"]), max_size=3)
+)
+def test_the_simulated_connector_reads_them_in_the_same_way(names: list[str], exclude: list[str]) -> None:
+    scope = CrawlScope(exclude=tuple(exclude))
+    connector = S3Connector("bucket", exclusion_patterns=tuple(exclude))
+    for name in names:
+        if not name.endswith("/"):
+            assert scope.is_document(name) == connector.is_document(name)
 
 
 @given(

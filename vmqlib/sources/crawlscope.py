@@ -49,7 +49,9 @@ class CrawlScope:
     Parameters
     ----------
     include, exclude:
-        Glob patterns on keys; no inclusion pattern means every key.
+        Glob patterns on keys; no inclusion pattern means every key. One without a slash is held against the file's
+        name; ``*`` and ``?`` stop at a slash, ``**`` does not: ``ci/*`` leaves ``ci/logs/a.json`` in (API reference,
+        S3DataSourceConfiguration, which has the examples).
     acl_key:
         The access control file, which is no document; empty where there is none.
     safeguard:
@@ -96,7 +98,33 @@ _Match = Callable[[str], re.Match[str] | None]
 
 
 def _any(patterns: Iterable[str]) -> str:
-    return "|".join(map(translate, patterns))
+    return "|".join(map(_regex, patterns))
+
+
+_TOKEN = re.compile(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|\{[^{}]*\})")
+_SET = re.compile(r"\[!?\]?[^\]]*\]")
+_END = translate("")[-2:]  # a regular expression's end of all: which letter says it depends on the Python
+_MEANS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def _regex(pattern: str) -> str:
+    """A glob as a regular expression for a whole key."""
+    anywhere = "" if "/" in pattern else "(?:.*/)?"
+    return f"(?s:{anywhere}{_translated(pattern)}){_END}"
+
+
+def _translated(pattern: str) -> str:
+    made = []
+    for part in _TOKEN.split(pattern):
+        if part in _MEANS:
+            made.append(_MEANS[part])
+        elif part.startswith("{") and part.endswith("}"):
+            made.append(f"(?:{'|'.join(map(_translated, part[1:-1].split(',')))})")
+        elif _SET.fullmatch(part):
+            made.append(f"(?:{translate(part).removesuffix(_END)})")
+        else:
+            made.append(re.escape(part))
+    return "".join(made)
 
 
 def crawl_scope(
