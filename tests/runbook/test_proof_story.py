@@ -164,6 +164,80 @@ def test_deletions_that_the_safeguard_holds_back_are_named(rig: SyncRig) -> None
     assert proof.prove(rig.incident).ok is True
 
 
+def check(found: proof.Proof, name: str) -> Any:
+    return next(one for one in found.checks if one.name == name)
+
+
+LEAK = {f"_staging/guides/{number}.md": GOOD for number in range(3)}
+
+
+def test_what_a_wrong_pattern_leaves_in_the_index_is_counted_and_not_proved(rig: SyncRig) -> None:
+    """A star stops at a slash: the sync SUCCEEDED, and the folders below stay. The bucket is not even listed there."""
+    rig.write({"a.md": GOOD, "_staging/top.md": GOOD, **LEAK})
+    rig.sync()
+    rig.configure(exclusionPatterns=["_staging/*"])
+    assert rig.sync()["status"] == "SUCCEEDED"
+    for found in (proof.prove(rig.incident), proof.look(rig.aws, rig.settings, rig.settings.ds_id)):
+        assert found.ok is False, found.sentence
+        agree, nothing = check(found, proof.AGREE), check(found, proof.UNWANTED)
+        assert "The index has 4 documents, the bucket 1 objects in scope" in agree.finding
+        assert (agree.ok, nothing.ok) == (False, False)
+        assert "3 documents are in the index that must not be" in nothing.finding
+        assert "exclusionPrefixes" in nothing.mend
+        assert "_staging/" in nothing.mend
+        assert verdicts(found) | dict.fromkeys(LEAK, "still indexed") == verdicts(found)
+    rig.configure(exclusionPrefixes=["_staging/"])
+    rig.sync()
+    mended = proof.prove(rig.incident)
+    assert mended.ok is True, mended.sentence
+    assert "The index has 1 documents, the bucket 1 objects in scope: they agree" in mended.sentence
+
+
+def test_what_the_safeguard_keeps_of_a_leak_is_not_proved(rig: SyncRig) -> None:
+    rig.write({"a.md": GOOD, **LEAK})
+    rig.sync()
+    rig.configure(
+        exclusionPrefixes=["_staging/"], enableDeletionProtection="true", deletionProtectionThreshold="15"
+    )
+    assert rig.sync()["status"] == "SUCCEEDED"
+    found = proof.prove(rig.incident)
+    assert found.ok is False
+    assert set(verdicts(found).values()) >= {"held back"}
+    assert "patterns leave out" in check(found, "No deletion is held back").finding
+    assert "deletionProtectionThreshold" in check(found, proof.UNWANTED).mend
+
+
+def test_a_forbidden_document_is_not_proved_though_bucket_and_index_agree(rig: SyncRig) -> None:
+    rig.write({"a.md": GOOD, "hr/pay.md": GOOD})
+    rig.sync()
+    settings = rig.settings.model_copy(update={"forbidden": ("hr/",)})
+    found = proof.look(rig.aws, settings, settings.ds_id)
+    assert check(found, proof.UNWANTED).ok is False
+    assert "hr/pay.md" in check(found, proof.UNWANTED).finding
+    assert proof.look(rig.aws, rig.settings, rig.settings.ds_id).ok is True
+
+
+def test_what_is_meant_to_be_indexed_is_not_called_unwanted(rig: SyncRig) -> None:
+    """A connector that takes in more than the settings' prefix; one whose prefix is such a folder; another's."""
+    rig.write({"docs/a.md": GOOD, "other/b.md": GOOD})
+    rig.sync()
+    one = rig.settings.connector(rig.settings.ds_id)
+
+    def looked(**more: Any) -> proof.Proof:
+        connectors = (one.model_copy(update=more),)
+        settings = rig.settings.model_copy(update={"connectors": connectors})
+        return proof.look(rig.aws, settings, settings.ds_id)
+
+    broader = looked(prefix="docs/")
+    assert broader.ok is True, broader.sentence
+    assert "2 documents, the bucket 1 objects in scope where it was listed, and 1 of" in broader.sentence
+    rig.write({"audit/c.md": GOOD})
+    rig.sync()
+    assert looked().ok is False
+    assert check(looked(prefix="audit/", exclude=()), proof.UNWANTED).ok is True
+    assert proof.UNWANTED not in outcomes(looked(bucket=None)), "not S3's: its documents' names are no keys"
+
+
 def test_keys_that_the_connector_leaves_out_are_said_to_be(rig: SyncRig) -> None:
     rig.configure(exclusionPatterns=["drafts/**"])
     rig.write({"a.md": GOOD, "drafts/b.md": GOOD, "a.md.metadata.json": json.dumps({"Title": "A"})})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from vmqlib.runbook.checks import worst
-from vmqlib.runbook.proof.results import AGREE
+from vmqlib.runbook.proof.results import AGREE, UNWANTED
 from vmqlib.runbook.validation.names import ALARM, PROMPT, QUESTION_CHECK, WEB
 
 if TYPE_CHECKING:
@@ -33,6 +33,12 @@ _NOW: Final = (
         "The index holds what the bucket holds.",
         "The index does not hold what the bucket holds.",
         "Whether the index holds what the bucket holds was not seen.",
+    ),
+    (
+        UNWANTED,
+        "",
+        "Documents are in the index that must not be there.",
+        "",
     ),
     (ALARM, "All alarms are OK.", "Not every alarm is OK.", "Whether all alarms are OK was not seen."),
 )

@@ -11,6 +11,6 @@ from __future__ import annotations
 
 from vmqlib.runbook.proof.keeping import newest
 from vmqlib.runbook.proof.looking import look, prove
-from vmqlib.runbook.proof.results import AGREE, COLUMNS, SYNCED, Proof
+from vmqlib.runbook.proof.results import AGREE, COLUMNS, SYNCED, UNWANTED, Proof
 
-__all__ = ["AGREE", "COLUMNS", "SYNCED", "Proof", "look", "newest", "prove"]
+__all__ = ["AGREE", "COLUMNS", "SYNCED", "UNWANTED", "Proof", "look", "newest", "prove"]

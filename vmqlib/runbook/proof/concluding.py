@@ -10,9 +10,21 @@ from vmqlib.runbook.affecteddocuments import FAILED as STATUS_FAILED
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.proof.expecting import Deed, described, expect, expected_of
 from vmqlib.runbook.proof.judging import IN_INDEX, Judged, judge
-from vmqlib.runbook.proof.results import AGREE, COLUMNS, FAILED, GONE, INDEXED, LEFT_OUT, SYNCED, Later, Proof
+from vmqlib.runbook.proof.results import (
+    AGREE,
+    COLUMNS,
+    FAILED,
+    GONE,
+    INDEXED,
+    LEFT_OUT,
+    SYNCED,
+    UNWANTED,
+    Later,
+    Proof,
+)
 from vmqlib.runbook.proof.seen import Expected, Sight
 from vmqlib.runbook.proof.sighting import SOURCES, sight_of
+from vmqlib.runbook.proof.unwanted import nothing_unwanted, unwanted
 from vmqlib.sources.crawlscope import METADATA_SUFFIX
 from vmqlib.times import show_time
 
@@ -20,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vmqlib.record.observation import Observation
-    from vmqlib.settings import Connector
+    from vmqlib.settings import Connector, Settings
 
 __all__ = ["conclude", "frame_of"]
 
@@ -38,7 +50,7 @@ def conclude(
     execution_id: str = "",
     incident: str = "",
     rollback: CheckResult | None = None,
-    connector: Connector | None = None,
+    settings: Settings,
 ) -> Proof:
     """The proof that follows from what was seen.
 
@@ -54,8 +66,8 @@ def conclude(
         When all that was seen.
     rollback:
         What is to be said of the rollback itself; ``None``: nothing.
-    connector:
-        Which part of the bucket was listed; ``None``: all of it.
+    settings:
+        Which part of the bucket was listed, and what must not be in the index.
     """
     versions = seen["versions"]
     listing = versions.frame if versions.available else None
@@ -65,15 +77,20 @@ def conclude(
     sight = sight_of(
         seen, data_source_id, bucket, {**there, **wanted}, execution_id=execution_id, incident=incident
     )
+    connector = settings.connector(data_source_id)
+    never = unwanted(sight, settings, connector)
     ours = [judge(one, sight) for one in wanted.values()]
-    rest = _rest(there, wanted, sight, _listed(connector) if listing is not None else lambda _: False)
+    listed = _listed(connector) if listing is not None else lambda _: False
+    rest = _rest(there, wanted, sight, listed, never)
     others = [judge(one, sight) for one in rest.values()]
     others = [one for one in others if not (one.expected.want == "absent" and one.verdict == "gone")]
     checks = [*([rollback] if rollback is not None else []), _sync(sight, wanted)]
     if done:
         checks += _restored(ours)
     checks += [*_documents(sight, [*ours, *others]), _held_back(sight, [*ours, *others])]
-    checks += [_bucket(versions, sight, [*ours, *others])]
+    checks += [_bucket(versions, sight, [*ours, *others], never)]
+    if connector.bucket:
+        checks += [nothing_unwanted(sight, never, [*ours, *others])]
     shown = [
         *ours,
         *(one for one in others if not done or (one.ok is not True and one.verdict not in LEFT_OUT)),
@@ -95,10 +112,8 @@ def conclude(
     )
 
 
-def _listed(connector: Connector | None) -> Callable[[str], bool]:
+def _listed(connector: Connector) -> Callable[[str], bool]:
     """Whether a key is of the part of the bucket that is listed."""
-    if connector is None:
-        return lambda _: True
     return lambda key: key.startswith(connector.prefix) and not key.startswith(connector.exclude)
 
 
@@ -107,10 +122,12 @@ def _rest(
     wanted: Mapping[str, Expected],
     sight: Sight,
     listed: Callable[[str], bool],
+    never: Mapping[str, str],
 ) -> dict[str, Expected]:
     """Every other key of the bucket, and every other document of the index or of the newest report.
 
-    A document of which the bucket was not listed is there for its failure alone.
+    A document of a part of the bucket that was not listed is there when it must not be in the index, or failed: of
+    any other whether its object is there is not known.
     """
     rest = {key: one for key, one in there.items() if key not in wanted}
     scope, index = sight.scope, sight.index or {}
@@ -120,8 +137,8 @@ def _rest(
         if key in rest:
             if scope is not None and not scope.is_document(key):
                 rest[key] = Expected(key, "absent", rest[key].since)
-        elif listed(key):
-            rest[key] = Expected(key, "absent")
+        elif listed(key) or key in never:
+            rest[key] = Expected(key, "absent", unwanted=never.get(key, ""))
         elif document.status in STATUS_FAILED:
             rest[key] = Expected(key, "present")
     newest = sight.last[0].execution_id if sight.last else ""
@@ -271,7 +288,7 @@ def _held_back(sight: Sight, judged: Sequence[Judged]) -> CheckResult:
     if held:
         first = held[0]
         text = (
-            f"The deletion safeguard holds {_many(len(held), 'document')} in the index whose objects are gone: "
+            f"The deletion safeguard holds {_many(len(held), 'document')} in the index that {_to_go(held, sight)}: "
             f"{_names([one.expected.key for one in held])}."
         )
         return CheckResult(name, False, text, mend=first.mend, evidence=kept)
@@ -282,8 +299,19 @@ def _held_back(sight: Sight, judged: Sequence[Judged]) -> CheckResult:
     return CheckResult(name, True, "The newest sync held no deletion back.", evidence=kept)
 
 
-def _bucket(versions: Observation, sight: Sight, judged: Sequence[Judged]) -> CheckResult:
-    """How many documents the index has, and how many objects the bucket has that are documents."""
+def _to_go(held: Sequence[Judged], sight: Sight) -> str:
+    """Why they are to go: their objects are gone, or the connector leaves them out."""
+    out = sum(sight.scope is not None and not sight.scope.is_document(one.expected.key) for one in held)
+    if not out:
+        return "lack an object" if len(held) > 1 else "lacks an object"
+    left = "the connector's patterns leave out"
+    return left if out == len(held) else f"lack an object, or that {left}"
+
+
+def _bucket(
+    versions: Observation, sight: Sight, judged: Sequence[Judged], never: Mapping[str, str]
+) -> CheckResult:
+    """How many documents the index has, all of them, and how many objects the bucket has that are documents."""
     name, kept = AGREE, ("documents", "versions", "resources")
     if not versions.available or sight.index is None or sight.scope is None:
         why = (
@@ -298,30 +326,50 @@ def _bucket(versions: Observation, sight: Sight, judged: Sequence[Judged]) -> Ch
     considered = [one for one in judged if one.verdict not in LEFT_OUT]
     objects = [one for one in considered if one.expected.want in ("present", "restored", "touched")]
     indexed = [one for one in considered if one.document is not None and one.document.status in IN_INDEX]
+    held = sum(one.status in IN_INDEX for one in sight.index.values())
     missing = [
         one.expected.key for one in objects if one.document is None or one.document.status not in IN_INDEX
     ]
-    extra = [one.expected.key for one in indexed if one.expected.want in ("absent", "deleted")]
+    gone = {one.expected.key for one in indexed if one.expected.want in ("absent", "deleted")}
+    extra = sorted(gone - never.keys())
     later = f" {_many(len(newer), 'key')} changed after that sync began: for the next one." if newer else ""
-    text = f"The index has {len(indexed):,} documents, the bucket {len(objects):,} objects in scope"
+    text = f"The index has {held:,} documents, the bucket {len(objects):,} objects in scope"
+    if (
+        beyond := held
+        - len(indexed)
+        - sum(one.document is not None and one.document.status in IN_INDEX for one in newer)
+    ):
+        text += f" where it was listed, and {beyond:,} of the documents are from elsewhere"
     partly = "" if versions.complete and not sight.index_why else sight.index_why or versions.stopped
     if partly:
         return CheckResult(name, None, f"{text}; but not all could be seen: {partly}", evidence=kept)
-    if not (missing or extra):
+    if not (missing or extra or never):
         return CheckResult(name, True, f"{text}: they agree.{later}", evidence=kept)
     if sight.index_unnamed and missing:
         text += f"; {sight.index_unnamed:,} documents have ids that name no key, so which are missing is not known."
-        return CheckResult(name, None if not extra else False, text, mend=sight.sync, evidence=kept)
+        return CheckResult(
+            name, None if not (extra or never) else False, text, mend=sight.sync, evidence=kept
+        )
     failed = sum(one.verdict == FAILED for one in objects)
     which = f" ({failed:,} of them failed)" if failed else ""
     told = [
         f"{_many(len(missing), 'object')} not indexed{which}: {_names(missing)}" if missing else "",
         f"{_many(len(extra), 'document')} without an object: {_names(extra)}" if extra else "",
+        f"{_many(len(never), 'document')} that must not be in the index: {_names(sorted(never))}"
+        if never
+        else "",
     ]
     # A sync reads what it did not try; what failed before it reads again only once it changed.
     untried = len(missing) > failed or bool(extra)
     mend = "\n".join(
-        filter(None, [f"Once the cause is gone: {sight.touch}" * bool(failed), sight.sync * untried])
+        filter(
+            None,
+            [
+                f"Once the cause is gone: {sight.touch}" * bool(failed),
+                sight.sync * untried,
+                f"For those that must not be there: see “{UNWANTED}”." * bool(never),
+            ],
+        )
     )
     finding = f"{text}; {'; '.join(filter(None, told))}.{later}"
     return CheckResult(name, False, finding, mend=mend, evidence=kept)

@@ -262,13 +262,16 @@ def _gone(
         return say(
             "not synced", False, f"Still in the index ({document.status}): no sync ended since.", sight.sync
         )
-    why = (
-        "its object is gone"
-        if one.want == "deleted" or _inside(one, sight)
-        else "it is no document of the connector"
-    )
-    text = f"Still in the index ({document.status}), and {why}."
-    return say("still indexed", False, text, f"Look at the sync's report, then sync again: {sight.sync}")
+    inside = _inside(one, sight)
+    mend = f"Look at the sync's report, then sync again: {sight.sync}"
+    if one.unwanted and inside:
+        why = "it must not be; the connector's patterns take it in"
+        mend = f"Leave its folder out in the connector's configuration, then sync again: {sight.sync}"
+    elif one.want == "deleted" or inside:
+        why = "its object is gone"
+    else:
+        why = "it is no document of the connector"
+    return say("still indexed", False, f"Still in the index ({document.status}), and {why}.", mend)
 
 
 def _inside(one: Expected, sight: Sight) -> bool:

@@ -92,7 +92,7 @@ def prove(incident: Incident, *, execution_id: str = "", step: str = STEP, progr
         execution_id=execution_id,
         incident=incident.id,
         rollback=_rollback(incident, problems),
-        connector=incident.settings.connector(chosen),
+        settings=incident.settings,
     )
     keep(incident, made, step)
     return made
@@ -125,15 +125,14 @@ def look(
     seen |= live(
         aws, settings, Window(since, now), names=rest, data_source_id=data_source_id, progress=progress
     )
-    connector = settings.connector(data_source_id)
     return conclude(
         seen,
         {},
         data_source_id=data_source_id,
-        bucket=settings.bucket_of(connector),
+        bucket=settings.bucket_of(settings.connector(data_source_id)),
         at=now,
         execution_id=execution_id,
-        connector=connector,
+        settings=settings,
     )
 
 

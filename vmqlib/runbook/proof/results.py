@@ -14,7 +14,18 @@ from vmqlib.times import show_time
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["AGREE", "COLUMNS", "FAILED", "GONE", "INDEXED", "LEFT_OUT", "SYNCED", "Later", "Proof"]
+__all__ = [
+    "AGREE",
+    "COLUMNS",
+    "FAILED",
+    "GONE",
+    "INDEXED",
+    "LEFT_OUT",
+    "SYNCED",
+    "UNWANTED",
+    "Later",
+    "Proof",
+]
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "key": ("str", "the object's key"),
@@ -36,11 +47,12 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 """The columns of :attr:`Proof.keys`: dtype and meaning."""
 
 _SENTENCE = 600  # characters: a line of the journal
-SYNCED, INDEXED, GONE, AGREE = (
+SYNCED, INDEXED, GONE, AGREE, UNWANTED = (
     "A sync has taken place",
     "Restored documents are indexed",
     "Deleted documents are gone",
     "Index and bucket agree",
+    "Nothing is indexed that must not be",
 )
 """The checks that say it in a sentence."""
 FAILED = "failed"

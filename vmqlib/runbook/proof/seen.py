@@ -30,12 +30,16 @@ class Expected:
         Since when the object is what it is; ``None`` where that is not known.
     held:
         From when to when the restored content had been current before; ``None`` where that is not known.
+    unwanted:
+        Why it must not be in the index, whatever the bucket holds: ``housekeeping``, ``forbidden``, ``outside``; else
+        empty.
     """
 
     key: str
     want: Want
     since: datetime | None = None
     held: tuple[datetime, datetime] | None = None
+    unwanted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,15 @@ class Indexed:
     ----------
     document_id, status, error, updated_at:
         As it says.
+    named:
+        Whether its id, or the report's line of it, names its key: else the key that it stands under is the id itself.
     """
 
     document_id: str
     status: str
     error: str = ""
     updated_at: datetime | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True)

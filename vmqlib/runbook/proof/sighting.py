@@ -166,10 +166,10 @@ def _index(
         ": ".join(filter(None, pair))
         for pair in zip(mine["error_code"].fillna(""), mine["error_message"].fillna(""), strict=True)
     ]
-    rows = zip(names, ids, mine["status"].fillna(""), error, mine["updated_at"], strict=True)
+    rows = zip(names, ids, mine["status"].fillna(""), error, mine["updated_at"], known, strict=True)
     found: dict[str, Indexed] = {}
-    for key, document_id, status, said, at in rows:
+    for key, document_id, status, said, at, is_known in rows:
         if key in found and found[key].status in FAILED:
             continue  # of two documents of one key the failed one counts
-        found[key] = Indexed(document_id, status, said, as_time(at))
+        found[key] = Indexed(document_id, status, said, as_time(at), bool(is_known))
     return found, int((~known).sum())

@@ -23,7 +23,7 @@ MEANING = {
     "SYNCING": "reading the source",
     "SYNCING_INDEXING": "writing the index",
     "STOPPING": "being stopped",
-    "SUCCEEDED": "the index holds what the source holds",
+    "SUCCEEDED": "it came to its end, and no document failed",
     "INCOMPLETE": "the source was read, but some documents failed",
     "FAILED": "the sync failed as a whole: usually configuration or a permission",
     "ABORTED": "somebody stopped it",

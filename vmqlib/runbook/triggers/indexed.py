@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
     from vmqlib.settings import Connector, Settings
 
-__all__ = ["HOUSEKEEPING", "Unwanted", "indexed_documents", "named_documents", "unwanted_documents"]
+__all__ = [
+    "HOUSEKEEPING",
+    "Unwanted",
+    "indexed_documents",
+    "named_documents",
+    "never_documents",
+    "unwanted_documents",
+]
 
 HOUSEKEEPING: Final = ("_staging/", "audit/", "ci/")
 """Prefixes of the bucket that are never documents (ops repo)."""
@@ -67,6 +74,13 @@ def named_documents(names: pd.Series[str], bucket: str) -> pd.DataFrame:
     return pd.DataFrame({"key": keys, "is_known": ids.str.contains("://", regex=False).astype(bool)})
 
 
+def never_documents(connector: Connector) -> tuple[str, ...]:
+    """The folders that are never documents: the bucket's, and those that the settings exclude. Not one that the
+    connector's own ``prefix`` in the settings lies in: that one is meant."""
+    every = dict.fromkeys((*HOUSEKEEPING, *connector.exclude))
+    return tuple(one for one in every if not connector.prefix.startswith(one))
+
+
 def unwanted_documents(
     indexed: pd.DataFrame,
     settings: Settings,
@@ -91,7 +105,7 @@ def unwanted_documents(
     """
     import pandas as pd
 
-    housekeeping = tuple(dict.fromkeys((*HOUSEKEEPING, *connector.exclude)))
+    housekeeping = never_documents(connector)
     keys = indexed["key"].astype(object)
     why = pd.Series("", index=indexed.index, dtype=object)
     if len(keys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from vmqlib.runbook.proof.results import AGREE
+from vmqlib.runbook.proof.results import AGREE, UNWANTED
 
 __all__ = [
     "ALARM",
@@ -35,7 +35,7 @@ read and says INSUFFICIENT_DATA is not among them: with little traffic it may st
 
 _MORE: Final[Mapping[str, frozenset[str]]] = {
     "guardrail": frozenset({PROMPT}),
-    "content": frozenset({PROMPT, AGREE}),
+    "content": frozenset({PROMPT, AGREE, UNWANTED}),
 }
 """What an incident is about is known at its end, too: what is blocked, what is in the index."""
 
