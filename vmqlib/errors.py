@@ -208,13 +208,16 @@ class AlreadyOpen(VmqError):
     ----------
     incident_id:
         Which.
+    closed:
+        Whether it is closed: then nobody works on it.
     """
 
     exit_code = 4
 
-    def __init__(self, message: str, *, hint: str = "", incident_id: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", incident_id: str = "", closed: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.incident_id = incident_id
+        self.closed = closed
 
 
 class LockHeld(VmqError):

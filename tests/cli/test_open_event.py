@@ -152,3 +152,25 @@ def test_a_page_becomes_a_record_once(command: Any, start_local_aws: Any, point_
         assert (again.json["id"], again.json["opened"]) == (done.json["id"], False)
         assert f"{done.json['id']} is there for it already" in again.err
     assert len(list(folder.parent.glob("INC-*"))) == 1
+
+
+def test_what_fires_still_though_its_incident_is_closed_is_no_success(
+    command: Any, sync_failed_aws: Any, point_at: Any
+) -> None:
+    from vmqlib.aws import Aws
+    from vmqlib.runbook.opening import open_incident
+    from vmqlib.settings import Settings
+
+    point_at(sync_failed_aws)
+    settings = Settings.load()
+    incident = open_incident(settings, Aws(settings), trigger="sync-failed")
+    there = command("open", "--auto")
+    assert there.code == 0, there.err
+    assert f"{incident.id} is there for it already" in there.err
+    incident.close("too early")
+    done = command("open", "--auto", "--json")
+    assert done.code == 4
+    assert done.json["opened"] is False
+    assert "is closed since" in done.err
+    assert f"vmq reopen {incident.id} --reason" in done.err
+    assert len(list(Path("incidents").glob("INC-*"))) == 1

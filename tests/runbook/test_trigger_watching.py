@@ -153,10 +153,13 @@ def test_a_cause_has_one_incident_open_or_closed(opened: Any, clock: MovingClock
     with pytest.raises(AlreadyOpen) as there:
         opened(KEY, since=SINCE)
     assert there.value.incident_id == first.id
+    assert not there.value.closed
     first.close("false alarm")
     clock.forward(days=3)
-    with pytest.raises(AlreadyOpen):
+    with pytest.raises(AlreadyOpen, match="is closed since") as there:
         opened(KEY, since=SINCE)
+    assert there.value.closed
+    assert f"vmq reopen {first.id}" in there.value.hint
 
 
 def test_what_was_opened_by_hand_or_by_an_alarm_meanwhile_is_the_same_trouble(opened: Any) -> None:

@@ -127,11 +127,27 @@ def open_command(
     elif not records:
         show_known(settings, known, as_json=as_json)
     for there in known:
-        notice(f"  {there.message}")
+        notice(f"  {printable(there.message)}")
+        if there.closed and found is None:
+            notice(f"  {printable(there.hint)}")
     for record in records:
         _others_open(record)
         _say_where_ok(record, occasions[0].alarm)
     _show_all(records, as_json=as_json)
+    # What was looked at just now fires although its incident is closed: nobody works on it.
+    closed = [there for there in known if there.closed]
+    if found is not None and closed:
+        raise AlreadyOpen(
+            f"It fires still, and {_ids(closed)} closed: nobody works on it.",
+            hint="\n".join(dict.fromkeys(there.hint for there in closed)),
+            incident_id=closed[0].incident_id,
+            closed=True,
+        )
+
+
+def _ids(known: Sequence[AlreadyOpen]) -> str:
+    ids = list(dict.fromkeys(one.incident_id for one in known))
+    return f"{', '.join(ids)} {'is' if len(ids) == 1 else 'are'}"
 
 
 def _say_where_ok(record: Record, alarm: str) -> None:

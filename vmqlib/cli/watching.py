@@ -89,7 +89,14 @@ class _Opener:
         except Interrupted:
             raise
         except AlreadyOpen as error:
-            notice(printable(f"{when}  {trigger}: {error.message}"))
+            # A closed one may be reopened and closed again: then it is told again.
+            if self._told.get(verdict.cause) == error.message:
+                return
+            self._told[verdict.cause] = error.message
+            goes_on = f" It fires still. {error.hint}" if error.closed else ""
+            notice(printable(f"{when}  {trigger}: {error.message}{goes_on}"))
+            if error.closed:
+                return
         except VmqError as error:
             # The next look tries again. Where a folder was made by then, that is the incident: it is named.
             if self._told.get(verdict.cause) != error.message:

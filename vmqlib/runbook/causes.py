@@ -104,6 +104,13 @@ def check(root: Path, cause: Cause) -> None:
         When there is one.
     """
     there = incident_of(root, cause)
+    if there is not None and (closed := _closed_at(root / there.id)) is not None:
+        raise AlreadyOpen(
+            f"{there.id} was for it, and is closed since {show_time(closed)}: {there.title}.",
+            hint=f"If it goes on: `vmq reopen {there.id} --reason …`.",
+            incident_id=there.id,
+            closed=True,
+        )
     if there is not None:
         raise AlreadyOpen(
             f"{there.id} is there for it already, opened at {show_time(there.opened_at)}: {there.title}.",
@@ -139,7 +146,7 @@ def _is_about(folder: Path, identity: Identity, cause: Cause) -> bool:
         return False
     if cause.since is not None and identity.opened_at >= cause.since:
         return True
-    return not _is_closed(folder)
+    return _closed_at(folder) is None
 
 
 def _is_exact(key: str) -> bool:
@@ -150,15 +157,15 @@ def _is_exact(key: str) -> bool:
     )
 
 
-def _is_closed(folder: Path) -> bool:
+def _closed_at(folder: Path) -> datetime | None:
     from vmqlib.record.journal import Journal
     from vmqlib.record.manifest import JOURNAL
     from vmqlib.record.state import fold
 
     try:
-        return fold(Journal(folder / JOURNAL).events()).closed_at is not None
+        return fold(Journal(folder / JOURNAL).events()).closed_at
     except VmqError:
-        return False
+        return None
 
 
 def _take(descriptor: int, root: Path) -> None:
