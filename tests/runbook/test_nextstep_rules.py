@@ -426,7 +426,14 @@ def test_unauthorized_content_is_told_to_security_and_removed_at_its_source() ->
     tell, remove, exclude = [one for one in plan_next(known) if one.step.startswith("2")]
     assert "security@vaultmesh.io" in tell.why
     assert shlex.split(remove.command)[:4] == ["aws", "s3", "rm", "s3://kb/hr/pay rise.md"]
-    assert "exclusionPatterns" in exclude.why
+    assert "exclusionPrefixes" in exclude.why
+    values = replace(known, exclude_why='It takes in 3 of them: add "_staging/" to exclusionPrefixes.')
+    (told,) = [one for one in plan_next(values) if "get-data-source" in one.command]
+    assert told.why.startswith('It takes in 3 of them: add "_staging/" to exclusionPrefixes.')
+    left = replace(known, recovered=True, proof_state="failed", left_why="3 documents are in the index.")
+    assert "content-left" in names(left)
+    assert "close" not in names(left)
+    assert "close" in names(replace(left, left_why=None))
     assert "resync" in names(known)
     assert "content-unknown" in names(replace(known, content_why=None))
 

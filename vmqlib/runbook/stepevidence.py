@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vmqlib.runbook.affected import affected_by
 from vmqlib.runbook.affecteddocuments import document_keys
 from vmqlib.runbook.changes.signs import tells_of_refusal
+from vmqlib.runbook.exclusions import exclusions
 from vmqlib.runbook.lastgood import came_in, doubt, good_before
 from vmqlib.runbook.severity import given_by_person
 from vmqlib.runbook.stabilize.recurrence import cause_of, recurring
@@ -108,10 +109,15 @@ def _told(incident: Incident) -> bool:
 
 
 def _proof(incident: Incident) -> dict[str, Any]:
-    from vmqlib.runbook.proof.keeping import standing
+    from vmqlib.runbook.proof.keeping import left, standing
 
     state, failed, stuck = standing(incident)
-    return {"proof_state": state, "proof_failed": failed, "proof_stuck": stuck}
+    return {
+        "proof_state": state,
+        "proof_failed": failed,
+        "proof_stuck": stuck,
+        "left_why": left(incident) or None,
+    }
 
 
 def _how_far(incident: Incident) -> Rollback:
@@ -305,7 +311,8 @@ def _with_content(incident: Incident, known: Facts, found: Affected, detection: 
     verdict = next((one for one in detection.triggers if one.trigger == "content"), None)
     told = [one.text for one in verdict.reasons if one.says == "firing"] if verdict else []
     if told:
-        known = replace(known, content_why=told[0])
+        why = exclusions(incident, known.data_source_id, verdict.documents) if verdict else ""
+        known = replace(known, content_why=told[0], exclude_why=why or None)
     # What is in the index from _staging/ must leave the index, and stay in the bucket.
     if found.documents.forbidden:
         known = replace(known, content_uri=f"s3://{known.bucket}/{found.documents.forbidden[0]}")

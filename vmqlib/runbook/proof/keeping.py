@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.record.evidence import Question
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.proof.concluding import frame_of
-from vmqlib.runbook.proof.results import Proof
+from vmqlib.runbook.proof.results import UNWANTED, Proof
 from vmqlib.times import iso, show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.events import Event
     from vmqlib.record.incident import Incident
 
-__all__ = ["ACTION", "STEP", "keep", "newest", "standing"]
+__all__ = ["ACTION", "STEP", "keep", "left", "newest", "standing"]
 
 STEP = "resync"
 ACTION = "sync proof"
@@ -100,6 +100,20 @@ def standing(incident: Incident) -> tuple[str, int, int]:
     data: Mapping[str, Any] = event.data.model_dump()
     state = {True: "proved", False: "failed", None: "unknown"}[data.get("ok")]
     return state, int(data.get("failed") or 0), int(data.get("stuck") or 0)
+
+
+def left(incident: Incident) -> str:
+    """From the journal alone: what the newest proof found in the index that must not be there, and what to do about it;
+    empty where it found nothing, or something was changed since."""
+    event, later = _found(incident)
+    if event is None or later is not None:
+        return ""
+    for check in event.data.model_dump().get("checks") or ():
+        if check.get("name") == UNWANTED and check.get("ok") is False:
+            mends = (line.partition(": vmq ")[0] for line in str(check.get("mend") or "").splitlines())
+            told = [f"{one.rstrip('.')}." for one in mends if not one.startswith("vmq ")]
+            return " ".join([str(check.get("finding")), *told])
+    return ""
 
 
 def _found(incident: Incident) -> tuple[Event | None, Event | None]:
