@@ -183,7 +183,7 @@ def solved(condition: Any, values: dict[str, Any]) -> None:
     elif sign == "unset":
         values[name] = None
     elif sign == "!=":
-        values[name] = {"SUCCEEDED": "FAILED", "closed": "open"}[value]
+        values[name] = {"SUCCEEDED": "FAILED", "closed": "open", "passed": "none"}[value]
     else:
         values[name] = {"==": value, ">=": value, "in": None, "has": (value,), ">": None}[sign]
         if values[name] is None:

@@ -121,6 +121,33 @@ def test_a_closed_incident_asks_for_the_retro_and_for_telling_people() -> None:
     assert set(untold) - set(commands(told)) == {"vmq update INC-20261123-001 --resolved"}
 
 
+OVER = replace(KNOWN, alarms=(), failing=0, over=True, validated="passed", validated_at=AT)
+
+
+def test_what_passed_its_validation_is_to_be_closed_whatever_is_missing() -> None:
+    for known in (OVER, replace(OVER, missing=("Questions",)), replace(OVER, about=("guardrail",))):
+        found = plan_next(replace(known, proof_state="proved"))
+        assert found[0].command.startswith("vmq close INC-20261123-001")
+        assert not any("vmq validate" in each or "render" in each for each in commands(known))
+
+
+def test_where_nothing_fires_it_is_looked_whether_it_is_over() -> None:
+    calm = replace(KNOWN, alarms=(), failing=0, last_status="SUCCEEDED", changed=0)
+    assert commands(calm)[-1] == "vmq validate INC-20261123-001"
+    assert "vmq validate INC-20261123-001" not in commands(replace(calm, about=("no-sync",)))
+
+
+def test_a_change_that_took_phrases_away_is_asked_about_and_not_suspected() -> None:
+    known = replace(
+        KNOWN, about=("guardrail",), guardrail_at=AT, guardrail_who="dana", guardrail_what="phrase “x” removed",
+        app_id="a",
+    )  # fmt: skip
+    assert any("get-chat-controls" in each for each in commands(known))
+    loosened = replace(known, guardrail_loosened=True)
+    assert not any("get-chat-controls" in each for each in commands(loosened))
+    assert "vmq validate INC-20261123-001" in commands(loosened)
+
+
 def test_what_is_missing_is_named_first() -> None:
     first = plan_next(replace(KNOWN, missing=("Sync history", "Alarms")))[0]
     assert "Sync history, Alarms" in first.why

@@ -125,7 +125,10 @@ def test_one_at_the_turn_of_a_period_counts_in_the_next() -> None:
 
 def test_each_ask_leaves_a_trace_and_half_a_line_spoils_no_other(tmp_path: Path) -> None:
     settings = Settings.load(incidents=tmp_path).model_copy(update={"app_id": "a" * 36})
-    assert not ownquestions.SOURCE.wanted(settings), "nothing was asked: nothing is missed"
+    assert ownquestions.SOURCE.wanted(settings), (
+        "that nothing was asked is seen, too: what is asked later is no gap"
+    )
+    assert not ownquestions.read(NO_AWS, settings, Window(NOW - HOUR, NOW)).rows
     at = datetime(2026, 11, 23, 9, 12, tzinfo=UTC)
     trace = ownquestions.Trace(settings)
     first = trace.asking(at, "one")

@@ -14,6 +14,7 @@ from vmqlib import view
 from vmqlib.errors import BadInput
 from vmqlib.record.incident import Incident
 from vmqlib.runbook.dashboardchecks import READABLE
+from vmqlib.runbook.nextsteps import next_steps
 from vmqlib.runbook.proof.results import AGREE
 from vmqlib.runbook.validation import Validation, essential, validate, validated
 from vmqlib.runbook.validation.names import (
@@ -64,6 +65,22 @@ def test_all_is_well_and_each_says_why(rig: SyncRig) -> None:
     kept = validated(Incident.load(rig.incident.id, settings=rig.settings))
     assert kept == made
     assert "checks passed" in view.validation(kept, rig.incident.id).text
+
+
+def test_it_counts_what_it_asked_itself_and_the_next_step_is_to_close(rig: SyncRig) -> None:
+    incident = Incident.open(rig.settings, rig.aws, trigger="sync-failed", clock=rig.local.clock)
+    incident.observe()
+    assert incident.observed("own-questions").available, "that nothing was asked before is seen"
+    made = validate(incident)
+    assert made.ok is True, made.sentence
+    asked, metrics = incident.observed("own-questions"), incident.observed("metrics")
+    assert {one for one in asked.frame["text"]} >= {one.subject for one in made.checks if one.name == QUESTION_CHECK}
+    assert asked.at is not None
+    assert metrics.at is not None
+    assert metrics.at >= incident.observed("canaries").frame["at"].max()
+    found = [one for one in next_steps(incident) if not one.step.startswith(("1", "5"))]
+    assert found[0].command.startswith(f"vmq close {incident.id}"), found
+    assert not any("vmq validate" in one.command or "render" in one.command for one in found)
 
 
 def test_it_changes_nothing(rig: SyncRig) -> None:

@@ -26,9 +26,9 @@ from vmqlib.runbook.operationsrunbook import Entered, enter, entered
 from vmqlib.runbook.retro import INVITATION, invitation
 from vmqlib.runbook.retro.invitation import appointment, meeting
 from vmqlib.runbook.stabilize.closing import no_schedule_left_off
-from vmqlib.runbook.validation import SCHEDULE, Validation, essential, validate
+from vmqlib.runbook.validation import SCHEDULE, Validation, in_the_way, validate
 
-__all__ = ["Afterwards", "Part", "Ready", "Words", "afterwards", "close", "in_the_way", "missing", "ready"]
+__all__ = ["Afterwards", "Part", "Ready", "Words", "afterwards", "close", "missing", "ready"]
 
 Part = Literal["entry", "invitation", "record"]
 """What a closing leaves behind, beside the journal's last event."""
@@ -106,13 +106,6 @@ class Afterwards:
     entered: Entered | None
     invitation: Path | None
     problems: tuple[VmqError, ...]
-
-
-def in_the_way(made: Validation, trigger: str) -> tuple[CheckResult, ...]:
-    """The checks that keep an incident open: those that failed, and of those that cannot be told the ones without which
-    nobody knows whether it is over (:func:`~vmqlib.runbook.validation.names.essential`)."""
-    needed = essential(trigger)
-    return (*made.failing, *(check for check in made.unknown if check.name in needed))
 
 
 def ready(

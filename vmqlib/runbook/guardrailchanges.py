@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vmqlib.record.observation import Observation
 
-__all__ = ["Guardrail", "GuardrailChange", "guardrail", "guardrails_set"]
+__all__ = ["Guardrail", "GuardrailChange", "Mended", "guardrail", "guardrails_set", "taken_back"]
 
 _EVENT = "UpdateChatControlsConfiguration"
+_PERIOD = timedelta(hours=1)
+"""So much later than its metrics' period says the blocking may have begun, and so much earlier its cause may be."""
+_SHOWN = 3
+_ADDED, _SET, _REMOVED = " added", " set", " removed"
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,34 @@ class GuardrailChange:
     who: str
     what: tuple[str, ...]
     refused: str = ""
+
+    @property
+    def loosens(self) -> bool:
+        """Whether it took away phrases or topics, and did nothing else."""
+        return bool(self.what) and all(one.endswith(_REMOVED) for one in self.what)
+
+    @property
+    def words(self) -> str:
+        """What it did, in a few words."""
+        more = f" and {len(self.what) - _SHOWN} more" if len(self.what) > _SHOWN else ""
+        return ", ".join(self.what[:_SHOWN]) + more if self.what else "what, the event does not say"
+
+
+@dataclass(frozen=True)
+class Mended:
+    """The blocking that a change of the guardrails ended.
+
+    Parameters
+    ----------
+    began, at:
+        Since when too much was blocked, and when that was taken back, UTC.
+    change:
+        What took it back.
+    """
+
+    began: datetime
+    at: datetime
+    change: GuardrailChange
 
 
 @dataclass(frozen=True)
@@ -91,6 +123,32 @@ def guardrail(controls: Observation | None, trail: Observation | None, hit: bool
             for at, user, given, refused in zip(*columns, strict=True)
         )
     return Guardrail(hit, phrases, topics, scope, changes)
+
+
+def taken_back(trail: Observation | None, began: datetime) -> tuple[GuardrailChange, tuple[str, ...]] | None:
+    """The newest change, where that only took phrases or topics away after the blocking had begun; and what was added
+    or set around that beginning, and is still there. ``None`` where the newest change is another, or not seen. Pure.
+
+    Parameters
+    ----------
+    trail:
+        The source ``trail``.
+    began:
+        Since when too much is blocked.
+    """
+    done = [one for one in guardrail(None, trail).changes or () if not one.refused and one.at is not None]
+    if not done or not done[0].loosens or done[0].at <= began:  # type: ignore[operator]
+        return None
+    left: dict[str, None] = {}
+    for change in reversed([one for one in done if one.at >= began - _PERIOD]):  # type: ignore[operator]
+        if not change.what:
+            left["something that the event does not say"] = None
+        for told in change.what:
+            if told.endswith(_REMOVED):
+                left.pop(told.removesuffix(_REMOVED), None)
+            else:
+                left[told.removesuffix(_ADDED).removesuffix(_SET)] = None
+    return done[0], tuple(left)
 
 
 def guardrails_set(parameters: str) -> tuple[str, ...]:

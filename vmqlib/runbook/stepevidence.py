@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["facts"]
 
-_SHOWN = 3
 _THROTTLED: Final = re.compile(
     r"throttl|slow ?down|too ?many ?requests|rate exceeded|request rate", re.IGNORECASE
 )
@@ -84,6 +83,7 @@ def facts(
         ),
         told_resolved=_told(incident),
         **_proof(incident),
+        **_validated(incident),
     )
     if known.closed:
         return known
@@ -118,6 +118,17 @@ def _proof(incident: Incident) -> dict[str, Any]:
         "proof_stuck": stuck,
         "left_why": left(incident) or None,
     }
+
+
+def _validated(incident: Incident) -> dict[str, Any]:
+    """What the last validation came to; one before the last change says nothing."""
+    from vmqlib.runbook.validation import in_the_way, validated
+
+    made = validated(incident)
+    if made is None or made.stale:
+        return {}
+    held = in_the_way(made, incident.identity.trigger)
+    return {"validated": "failed" if held else "passed", "validated_at": made.at}
 
 
 def _how_far(incident: Incident) -> Rollback:
@@ -245,11 +256,15 @@ def _triage(incident: Incident, known: Facts, detection: Detection | None, found
     about = [one for one, verdict in said.items() if verdict == "firing"]
     if said.get(own) == "unknown" or own not in said:  # type: ignore[call-overload]
         about.append(own)  # type: ignore[arg-type]
+    # What was seen before it passed, it has seen, too: a share of the past hours may still say otherwise.
+    passed = known.validated == "passed" and known.validated_at is not None
+    newer = passed and known.validated_at < incident.seen_at  # type: ignore[operator]
     found = found or affected_by(incident, detection)
     mine = next((one for one in found.connectors if one.data_source_id == known.data_source_id), None)
     known = replace(
         known,
         about=tuple(about),
+        over=passed and not (newer and detection.firing),
         customers=found.severity.customers,
         customers_why=found.severity.reason,
         schedule=mine.schedule if mine else None,
@@ -286,14 +301,13 @@ def _with_guardrail(incident: Incident, known: Facts, found: Affected) -> Facts:
     done = [one for one in found.guardrail.changes or () if not one.refused and one.at is not None]
     if done:
         change = done[0]
-        more = f" and {len(change.what) - _SHOWN} more" if len(change.what) > _SHOWN else ""
         known = replace(
             known,
             guardrail_at=change.at,
             guardrail_who=change.who or "somebody",
-            guardrail_what=", ".join(change.what[:_SHOWN]) + more
-            if change.what
-            else "what, the event does not say",
+            guardrail_what=change.words,
+            guardrail_loosened=change.loosens
+            and (change.at is not None and (found.since is None or change.at > found.since)),
         )
     if "commits" not in incident.sources or not (seen := incident.observed("commits")).available:
         return known

@@ -99,6 +99,7 @@ class Facts:
     guardrail_at: datetime | None = None
     guardrail_who: str | None = None
     guardrail_what: str | None = None
+    guardrail_loosened: bool = False
     commit: str | None = None
     commit_at: datetime | None = None
     commit_about: str | None = None
@@ -114,6 +115,9 @@ class Facts:
     proof_failed: int = 0
     proof_stuck: int = 0
     told_resolved: bool = False
+    validated: str = "none"
+    validated_at: datetime | None = None
+    over: bool = False
 
 
 VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
@@ -121,7 +125,7 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "incident_id": Fact("text", "the incident", always=True),
         "data_source": Fact("text", "its data source; ID where none is known", always=True),
         "bucket": Fact("text", "the bucket that its connector reads", always=True),
-        "stage": Fact("text", "open, recovered (the newest sync began since, and succeeded) or closed", always=True),
+        "stage": Fact("text", "open, recovered (the newest sync since succeeded, or over) or closed", always=True),
         "about": Fact("texts", "triggers that fire, and the incident's own unless that is quiet", always=True),
         "opened_at": Fact("time", "when it was opened"),
         "missing": Fact("texts", "titles of the evidence that could not be had"),
@@ -162,6 +166,7 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "guardrail_at": Fact("time", "when the guardrails were last changed, as CloudTrail says"),
         "guardrail_who": Fact("text", "by whom"),
         "guardrail_what": Fact("text", "what was changed of them"),
+        "guardrail_loosened": Fact("flag", "whether that only took something away, since it began", always=True),
         "commit": Fact("text", "the last commit in the ops repo that touches guardrails"),
         "commit_at": Fact("time", "when it was made"),
         "commit_about": Fact("text", "its author and subject"),
@@ -189,6 +194,9 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "proof_state": Fact("text", "none (nothing since the last change), proved, failed, unknown", always=True),
         "proof_failed": Fact("count", "documents that failed, as the newest proof found", always=True),
         "proof_stuck": Fact("count", "those of them that were not read again, since they did not change", always=True),
+        "validated": Fact("text", "none (or changed since), failed, passed: nothing keeps it open", always=True),
+        "validated_at": Fact("time", "when that was looked at"),
+        "over": Fact("flag", "whether a validation passed, and nothing that was seen since fires", always=True),
         "told_resolved": Fact("flag", "whether people were told since the closing that it is resolved", always=True),
     }
 )  # fmt: skip
@@ -208,6 +216,6 @@ def values_of(known: Facts) -> dict[str, Value]:
         every = known.promoted_failing >= known.failing
     return values | {
         "data_source": known.data_source_id or "ID",
-        "stage": "closed" if known.closed else "recovered" if known.recovered else "open",
+        "stage": "closed" if known.closed else "recovered" if known.recovered or known.over else "open",
         "all_promoted": every,
     }

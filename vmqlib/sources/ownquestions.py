@@ -96,7 +96,8 @@ class Trace:
 
 
 def read(_aws: Aws, settings: Settings, window: Window, **_: str) -> Reading:
-    """What was asked of this application in the window, oldest first. AWS is not asked.
+    """What was asked of this application in the window, oldest first; nothing where the kit never asked anything. AWS
+    is not asked.
 
     Raises
     ------
@@ -126,19 +127,8 @@ def read(_aws: Aws, settings: Settings, window: Window, **_: str) -> Reading:
     )  # fmt: skip
 
 
-def _wanted(settings: Settings) -> bool:
-    """Where the kit never asked anything there is nothing to look at, and nothing to miss."""
-    return _folder(settings).is_dir()
-
-
 SOURCE = Source(
-    "own-questions",
-    "Questions that this kit asked",
-    read,
-    _COLUMNS,
-    order=("at",),
-    wanted=_wanted,
-    asks_aws=False,
+    "own-questions", "Questions that this kit asked", read, _COLUMNS, order=("at",), asks_aws=False
 )
 
 

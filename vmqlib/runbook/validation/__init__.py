@@ -12,7 +12,7 @@ from vmqlib.runbook.validation.asking import QUESTION, answered_by_people, by_ca
 from vmqlib.runbook.validation.halves import half_applied
 from vmqlib.runbook.validation.names import ESSENTIAL, SCHEDULE, essential
 from vmqlib.runbook.validation.syncs import by_alarms, by_schedules, by_syncs
-from vmqlib.runbook.validation.validating import NEEDED, Validation, validate, validated
+from vmqlib.runbook.validation.validating import NEEDED, Validation, in_the_way, validate, validated
 
 __all__ = [
     "ESSENTIAL",
@@ -27,6 +27,7 @@ __all__ = [
     "by_syncs",
     "essential",
     "half_applied",
+    "in_the_way",
     "validate",
     "validated",
 ]

@@ -15,6 +15,7 @@ from vmqlib.runbook.validation.agreeing import agreeing
 from vmqlib.runbook.validation.asking import answered_by_people, by_canaries, by_web_experience
 from vmqlib.runbook.validation.halves import half_applied
 from vmqlib.runbook.validation.moves import changes, last_move, started
+from vmqlib.runbook.validation.names import essential
 from vmqlib.runbook.validation.ordering import rollback_first
 from vmqlib.runbook.validation.syncs import Sought, by_alarms, by_schedules, by_syncs, sought
 from vmqlib.times import Window, show_time
@@ -25,18 +26,20 @@ if TYPE_CHECKING:
     from vmqlib.record.observation import Observation
     from vmqlib.runbook.proof import Proof
 
-__all__ = ["NEEDED", "Validation", "validate", "validated"]
+__all__ = ["NEEDED", "Validation", "in_the_way", "validate", "validated"]
 
 _STEP = "validate"
 _WIRING = ("alarm-config", "metric-names")
 """What tells whether an alarm sees anything."""
 
 NEEDED = (
-    "alarms", "alarm-history", "metrics", *_WIRING, "resources", "sync-jobs", *DASHBOARD, "canaries",
+    "alarms", "alarm-history", "metrics", "own-questions", *_WIRING, "resources", "sync-jobs", *DASHBOARD, "canaries",
 )  # fmt: skip
-"""What is looked at anew, beside what the proof looks at: also what the record's plots show
-beside the checks. ``canaries`` asks: that is a conversation, which stands in
-the application's logs."""
+"""What is looked at anew, beside what the proof looks at: also what the record's plots show beside the checks.
+``canaries`` asks: that is a conversation, which stands in the application's logs, and which CloudWatch counts."""
+
+_MENDS = {"guardrail": ("trail", "chat-controls")}
+"""What shows, by the incident's trigger, what people mended elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,13 @@ class Validation:
         return f"All {total} checks passed."
 
 
+def in_the_way(made: Validation, trigger: str) -> tuple[CheckResult, ...]:
+    """The checks that keep an incident open: those that failed, and of those that cannot be told the ones without which
+    nobody knows whether it is over (:func:`~vmqlib.runbook.validation.names.essential`)."""
+    needed = essential(trigger)
+    return (*made.failing, *(check for check in made.unknown if check.name in needed))
+
+
 def _named(check: CheckResult) -> str:
     return f"{check.name}{f' ({check.subject})' if check.subject else ''}"
 
@@ -123,8 +133,11 @@ def validate(
         )
     _settle(incident, aws)
     index, proofs = _index(incident, aws, progress)
-    names = [name for name in NEEDED if ask or name != "canaries"]
-    incident.observe(names, refresh=True, step=_STEP, progress=progress)
+    # First what asks: whoever counts the questions is to know which of them were the kit's own.
+    asking = ["canaries"] if ask else []
+    looking = [name for name in NEEDED if name != "canaries"]
+    for names in (asking, [*looking, *_MENDS.get(incident.identity.trigger, ())]):
+        incident.observe(names, refresh=True, step=_STEP, progress=progress)
     made = Validation(incident.clock.now(), tuple(_checks(incident, index, proofs)))
     data = {"verdict": outcome(made.ok), "checks": [dict(check.as_dict()) for check in made.checks]}
     event = incident.conclude(_STEP, made.sentence, data)
