@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.looks import NOW, chat, failed_look, look
 
+from vmqlib.runbook.affected import affected
 from vmqlib.runbook.triggers import detect
 from vmqlib.runbook.triggers.shares import compare
 from vmqlib.settings import Settings
@@ -76,6 +78,72 @@ def test_without_a_past_nothing_is_compared() -> None:
     verdict, _ = of(chat(SINCE, NOW, asked=10, blocked=4))
     assert verdict.verdict == "unknown"
     assert "nothing to compare with" in verdict.reasons[0].text
+
+
+def controls(at: datetime, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> dict[str, Any]:
+    update = {"blockedPhrasesToCreateOrUpdate": [*add], "blockedPhrasesToDelete": [*remove]}
+    return {
+        "event": "UpdateChatControlsConfiguration", "service": "qbusiness", "user": "dana", "at": at,
+        "parameters": json.dumps({"blockedPhrasesConfigurationUpdate": update}),
+    }  # fmt: skip
+
+
+def canary(outcome: str, at: datetime) -> Any:
+    return look("canaries", [{"text": "What is MIRAGE?", "expect": "answered", "outcome": outcome, "at": at}])
+
+
+BLOCKED = [*usual(), *chat(SINCE, NOW - timedelta(hours=2), asked=10, blocked=8)]
+ADDED = controls(SINCE + timedelta(minutes=18), add=("mirage", "anchor"))
+MENDED_AT = NOW - timedelta(hours=2)
+REMOVED = controls(MENDED_AT, remove=("mirage", "anchor"))
+LATER = MENDED_AT + timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("trail", "asked", "rows", "verdict", "told"),
+    [
+        ([ADDED], canary("answered", LATER), [], "firing", "20 questions"),
+        ([ADDED, REMOVED], None, [], "firing", "no canary was asked since"),
+        ([ADDED, REMOVED], canary("answered", SINCE), [], "firing", "no canary was asked since"),
+        ([ADDED, REMOVED], canary("blocked", LATER), [], "firing", "0 of 1 canary question since"),
+        ([ADDED, REMOVED], canary("answered", LATER), [], "quiet", "That is over by the canaries: 1 of 1"),
+        (
+            [ADDED, controls(MENDED_AT, remove=("mirage",))], canary("answered", LATER), [], "firing",
+            "still there of what was set since it began: phrase “anchor”",
+        ),
+        ([ADDED, REMOVED], None, chat(MENDED_AT, NOW, asked=15, blocked=0.5), "quiet", "1 of the 30 questions"),
+        (
+            [ADDED, REMOVED], canary("answered", LATER), chat(MENDED_AT, NOW, asked=15, blocked=6), "firing",
+            "12 of the 30 questions in the periods since then were blocked",
+        ),
+        (
+            [ADDED, REMOVED, controls(LATER, add=("loom",))], canary("answered", NOW), [], "firing",
+            "20 questions",
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_taken_back_blocks_no_more_and_only_that(trail, asked, rows, verdict, told) -> None:
+    said, _ = of([*BLOCKED, *rows], trail=look("trail", trail), **({"canaries": asked} if asked else {}))
+    assert said.verdict == verdict, said
+    assert told in said.reasons[0].text
+    assert (said.mended is not None) == (verdict == "quiet")
+
+
+def test_after_the_mend_customers_are_judged_by_the_questions_since() -> None:
+    seen = {
+        "metrics": look("metrics", BLOCKED), "trail": look("trail", [ADDED, REMOVED]),
+        "canaries": canary("answered", LATER),
+    }  # fmt: skip
+    for at in (NOW, MENDED_AT + timedelta(minutes=10)):
+        said = detect(seen, SETTINGS, at)
+        found = affected(seen, SETTINGS, at, said)
+        assert found.since == SINCE
+        assert found.severity.customers == "unknown"
+        assert "blocked" not in found.severity.figures
+    assert (
+        affected(seen, SETTINGS, NOW, detect({"metrics": seen["metrics"]}, SETTINGS, NOW)).severity.customers
+        == "hit"
+    )
 
 
 @pytest.mark.parametrize(

@@ -165,16 +165,18 @@ def affected(
     since = _first_sign(verdicts, connectors)
     documents, prefixes = affected_documents(there, settings, connectors, opened, _misplaced(verdicts))
     web = _web(there.get("resources"))
+    mended = next((one.mended for one in verdicts if one.mended is not None), None) if since is None else None
     asked = questions(
         seen.get("metrics"),
-        since,
+        mended.at if mended else since,
         now,
         baseline=timedelta(weeks=settings.detection.baseline_weeks),
         own=own_questions(there.get("own-questions")),
+        mended=mended is not None,
     )
     return Affected(
         at=now,
-        since=since,
+        since=mended.began if mended else since,
         connectors=connectors,
         index=_index(there, settings),
         guardrail=guardrail(seen.get("chat-controls"), seen.get("trail"), _fires(verdicts, "guardrail")),

@@ -157,7 +157,9 @@ def _how_bad(told: Overview) -> Iterator[Line]:
         # That none fails is no comfort where some are there that must not be.
         parts = [found.unauthorized, *(parts if index.failing else [])]
     if asked.after is None:
-        parts.append("questions: not seen")
+        parts.append(
+            f"questions: {asked.problem}" if asked.from_sign and asked.problem else "questions: not seen"
+        )
     else:
         window = f"since {asked.after.since:%Y-%m-%d %H:%M} UTC" if asked.from_sign else "in the last day"
         if asked.after.asked:
@@ -203,6 +205,9 @@ def _affected(told: Overview) -> Iterator[Line]:
         parts.append(f"index {found.index.name or found.index.id or 'unknown'}")
     if found.guardrail.hit:
         parts.append("the guardrail, and whoever asks")
+    mended = next((one.mended for one in told.detection.triggers if one.mended is not None), None)
+    if mended is not None:
+        parts.append(f"the guardrail, and whoever asked, until it was changed back at {show_time(mended.at)}")
     folders = found.prefixes[found.prefixes["failing"].fillna(0) > 0] if "failing" in found.prefixes else None
     if folders is not None and len(folders):
         names = [
@@ -210,7 +215,16 @@ def _affected(told: Overview) -> Iterator[Line]:
             for name, n in zip(folders["prefix"], folders["failing"], strict=True)
         ]
         parts.append(f"failing in {', '.join(names[:4])}" + (" …" if len(names) > 4 else ""))
-    yield Line("; ".join(parts) or "nothing that was seen")
+    yield Line("; ".join(parts) or _no_longer(told))
+
+
+def _no_longer(told: Overview) -> str:
+    """What is said where nothing that was seen is hit: an incident about a connector was opened for that one."""
+    about = told.incident.identity.data_source_id
+    name = next((one.name for one in told.affected.connectors if one.data_source_id == about), "") or about
+    return (
+        f"nothing that is seen now; it was opened for connector {name}" if about else "nothing that was seen"
+    )
 
 
 def _changed(told: Overview) -> Iterator[Line]:

@@ -2,8 +2,8 @@
 
 Of syncs it is the end of the first one that succeeded again. Of blocked questions, and of documents that must not be
 indexed, it is told where the trigger's own rule fired on the evidence of the opening, and does not on that of the last
-look: a guardrail's end by the hour, since that is how questions are counted; of documents only that they were gone by
-that look.
+look: a guardrail's end by the change that took back what was blocked, or by the hour, since that is how questions are
+counted; of documents only that they were gone by that look.
 """
 
 from __future__ import annotations
@@ -95,6 +95,9 @@ def no_more(
     seen:
         The last looks.
     """
+    if now.mended is not None:
+        words = "then the guardrails were changed back (CloudTrail)"
+        return Ended(now.mended.began, now.mended.at, words), now.mended.at
     if was is None or was.verdict != "firing":
         return None, None
     unseen = Ended(was.since, None, "")

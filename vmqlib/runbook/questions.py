@@ -174,6 +174,7 @@ def questions(
     *,
     baseline: timedelta,
     own: Sequence[Own] = (),
+    mended: bool = False,
 ) -> Questions:
     """Counts the questions before and after. Pure.
 
@@ -189,6 +190,8 @@ def questions(
         How far back "before" reaches at most.
     own:
         What the kit asked itself, which is left out; points come without it.
+    mended:
+        ``since`` is when it was mended: the period that it is in tells of before, too, and is left out.
     """
     from_sign = since is not None
     if seen is None:
@@ -202,6 +205,13 @@ def questions(
     until = min(seen.until, now)
     begun = min(since or until - _WITHOUT_A_SIGN, until)
     start = _floor(begun, seen.period)
+    if mended and start < begun:
+        start += timedelta(seconds=seen.period)
+        if start >= until:
+            told = (
+                f"no period of the metrics begins after {show_time(begun)}, when what blocked was taken back"
+            )
+            return Questions(problem=told, from_sign=from_sign, complete=not seen.stopped)
     after = _count(seen, start, until, slots=None)
     first = _floor(max(seen.first, start - baseline), seen.period)
     before = _count(seen, first, start, slots=_slots(start, until, seen.period)) if first < start else None

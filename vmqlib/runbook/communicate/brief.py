@@ -196,7 +196,6 @@ def brief(
         channel=settings.slack_channel,
         first=told is None,
         actions=_some(_actions(events, told)),
-        done=_some(_done(state)),
         waiting=_some(_waiting(still, events)),
         number=1 + sum(one.message in ("", "update") and not one.fallback for one in state.updates),
         next_update_at=None if state.closed_at else next_update_at,
@@ -210,11 +209,14 @@ def brief(
         meeting_at=meeting_at,
         say=say,
     )
+    done = [*_done(state)]
     try:
-        return _with_evidence(known, still)
+        return _with_evidence(replace(known, done=tuple(done)), still)
     except Exception as error:  # noqa: BLE001 - people must be told, whatever is wrong with the evidence
         words = f"What was seen could not be made out ({type(error).__name__}): look at the record."
-        return replace(known, conditions=(words,), impact=("How much users notice could not be told.",))
+        return replace(
+            known, done=_some(done), conditions=(words,), impact=("How much users notice could not be told.",)
+        )
 
 
 def _with_evidence(known: Brief, still: Incident) -> Brief:
@@ -244,6 +246,7 @@ def _with_evidence(known: Brief, still: Incident) -> Brief:
         until=until,
         over=over.words if over else "",
         impaired=duration(until - since) if until and since and until > since else "",
+        done=_some(sorted((*known.done, *_mended(found, known.opened_at)))),
         now=tuple(now(checked)),
         checked_at=checked.at if checked is not None and not checked.stale else None,
         seen_at=still.state.seen_at,
@@ -324,6 +327,13 @@ def _done(state: State) -> Iterable[str]:
         for one in state.applied
         if not one.undone and not one.item and one.step != "communicate"
     )
+
+
+def _mended(found: Affected, opened: datetime) -> Iterable[str]:
+    """What was changed of the guardrails since the opening: that is done elsewhere, and seen in CloudTrail."""
+    for one in found.guardrail.changes or ():
+        if one.at is not None and one.at >= opened and not one.refused:
+            yield f"{moment(one.at)}: The guardrails were changed: {one.words} (seen in CloudTrail)."
 
 
 def _waiting(incident: Incident, events: Sequence[Event]) -> Iterable[str]:

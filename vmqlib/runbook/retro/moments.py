@@ -13,6 +13,7 @@ from vmqlib.runbook.triggers.verdicts import Detection
 if TYPE_CHECKING:
     from vmqlib.record.observation import Observation
     from vmqlib.record.state import Action, State
+    from vmqlib.runbook.guardrailchanges import GuardrailChange
 
 __all__ = ["Rings", "moments", "syncs_that_succeeded"]
 
@@ -32,6 +33,7 @@ def moments(
     detection: Detection,
     rings: Rings,
     syncs: Sequence[tuple[datetime, datetime, str]],
+    mend: GuardrailChange | None = None,
 ) -> Moments:
     """The moments. Pure.
 
@@ -47,6 +49,8 @@ def moments(
         When alarms went into ALARM.
     syncs:
         The syncs that succeeded: when they began and ended, and where that is from.
+    mend:
+        The change of the guardrails by which what blocked was taken back; ``None`` where none was seen.
     """
     first_bad = _first_bad(trigger, detection)
     opened = Moment(state.opened_at, "the opening of the incident")
@@ -62,7 +66,7 @@ def moments(
             if state.acknowledged_at
             else Moment(None, "nobody acknowledged")
         ),
-        mitigated=_mitigated(trigger, state, events, syncs),
+        mitigated=_mitigated(trigger, state, events, syncs, mend),
         resolved=(
             Moment(state.closed_at, "the closing" if len(state.closings) == 1 else "the last closing")
             if state.closed_at
@@ -101,12 +105,23 @@ def _not_rung(first_bad: datetime | None) -> str:
 
 
 def _mitigated(
-    trigger: str, state: State, events: Sequence[Event], syncs: Sequence[tuple[datetime, datetime, str]]
+    trigger: str,
+    state: State,
+    events: Sequence[Event],
+    syncs: Sequence[tuple[datetime, datetime, str]],
+    mend: GuardrailChange | None,
 ) -> Moment:
     changes = [one for one in state.applied if not one.undone and one.step not in _NO_MENDING]
     if trigger in _BY_SYNC:
         return _by_sync(state, changes, syncs)
     again = state.reopenings[-1].at if state.reopenings else None
+    if (
+        trigger == "guardrail"
+        and mend is not None
+        and mend.at is not None
+        and (not again or mend.at >= again)
+    ):
+        return Moment(mend.at, "the change of the guardrails that took back what blocked (CloudTrail)")
     if not changes or (again and changes[-1].at < again):
         since = " after it was reopened" if again else ""
         return Moment(None, f"nothing was changed{since}, so that nothing says when it became better")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmqlib.record.events import Event, Noted
 from vmqlib.runbook.communicate.clock import Cadence, clock
+from vmqlib.runbook.guardrailchanges import GuardrailChange, taken_back
 from vmqlib.runbook.keyevents import key_events
 from vmqlib.runbook.retro.invitation import appointment
 from vmqlib.runbook.retro.measures import Measure, Moments, measures
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from vmqlib.record.incident import Incident
     from vmqlib.record.observation import Observation
     from vmqlib.record.summary import Summary
+    from vmqlib.runbook.triggers import Detection
 
 __all__ = ["Entry", "Remark", "Review", "load_review", "review"]
 
@@ -218,6 +220,7 @@ def review(incident: Incident) -> Review:
         trigger, state, events, detection,
         rings(first.get("alarm-history"), last.get("alarm-history")),
         syncs_that_succeeded(events, last.get("sync-jobs"), incident.identity.data_source_id),
+        _mend(incident, detection),
     )  # fmt: skip
     measured = measures(found)
     kept = clock(state, until, stakeholders_after=timedelta(hours=settings.stakeholder_hours))
@@ -252,6 +255,15 @@ def review(incident: Incident) -> Review:
         meeting=appointment(incident),
         seen=first | _others(first, last),
     )
+
+
+def _mend(incident: Incident, detection: Detection) -> GuardrailChange | None:
+    """The change of the guardrails that took back all of what was seen to be added since they blocked too much."""
+    verdict = next((one for one in detection.triggers if one.trigger == "guardrail"), None)
+    if verdict is None or verdict.since is None or "trail" not in incident.sources:
+        return None
+    found = taken_back(incident.observed("trail"), verdict.since)
+    return found[0] if found and not found[1] else None
 
 
 def _by_alarm(found: Moments, *histories: Observation | None) -> bool | None:

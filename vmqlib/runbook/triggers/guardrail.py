@@ -2,7 +2,8 @@
 
 The share of blocked questions is compared with its own past: the same hours of the day, in the weeks before. Canary
 questions, where they were asked, and conversation logs, where they may be read, are witnesses of their own. What the
-kit asked itself is counted by CloudWatch, too, and is left out.
+kit asked itself is counted by CloudWatch, too, and is left out. Where CloudTrail shows that what blocked was taken
+back, the questions since then count.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from math import log
 from typing import TYPE_CHECKING
 
 from vmqlib.runbook.findings import Finding
+from vmqlib.runbook.guardrailchanges import Mended, taken_back
 from vmqlib.runbook.ownquestions import Own, Period, own_questions, take
 from vmqlib.runbook.triggers.shares import FEW, Leap, compare
 from vmqlib.runbook.triggers.verdicts import Confidence, Reason, Verdict, overall
 from vmqlib.runbook.triggers.witnesses import Seen, evidence, incomplete, not_seen
+from vmqlib.runbook.wording import many
+from vmqlib.sources import canaries as questions_asked
 from vmqlib.sources.canaries import Answer
 from vmqlib.times import duration, show_time
 
@@ -38,6 +42,7 @@ _POSSIBLE = 5.41
 as the cause must be surer than what only ranks it."""
 _ENOUGH = 100
 """So many questions at the same hours are needed to tell more than those of all hours."""
+_NAMED = 3
 _SKEW = timedelta(seconds=5)
 """So far this machine's clock may be ahead of the log's."""
 _OVER = 0.01
@@ -65,7 +70,8 @@ def guardrail(
     Parameters
     ----------
     seen:
-        ``metrics``; ``conversations`` where they may be read; ``own-questions`` where the kit asked any.
+        ``metrics``; ``conversations`` where they may be read; ``own-questions``; ``trail`` and ``canaries`` where an
+        incident has looked at them.
     settings:
         ``detection``: factor, least count, weeks to compare with.
     now:
@@ -75,6 +81,10 @@ def guardrail(
     """
     measured = _by_metrics(seen, settings.detection, now)
     logged = _by_conversations(seen, settings.detection, now)
+    heard = _heard(seen) if answers is None else answers
+    measured, mended = _since_mended(measured, seen, heard, settings.detection, now)
+    if logged is not None:
+        logged, _ = _since_mended(logged, seen, heard, settings.detection, now)
     asked = [_by_canary(one) for one in answers or ()]
     canaries = [one for one in asked if one is not None]
     reasons = sorted(
@@ -87,7 +97,8 @@ def guardrail(
     findings = [one for answer in answers or () if (one := _finding(answer))]
     if verdict != "firing":
         calm: Confidence = "low" if verdict == "unknown" else "high" if canaries else "medium"
-        return Verdict("guardrail", verdict, None, calm, tuple(reasons)), findings
+        over = mended if verdict == "quiet" else None
+        return Verdict("guardrail", verdict, None, calm, tuple(reasons), mended=over), findings
     firing = [one for one in reasons if one.says == "firing"]
     since = min((one.since for one in firing if one.since is not None and one not in canaries), default=None)
     if since is None:
@@ -104,14 +115,18 @@ def _by_metrics(seen: Seen, rule: Detection, now: datetime) -> Reason:
     missing = not_seen(seen, "metrics")
     if missing is not None:
         return missing
-    table = _counted(seen["metrics"].frame, own_questions(seen.get("own-questions")))
+    table = _counted(seen)
     if table is None:
         text = "No question at all was counted (ChatMessages) in the time that was looked at."
         return Reason("unknown", text, "metrics", evidence=evidence(seen, "metrics"))
     return _judged(table, rule, now, "metrics", seen)
 
 
-def _counted(metrics: pd.DataFrame, own: Sequence[Own]) -> pd.DataFrame | None:
+def _counted(seen: Seen) -> pd.DataFrame | None:
+    return _table(seen["metrics"].frame, own_questions(seen.get("own-questions")))
+
+
+def _table(metrics: pd.DataFrame, own: Sequence[Own]) -> pd.DataFrame | None:
     """Users' questions ``asked`` and ``blocked`` by the start of their period; ``None`` where none was counted at all.
 
     ``own``: how many more were the kit's; ``unsure``: how many of the blocked ones may be, too.
@@ -162,7 +177,7 @@ def latest_beginning(
     own:
         What the kit asked itself.
     """
-    table = _counted(metrics, own)
+    table = _table(metrics, own)
     hour = timedelta(hours=1)
     if table is None:
         return since + hour
@@ -187,12 +202,20 @@ def _by_conversations(seen: Seen, rule: Detection, now: datetime) -> Reason | No
     missing = not_seen(seen, "conversations")
     if missing is not None:
         return missing
-    frame = seen["conversations"].frame
-    frame = frame[frame["at"].notna() & frame["is_blocked"].notna()]
-    if frame.empty:
+    hourly = _logged(seen)
+    if hourly is None:
         return Reason(
             "unknown", "No conversation was logged in the time that was looked at.", "conversations"
         )
+    return _judged(hourly, rule, now, "conversations", seen)
+
+
+def _logged(seen: Seen) -> pd.DataFrame | None:
+    """Users' questions by the hour that they were logged in; ``None`` where none was."""
+    frame = seen["conversations"].frame
+    frame = frame[frame["at"].notna() & frame["is_blocked"].notna()]
+    if frame.empty:
+        return None
     mine = _is_own(frame, own_questions(seen.get("own-questions")))
     table = frame.assign(
         asked=(~mine).astype(float),
@@ -201,8 +224,7 @@ def _by_conversations(seen: Seen, rule: Detection, now: datetime) -> Reason | No
         unsure=0,
     ).set_index("at")
     hourly = table[["asked", "blocked", "own", "unsure"]].resample("1h").sum()
-    hourly = hourly[hourly["asked"] + hourly["own"] > 0]
-    return _judged(hourly, rule, now, "conversations", seen)
+    return hourly[hourly["asked"] + hourly["own"] > 0]
 
 
 def _is_own(frame: pd.DataFrame, own: Sequence[Own]) -> pd.Series[bool]:
@@ -366,6 +388,53 @@ def _compared(found: _Since) -> str:
         f"{now} {hours} {duration(found.before)} before, {leap.before_blocked} of {leap.before_asked:,} "
         f"({share:.1%}): by that share it would have been some {leap.expected or 0:.1f}."
     )
+
+
+# -- after a mend
+
+
+def _heard(seen: Seen) -> tuple[Answer, ...]:
+    """What an incident's canaries were answered last; nothing where the last look failed."""
+    asked = seen.get("canaries")
+    if asked is None or not asked.available or asked.problem:
+        return ()
+    return questions_asked.answers(asked.frame)
+
+
+def _since_mended(
+    said: Reason, seen: Seen, answers: Sequence[Answer], rule: Detection, now: datetime
+) -> tuple[Reason, Mended | None]:
+    """What fires, where what blocked was taken back since: the past hours still count what it blocked. It is quiet
+    where nothing of it is left, and the questions since then say so, or before there are enough of them each canary;
+    else it says what is known of the mend."""
+    found = taken_back(seen.get("trail"), said.since) if said.says == "firing" and said.since else None
+    if found is None or said.since is None or found[0].at is None:
+        return said, None
+    change, left = found
+    at: datetime = found[0].at
+    told = f"{said.text} {change.who or 'Somebody'} changed the guardrails at {show_time(at)}: {change.words}"
+    if left:
+        there = ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED} more" if left[_NAMED:] else "")
+        return replace(said, text=f"{told}; still there of what was set since it began: {there}."), None
+    mended = Mended(said.since, at, change)
+    table = (_logged if said.source == "conversations" else _counted)(seen)
+    if table is not None:
+        # The period that the change is in counts what was blocked before it, too.
+        rest = table[(table.index <= now) & ((table.index < said.since) | (table.index >= at))]
+        later = _leap(rest, at, now, rule).leap
+        counted = f"{later.blocked} of the {later.asked:,} questions in the periods since then were blocked"
+        if later.leapt is not False:
+            return replace(said, text=f"{told}; {counted}."), None
+        if later.asked >= FEW:
+            return replace(said, says="quiet", text=f"{told}. That is over: {counted}.", since=None), mended
+    since = [one for one in answers if one.at > at and one.expect == "answered"]
+    well = [one for one in since if one.outcome == "answered"]
+    if not since or len(well) < len(since):
+        asked = f"{len(well)} of {many(len(since), 'canary question')} since are answered"
+        how = asked if since else "no canary was asked since"
+        return replace(said, text=f"{told}; whether that ended it is not known: {how}."), None
+    text = f"{told}. That is over by the canaries: {len(well)} of {len(well)} asked since then are answered."
+    return replace(said, says="quiet", text=text, since=None), mended
 
 
 # -- canaries

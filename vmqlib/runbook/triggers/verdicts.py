@@ -11,6 +11,7 @@ from vmqlib.runbook.findings import Finding
 
 if TYPE_CHECKING:
     from vmqlib.record.events import EvidenceRef
+    from vmqlib.runbook.guardrailchanges import Mended
 
 __all__ = ["BY_SEVERITY", "Confidence", "Detection", "Reason", "Says", "Trigger", "Verdict", "overall"]
 
@@ -72,6 +73,8 @@ class Verdict:
         What set it off, the same at every look for as long as it lasts; empty where nothing fires.
     documents:
         Of ``content``: keys of the documents that must not be in the index, one for each document.
+    mended:
+        Of ``guardrail``, where it is quiet since what blocked was taken back: from when to when, and by whom.
     """
 
     trigger: Trigger
@@ -82,6 +85,7 @@ class Verdict:
     data_source_id: str = ""
     cause: str = ""
     documents: tuple[str, ...] = field(default=(), repr=False)
+    mended: Mended | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
