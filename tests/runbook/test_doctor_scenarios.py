@@ -7,14 +7,17 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
 from vmqlib.aws import Aws
+from vmqlib.record.incident import Incident
 from vmqlib.runbook import doctor
 from vmqlib.runbook.checks import CheckResult
+from vmqlib.runbook.nextsteps import next_steps
 from vmqlib.runbook.wiring import blind_alarms
 from vmqlib.runbook.wiring.role import READS
 from vmqlib.runbook.wiring.sight import SEES
@@ -103,6 +106,23 @@ def test_a_role_that_may_not_read_is_found(diagnosed: Any, seed: int) -> None:
     result = bad[READS, local.env["DS_ID"]]
     assert "s3:GetObject" in result.finding
     assert "vaultmesh-qbusiness-s3" in result.mend
+
+
+def test_what_it_found_of_the_role_is_the_next_step(diagnosed: Any, tmp_path: Path) -> None:
+    local, _, _ = diagnosed("role-denied", 1)
+    settings = Settings.load(incidents=tmp_path / "incidents")
+    aws = Aws(settings, SimulatedClock(local))
+    incident = Incident.open(
+        settings, aws, trigger="sync-failed", data_source_id=settings.ds_id, clock=SimulatedClock(local)
+    )
+    incident.observe(["sync-jobs", "document-report"])
+    asked = f"vmq doctor --incident {incident.id}"
+    assert asked in [one.command for one in next_steps(incident)]
+    doctor.diagnose(incident)
+    found = next_steps(incident)
+    aws.close()
+    assert asked not in [one.command for one in found]
+    assert any("is refused s3:GetObject" in one.why for one in found)
 
 
 def test_a_schedule_that_somebody_emptied(diagnosed: Any) -> None:

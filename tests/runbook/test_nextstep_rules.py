@@ -378,6 +378,17 @@ def test_who_was_refused_and_by_which_call_comes_before_the_schedule() -> None:
     assert not {"role-refused", "suspect-call"} & set(names(replace(known, refused=False, suspect=None)))
 
 
+def test_what_the_doctor_found_of_the_role_is_said_and_it_is_not_asked_again() -> None:
+    known = replace(FAILING, about=("sync-failed",), refused=True)
+    assert "role-refused" in names(known)
+    looked = replace(known, role_seen_at=AT, role_lacks="docs: the role r is refused s3:GetObject.")
+    assert "role-refused" not in names(looked)
+    assert any("refused s3:GetObject" in one.why for one in plan_next(looked))
+    assert not {"role-refused", "role-lacks"} & set(names(replace(looked, role_lacks=None))), (
+        "it may read by now"
+    )
+
+
 def test_what_was_throttled_is_synced_again_in_its_own_words() -> None:
     known = replace(FAILING, throttled=True)
     assert "resync-throttled" in names(known)

@@ -74,7 +74,7 @@ def test_it_counts_what_it_asked_itself_and_the_next_step_is_to_close(rig: SyncR
     made = validate(incident)
     assert made.ok is True, made.sentence
     asked, metrics = incident.observed("own-questions"), incident.observed("metrics")
-    assert {one for one in asked.frame["text"]} >= {one.subject for one in made.checks if one.name == QUESTION_CHECK}
+    assert set(asked.frame["text"]) >= {one.subject for one in made.checks if one.name == QUESTION_CHECK}
     assert asked.at is not None
     assert metrics.at is not None
     assert metrics.at >= incident.observed("canaries").frame["at"].max()

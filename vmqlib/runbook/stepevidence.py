@@ -179,6 +179,7 @@ def _syncs(incident: Incident, known: Facts, detection: Detection | None) -> Fac
         recovered=newest["status"] == "SUCCEEDED" and newest["started_at"] > state.opened_at,
         recurring_why=again.sentence if again else None,
     )
+    known = _with_role(incident, known, newest)
     if newest["status"] in {"FAILED", "INCOMPLETE"} and (
         cause := cause_of(newest.to_dict(), report.frame if report.available else None)
     ):
@@ -188,6 +189,23 @@ def _syncs(incident: Incident, known: Facts, detection: Detection | None) -> Fac
             throttled=_THROTTLED.search(cause) is not None,
         )
     return _with_documents(incident, known, newest["execution_id"])
+
+
+def _with_role(incident: Incident, known: Facts, newest: Any) -> Facts:
+    """Adds what the connector's role lacks, where the doctor has looked since that sync began."""
+    from vmqlib.runbook.wiring.role import role
+
+    if "role-access" not in incident.sources:
+        return known
+    seen = incident.observed("role-access")
+    if not seen.available or seen.problem or seen.at is None or seen.at < newest["started_at"]:
+        return known
+    said = role({"role-access": seen}, incident.judged_by, incident.seen_at)
+    mine = [one for one in said if one.subject == known.data_source_id]
+    if not mine or any(one.ok is None for one in mine):
+        return known
+    lacks = " ".join(one.finding for one in mine if one.ok is False)
+    return replace(known, role_seen_at=seen.at.replace(microsecond=0), role_lacks=lacks or None)
 
 
 def _with_documents(incident: Incident, known: Facts, execution_id: str) -> Facts:

@@ -62,6 +62,8 @@ class Facts:
     last_status: str | None = None
     last_good_at: datetime | None = None
     refused: bool | None = None
+    role_seen_at: datetime | None = None
+    role_lacks: str | None = None
     throttled: bool | None = None
     failing: int | None = None
     changed: int | None = None
@@ -148,6 +150,8 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "schedules_off": Fact("texts", "schedules that this incident disabled and has not put back", always=True),
         "schedule": Fact("text", "the data source's sync schedule; empty where there is none"),
         "refused": Fact("flag", "whether the newest sync failed since the connector's role was refused something"),
+        "role_seen_at": Fact("time", "when IAM was asked about the connector's role, since the newest sync began"),
+        "role_lacks": Fact("text", "what it is refused, as was seen then"),
         "throttled": Fact("flag", "whether the newest sync, or most of its failing documents, failed by throttling"),
         "failing": Fact("count", "documents that failed in the newest sync"),
         "changed": Fact("count", "objects changed since the last good sync, and still changed"),
