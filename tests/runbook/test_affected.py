@@ -102,6 +102,23 @@ def test_everything_that_was_seen_is_told() -> None:
     assert found.not_seen == ()
 
 
+def test_what_a_sync_failed_to_take_over_and_the_index_still_has_is_told() -> None:
+    newest = f"job-{BAD:%d%H%M}"
+    failed = ("a/1.md", "a/2.md", "b/3.md", "never.md")
+    report = look(
+        "document-report",
+        [
+            *({"execution_id": newest, "status": "FAILED", "uri": f"s3://kb/{key}"} for key in failed),
+            {"execution_id": "an-older-job", "status": "FAILED", "uri": "s3://kb/top.md"},
+        ],
+    )
+    found = told(document_report=report).index
+    assert (found.failing, found.earlier) == (2, 2)
+    assert found.kept == "2 that failed in the newest sync are there as the index had them before"
+    assert "2 that failed in the newest sync" in view.affected(told(document_report=report)).text
+    assert told().index.earlier is None, "nobody saw which failed"
+
+
 def test_a_document_whose_metadata_changed_is_changed_and_one_that_is_gone_is_not() -> None:
     frame = versions().frame
     gone = frame.assign(is_delete_marker=frame["key"].eq("top.md"))

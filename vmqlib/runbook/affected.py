@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from vmqlib.runbook import lastgood
 from vmqlib.runbook.affectedconnectors import AffectedConnector, affected_connectors
-from vmqlib.runbook.affecteddocuments import FAILED, GONE, AffectedDocuments, affected_documents
+from vmqlib.runbook.affecteddocuments import (
+    FAILED,
+    GONE,
+    AffectedDocuments,
+    affected_documents,
+    document_keys,
+)
 from vmqlib.runbook.guardrailchanges import Guardrail, guardrail
 from vmqlib.runbook.ownquestions import own_questions
 from vmqlib.runbook.questions import Questions, questions
 from vmqlib.runbook.severity import Advice, WebExperience, advise, web_experiences
+from vmqlib.sources.syncjobs import TERMINAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +56,9 @@ class AffectedIndex:
         As Q Business says; empty where it was not seen.
     documents, failing:
         Documents that it lists, and those of them that failed; ``None`` where they were not seen.
+    earlier:
+        Documents that failed in the newest sync that ended, and are in the index all the same: as it had them before.
+        ``None`` where that was not seen.
     """
 
     id: str = ""
@@ -56,6 +66,15 @@ class AffectedIndex:
     status: str = ""
     documents: int | None = None
     failing: int | None = None
+    earlier: int | None = None
+
+    @property
+    def kept(self) -> str:
+        """How many documents it kept although the newest sync failed to take them over, in words; empty for none."""
+        if not self.earlier:
+            return ""
+        be, them = ("is", "it") if self.earlier == 1 else ("are", "them")
+        return f"{self.earlier:,} that failed in the newest sync {be} there as the index had {them} before"
 
     @property
     def share_failing(self) -> float | None:
@@ -255,7 +274,21 @@ def _index(there: Mapping[str, Observation], settings: Settings) -> AffectedInde
         status = there["documents"].frame["status"].fillna("")
         told["documents"] = int((~status.isin(GONE)).sum())
         told["failing"] = int(status.isin(FAILED).sum())
+        told["earlier"] = _kept_earlier(there)
     return AffectedIndex(**told)
+
+
+def _kept_earlier(there: Mapping[str, Observation]) -> int | None:
+    """Documents that failed in the newest sync of their connector and are in the index; ``None`` where nobody saw."""
+    if not {"document-report", "sync-jobs"} <= there.keys():
+        return None
+    jobs = there["sync-jobs"].frame
+    ended = jobs[jobs["status"].isin(TERMINAL)].sort_values("started_at", kind="stable")
+    newest = ended.groupby("data_source_id")["execution_id"].last()
+    report, listed = there["document-report"].frame, there["documents"].frame
+    failed = report[report["execution_id"].isin(newest) & report["status"].eq("FAILED")]
+    well = listed[~listed["status"].fillna("").isin((*GONE, *FAILED))]
+    return len(set(document_keys(failed["uri"])) & set(document_keys(well["document_id"])))
 
 
 def _plain(value: Any) -> str:

@@ -153,6 +153,8 @@ def _how_bad(told: Overview) -> Iterator[Line]:
     else:
         share = f" ({index.failing / index.documents:.0%})" if index.failing else ""
         parts = [f"{index.failing:,} of {many(index.documents, 'document')} fail{share} now"]
+        if index.kept:
+            parts[0] += f", and {index.kept}"
     if found.unauthorized:
         # That none fails is no comfort where some are there that must not be.
         parts = [found.unauthorized, *(parts if index.failing else [])]

@@ -176,7 +176,8 @@ def _index(found: Affected) -> str:
     if index.failing is None:
         return f"{label}{status}; {many(index.documents, 'document')}, which of them fail {_NOT_SEEN}"
     share = f" ({_percent(index.share_failing)})" if index.failing else ""
-    return f"{label}{status}; {index.failing:,} of {many(index.documents, 'document')} fail{share}"
+    kept = f", and {index.kept}" if index.kept else ""
+    return f"{label}{status}; {index.failing:,} of {many(index.documents, 'document')} fail{share}{kept}"
 
 
 def _about_guardrail(found: Affected) -> bool:

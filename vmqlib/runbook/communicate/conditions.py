@@ -81,7 +81,9 @@ def conditions(said: Detection, found: Affected, looks: Looks) -> Iterable[str]:
         and (index.failing or not found.unauthorized)
     ):
         yield _dated(
-            f"{index.failing:,} of {index.documents:,} documents are failed in the index.", documents
+            f"{index.failing:,} of {index.documents:,} documents are failed in the index"
+            f"{f', and {index.kept}' if index.kept else ''}.",
+            documents,
         )
     yield _customers(said, found, looks)
 
