@@ -86,6 +86,8 @@ def test_every_form_is_the_same_page(form: dict[str, Any]) -> None:
     page = parse(json.dumps(form).encode(), SETTINGS)
     assert (page.trigger, page.alarm, page.since) == ("sync-failed", "QBusinessSyncFailed", AT)
     assert page.title == "QBusinessSyncFailed: A sync failed."
+    bare = parse(json.dumps(described(AlarmDescription=None)), SETTINGS)
+    assert bare.title == "QBusinessSyncFailed went into ALARM", "whether it still is, the record says"
     assert page.account == "123456789012"
     assert page.cause == parse(json.dumps(FORMS[0]), SETTINGS).cause
     kept = json.dumps(page.event)

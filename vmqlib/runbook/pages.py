@@ -157,7 +157,7 @@ def parse(text: bytes | str, settings: Settings) -> Page:
         alarm=name,
         since=_time(alarm.at),
         reason=alarm.reason if isinstance(alarm.reason, str) else "",
-        title=_one_line(f"{name}: {alarm.description}" if alarm.description else f"{name} is in ALARM"),
+        title=_one_line(f"{name}: {alarm.description}" if alarm.description else f"{name} went into ALARM"),
         data_source_id=data_source_id,
         account=alarm.account if isinstance(alarm.account, str) else "",
         event=_kept(delivered),
