@@ -176,7 +176,7 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "commit_about": Fact("text", "its author and subject"),
         "content_why": Fact("text", "which documents are indexed that must not be"),
         "content_uri": Fact("text", "the first that the setting `forbidden` names, as s3://bucket/key"),
-        "exclude_why": Fact("text", "what the connector takes in and must not, and the field and values that leave it out"),
+        "exclude_why": Fact("text", "what the connector takes in and must not, and what leaves it out"),
         "left_why": Fact("text", "what the newest proof found in the index that must not be there, and what to do"),
         "acl_why": Fact("text", "what is wrong with the access control file, or open in it"),
         "content_at": Fact("time", "when what is unauthorized came in: start of the sync that took it in"),
