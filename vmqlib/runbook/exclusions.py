@@ -1,5 +1,5 @@
-"""Which exclusion a connector lacks: the field and the values, from its settings and, where CloudTrail has
-it, from what it was set to before."""
+"""Which exclusion a connector lacks: the field and the values, from the settings; and what its filter was before, where
+CloudTrail has that."""
 
 from __future__ import annotations
 

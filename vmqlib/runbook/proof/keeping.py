@@ -110,7 +110,10 @@ def left(incident: Incident) -> str:
         return ""
     for check in event.data.model_dump().get("checks") or ():
         if check.get("name") == UNWANTED and check.get("ok") is False:
-            mends = (line.partition(": vmq ")[0] for line in str(check.get("mend") or "").splitlines())
+            mends = (
+                line.partition(", then sync: vmq ")[0].partition(": vmq ")[0]
+                for line in str(check.get("mend") or "").splitlines()
+            )
             told = [f"{one.rstrip('.')}." for one in mends if not one.startswith("vmq ")]
             return " ".join([str(check.get("finding")), *told])
     return ""

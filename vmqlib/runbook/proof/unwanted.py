@@ -98,8 +98,8 @@ def _mend(sight: Sight, why: Mapping[str, str], judged: Sequence[Judged]) -> str
         folders = ", ".join(dict.fromkeys(_folder(key) for key in taken))
         lines.append(
             f"The connector's patterns take in {len(taken):,} of them: leave {folders} out (exclusionPrefixes; in "
-            "exclusionPatterns a star stops at a slash: `**` reaches the folders below) and update-data-source, then "
-            f"sync again: {sight.sync}"
+            "exclusionPatterns a star stops at a slash: `**` reaches the folders below) and update-data-source, "
+            f"then sync: {sight.sync}"
         )
     held = next((one for one in judged if one.verdict == "held back" and one.expected.key in why), None)
     if held is not None:

@@ -8,6 +8,7 @@ from typing import Final
 from vmqlib.runbook.proof.results import AGREE, UNWANTED
 
 __all__ = [
+    "ACL",
     "ALARM",
     "ALARMS",
     "ESSENTIAL",
@@ -27,6 +28,7 @@ ALARMS: Final = "alarms can be read"
 ALARM: Final = "alarm is OK"
 SYNC: Final = "last sync succeeded after the last change"
 SCHEDULE: Final = "schedule is as before"
+ACL: Final = "access control file has its rules"
 HALF: Final = "no change half applied"
 
 ESSENTIAL: Final = frozenset({QUESTION_CHECK, ALARMS, SYNC, HALF})
@@ -35,7 +37,7 @@ read and says INSUFFICIENT_DATA is not among them: with little traffic it may st
 
 _MORE: Final[Mapping[str, frozenset[str]]] = {
     "guardrail": frozenset({PROMPT}),
-    "content": frozenset({PROMPT, AGREE, UNWANTED}),
+    "content": frozenset({PROMPT, AGREE, UNWANTED, ACL}),
 }
 """What an incident is about is known at its end, too: what is blocked, what is in the index."""
 

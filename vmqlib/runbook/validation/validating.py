@@ -16,6 +16,8 @@ from vmqlib.runbook.validation.asking import answered_by_people, by_canaries, by
 from vmqlib.runbook.validation.halves import half_applied
 from vmqlib.runbook.validation.moves import changes, last_move, started
 from vmqlib.runbook.validation.names import essential
+from vmqlib.runbook.validation.opened import SOURCES as OPENED
+from vmqlib.runbook.validation.opened import by_access_control
 from vmqlib.runbook.validation.ordering import rollback_first
 from vmqlib.runbook.validation.syncs import Sought, by_alarms, by_schedules, by_syncs, sought
 from vmqlib.times import Window, show_time
@@ -33,7 +35,8 @@ _WIRING = ("alarm-config", "metric-names")
 """What tells whether an alarm sees anything."""
 
 NEEDED = (
-    "alarms", "alarm-history", "metrics", "own-questions", *_WIRING, "resources", "sync-jobs", *DASHBOARD, "canaries",
+    "alarms", "alarm-history", "metrics", "own-questions", *_WIRING, "resources", "sync-jobs", *DASHBOARD, "acl",
+    "canaries",
 )  # fmt: skip
 """What is looked at anew, beside what the proof looks at: also what the record's plots show beside the checks.
 ``canaries`` asks: that is a conversation, which stands in the application's logs, and which CloudWatch counts."""
@@ -203,6 +206,21 @@ def _index(
     return found, proofs
 
 
+def _opened(incident: Incident) -> list[CheckResult]:
+    """What the access control file of the incident's own connector leaves open that it had closed."""
+    mine = incident.identity.data_source_id or incident.settings.ds_id
+    if not mine or "acl" not in incident.sources:
+        return []
+    return by_access_control(
+        {name: incident.observed(name) for name in OPENED},
+        incident.settings,
+        mine,
+        incident.clock.now(),
+        trigger=incident.identity.trigger,
+        incident_id=incident.id,
+    )
+
+
 def _synced(incident: Incident, mine: Observation, wanted: Iterable[Sought]) -> Iterator[CheckResult]:
     """How the syncs of each data source went. An incident's own look is at one alone: the others are looked at here."""
     from vmqlib.runbook.rollback.ground import connected
@@ -254,6 +272,7 @@ def _checks(
         *by_alarms(alarms, blind, absent, incident.id),
         *_synced(incident, seen["sync-jobs"], syncs),
         *index,
+        *_opened(incident),
         *by_schedules(story(incident), schedules_off(incident), first, seen["resources"], incident.id),
         *dashboard_checks(seen, incident.clock.now()),
         half_applied(incident),
