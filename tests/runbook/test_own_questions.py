@@ -14,7 +14,7 @@ from support.looks import NOW, chat, failed_look, look
 
 from vmqlib.aws import Aws
 from vmqlib.errors import StorageError
-from vmqlib.runbook.ownquestions import Own, Period, own_of_rows, own_questions, take
+from vmqlib.runbook.ownquestions import Own, Period, counted, own_of_rows, own_questions, take
 from vmqlib.runbook.questions import questions
 from vmqlib.runbook.triggers import detect
 from vmqlib.settings import Settings
@@ -121,6 +121,25 @@ def test_one_at_the_turn_of_a_period_counts_in_the_next() -> None:
     late = Own(START - timedelta(seconds=1), START + timedelta(seconds=3), blocked=True)
     taken = take([late], [Period(START - HOUR, HOUR, 0, 0), Period(START, HOUR, 2, 1)])
     assert {at: (one.asked, one.blocked) for at, one in taken.items()} == {START: (1, 1)}
+
+
+def test_what_was_asked_in_the_second_of_the_look_is_not_in_the_metric_yet() -> None:
+    rows = [one | {"at": NOW.replace(minute=30, second=40, microsecond=9)} for one in asks(9, "blocked")]
+    own = look("own-questions", rows)
+    seen_at = NOW.replace(minute=30, second=40, microsecond=50)
+    metrics = look("metrics", chat(START, START + HOUR, asked=22, blocked=1), at=seen_at)
+    assert not counted(own_questions(own), seen_at)
+    assert len(counted(own_questions(own), seen_at + timedelta(seconds=1))) == 9
+    for own_rows in (rows, []):
+        found = questions(
+            metrics,
+            START,
+            seen_at,
+            baseline=timedelta(days=21),
+            own=own_questions(look("own-questions", own_rows)),
+        )
+        assert found.after is not None
+        assert (found.after.asked, found.after.blocked) == (22, 1)
 
 
 def test_each_ask_leaves_a_trace_and_half_a_line_spoils_no_other(tmp_path: Path) -> None:

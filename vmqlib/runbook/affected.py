@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.runbook import lastgood
@@ -185,17 +186,20 @@ def affected(
     documents, prefixes = affected_documents(there, settings, connectors, opened, _misplaced(verdicts))
     web = _web(there.get("resources"))
     mended = next((one.mended for one in verdicts if one.mended is not None), None) if since is None else None
-    asked = questions(
+    since = mended.began if mended else since
+    count = partial(
+        questions,
         seen.get("metrics"),
-        mended.at if mended else since,
-        now,
+        now=now,
         baseline=timedelta(weeks=settings.detection.baseline_weeks),
         own=own_questions(there.get("own-questions")),
-        mended=mended is not None,
     )
+    asked = count(since=since)
+    # What was blocked before it was taken back tells of the outage, and not of now.
+    judged = count(since=mended.at, mended=True) if mended else asked
     return Affected(
         at=now,
-        since=mended.began if mended else since,
+        since=since,
         connectors=connectors,
         index=_index(there, settings),
         guardrail=guardrail(seen.get("chat-controls"), seen.get("trail"), _fires(verdicts, "guardrail")),
@@ -203,7 +207,7 @@ def affected(
         prefixes=prefixes,
         questions=asked,
         web=web,
-        severity=advise(asked, web, settings.severity_rule),
+        severity=advise(judged, web, settings.severity_rule),
         not_seen=tuple(_not_seen(seen)),
     )
 

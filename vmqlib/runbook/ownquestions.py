@@ -13,7 +13,7 @@ from vmqlib.times import parse_iso
 if TYPE_CHECKING:
     from vmqlib.record.observation import Observation
 
-__all__ = ["Own", "Period", "Taken", "own_of_rows", "own_questions", "take"]
+__all__ = ["Own", "Period", "Taken", "counted", "own_of_rows", "own_questions", "take"]
 
 _LONGEST = timedelta(seconds=90)
 """An answer that nobody knows of came within this time, or not at all."""
@@ -91,6 +91,21 @@ def own_questions(seen: Observation | None) -> tuple[Own, ...]:
         if at is not None:
             found.append(_own(at, as_time(row["ended_at"]), {str(key): value for key, value in row.items()}))
     return tuple(found)
+
+
+def counted(own: Sequence[Own], seen_at: datetime | None) -> tuple[Own, ...]:
+    """Those that a metric can know of which was seen then: CloudWatch is asked up to a whole second, and what came in
+    that second is not in it.
+
+    Parameters
+    ----------
+    seen_at:
+        When the metric was seen; ``None``: all of them.
+    """
+    if seen_at is None:
+        return tuple(own)
+    second = seen_at.replace(microsecond=0)
+    return tuple(one for one in own if one.at < second)
 
 
 def own_of_rows(rows: Iterable[Mapping[str, Any]] | None) -> tuple[Own, ...]:

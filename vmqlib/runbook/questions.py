@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from vmqlib.runbook.ownquestions import Own, Period, take
+from vmqlib.runbook.ownquestions import Own, Period, counted, take
 from vmqlib.times import parse_iso, show_time
 
 if TYPE_CHECKING:
@@ -128,7 +128,13 @@ def points_of_rows(
     ]
     first = min((row["at"] for row in kept), default=None)
     period = max((int(row["period_s"]) for row in chat), default=_HOUR)
-    return Points(_users(values, period, own), parse_iso(first) if first else None, period, until, stopped)
+    return Points(
+        _users(values, period, counted(own, until)),
+        parse_iso(first) if first else None,
+        period,
+        until,
+        stopped,
+    )
 
 
 def _users(
@@ -159,7 +165,7 @@ def _points(seen: Observation, now: datetime, own: Sequence[Own]) -> Points:
     values = list(zip(chat["metric"], chat["at"].dt.to_pydatetime(), chat["value"], strict=True))
     period = int(chat["period_s"].max()) if len(chat) else _HOUR
     return Points(
-        _users(values, period, own),
+        _users(values, period, counted(own, seen.at)),
         None if frame.empty else frame["at"].min().to_pydatetime(),
         period,
         seen.at or now,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from vmqlib.runbook.affectedconnectors import affected_connectors
 from vmqlib.runbook.affecteddocuments import FAILED, document_keys
-from vmqlib.runbook.ownquestions import own_questions
+from vmqlib.runbook.ownquestions import counted, own_questions
 from vmqlib.runbook.triggers.detection import detect
 from vmqlib.runbook.triggers.guardrail import latest_beginning
 from vmqlib.runbook.triggers.indexed import indexed_documents, unwanted_documents
@@ -218,7 +218,12 @@ def _within(there: Mapping[str, Observation], since: datetime, now: datetime) ->
     metrics = there.get("metrics")
     if metrics is None:
         return timedelta(hours=1)  # conversations are counted by the hour
-    return latest_beginning(metrics.frame, since, now, own_questions(there.get("own-questions"))) - since
+    return (
+        latest_beginning(
+            metrics.frame, since, now, counted(own_questions(there.get("own-questions")), metrics.at)
+        )
+        - since
+    )
 
 
 def _mine(there: Mapping[str, Observation], data_source_id: str) -> pd.DataFrame | None:

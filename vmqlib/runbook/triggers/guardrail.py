@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from vmqlib.runbook.findings import Finding
 from vmqlib.runbook.guardrailchanges import Mended, taken_back
-from vmqlib.runbook.ownquestions import Own, Period, own_questions, take
+from vmqlib.runbook.ownquestions import Own, Period, counted, own_questions, take
 from vmqlib.runbook.triggers.shares import FEW, Leap, compare
 from vmqlib.runbook.triggers.verdicts import Confidence, Reason, Verdict, overall
 from vmqlib.runbook.triggers.witnesses import Seen, evidence, incomplete, not_seen
@@ -123,7 +123,8 @@ def _by_metrics(seen: Seen, rule: Detection, now: datetime) -> Reason:
 
 
 def _counted(seen: Seen) -> pd.DataFrame | None:
-    return _table(seen["metrics"].frame, own_questions(seen.get("own-questions")))
+    metrics = seen["metrics"]
+    return _table(metrics.frame, counted(own_questions(seen.get("own-questions")), metrics.at))
 
 
 def _table(metrics: pd.DataFrame, own: Sequence[Own]) -> pd.DataFrame | None:
@@ -422,11 +423,11 @@ def _since_mended(
         # The period that the change is in counts what was blocked before it, too.
         rest = table[(table.index <= now) & ((table.index < said.since) | (table.index >= at))]
         later = _leap(rest, at, now, rule).leap
-        counted = f"{later.blocked} of the {later.asked:,} questions in the periods since then were blocked"
+        told_of = f"{later.blocked} of the {later.asked:,} questions in the periods since then were blocked"
         if later.leapt is not False:
-            return replace(said, text=f"{told}; {counted}."), None
+            return replace(said, text=f"{told}; {told_of}."), None
         if later.asked >= FEW:
-            return replace(said, says="quiet", text=f"{told}. That is over: {counted}.", since=None), mended
+            return replace(said, says="quiet", text=f"{told}. That is over: {told_of}.", since=None), mended
     since = [one for one in answers if one.at > at and one.expect == "answered"]
     well = [one for one in since if one.outcome == "answered"]
     if not since or len(well) < len(since):
