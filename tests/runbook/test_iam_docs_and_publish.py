@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from support.publish_rig import A_NOTEBOOK
 
 from vmqlib.aws import Aws
 from vmqlib.errors import AwsError, VmqError
@@ -117,6 +118,8 @@ def upload(somebody: Somebody, aws: Aws) -> list[str]:
 def publishing(somebody: Somebody, aws: Aws) -> list[str]:
     """What publishing asks S3, and publishing the same again after a second closing; the refusals."""
     incident = Incident.open(aws.settings, aws, trigger="content")
+    for name in ("incident.ipynb", "incident.html"):
+        (incident.dir / name).write_text(A_NOTEBOOK)
     incident.close()
     with enforced():
         try:

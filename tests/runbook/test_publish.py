@@ -16,12 +16,14 @@ from vmqlib.errors import (
     AccessDenied,
     AwsError,
     BadInput,
+    CheckFailed,
     CorruptRecord,
     Interrupted,
     ResourceMissing,
     WorldChanged,
 )
 from vmqlib.record.checks import verify_folder
+from vmqlib.record.notebook import RECORD_MIME
 from vmqlib.runbook import publish
 from vmqlib.s3 import S3
 
@@ -290,3 +292,18 @@ def test_the_manifest_names_what_was_published(record: Record) -> None:
     prefix = f"audit/incidents/{incident.id}/"
     keys = {key.removeprefix(prefix) for key in record.holds_keys() if key.startswith(prefix)}
     assert keys == {entry["path"] for entry in manifest["files"]} | {"MANIFEST.json"}
+
+
+def test_a_record_that_does_not_tell_of_the_closing_is_not_published(record: Record) -> None:
+    """Whoever closed it was killed before the final record was written: what is sealed is of the opening."""
+    incident = record.incident
+    told = json.dumps({RECORD_MIME: {"events": incident.state.events}})
+    (incident.dir / "incident.ipynb").write_text(
+        f'{{"nbformat": 4, "cells": [{{"outputs": [{{"data": {told}}}]}}]}}'
+    )
+    (incident.dir / "incident.html").write_text("<html>of the opening</html>")
+    incident.close("over")
+    with pytest.raises(CheckFailed, match="final record") as refused:
+        publish.plan(incident, record.target)
+    assert f"`vmq close {incident.id}`" in refused.value.hint
+    assert not [key for key in record.holds_keys() if key.startswith("audit/")]

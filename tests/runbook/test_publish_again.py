@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.publish_rig import Record, manifest_key
+from support.publish_rig import A_NOTEBOOK, Record, manifest_key
 
 from vmqlib.cli.main import run, vmq
 from vmqlib.errors import BadInput, Interrupted, WorldChanged
@@ -222,6 +222,7 @@ def test_an_upload_that_was_never_answered_is_known_as_ours(
         path = incident.dir / key.removeprefix(f"audit/incidents/{incident.id}/")
         if path.parent == incident.dir and path.name != "journal.jsonl":
             path.write_text("another")
+    (incident.dir / "incident.ipynb").write_text(A_NOTEBOOK + "\n")
     incident.close("over again")
     made = publish.plan(incident, record.target)
     assert made.others == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,14 @@ from support.rollback_rig import Rig
 
 from vmqlib.record.evidence import Question
 from vmqlib.record.incident import Incident
+from vmqlib.record.notebook import RECORD_MIME
 from vmqlib.runbook import publish
 from vmqlib.runbook.publish import Published, PublishPlan
 
-__all__ = ["Record", "manifest_key"]
+__all__ = ["A_NOTEBOOK", "Record", "manifest_key"]
+
+A_NOTEBOOK = json.dumps({"nbformat": 4, "cells": [{"outputs": [{"data": {RECORD_MIME: {"events": 1000}}}]}]})
+"""A record that tells of every event that a test writes, the closing among them."""
 
 
 class Record(Rig):
@@ -26,7 +31,7 @@ class Record(Rig):
         (incident.dir / "rollback").mkdir(mode=0o700)
         (incident.dir / "rollback" / "plan-0.jsonl.gz").touch(mode=0o600)
         (incident.dir / "incident.html").write_text("<html>a é</html>")
-        (self.incident.dir / "incident.ipynb").write_text("{}")
+        (self.incident.dir / "incident.ipynb").write_text(A_NOTEBOOK)
         self.incident.close("over")
         return self.incident
 

@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.records import FakeAws, MovingClock
 
+from vmqlib.cli.main import run, vmq
 from vmqlib.errors import BadInput, CheckFailed, RunFailed, StorageError, VmqError, WorldChanged
 from vmqlib.record.incident import Incident
 from vmqlib.record.notebook import RECORD_MIME
@@ -262,9 +264,14 @@ def test_killed_anywhere_it_says_what_is_so_and_is_completed(
     if not sealed:
         assert "although the incident is closed" in str(again.verify())
     assert (close.missing(again) == ()) is (point == "after the record")
+    assert again.verify().complete is (point == "after the record")
+    if sealed and point != "after the record":
+        assert str(again.verify()).startswith("NOT complete: ")
+        assert "the final record is missing" in str(again.verify())
     assert close.afterwards(again).problems == ()
     assert close.missing(again) == ()
     assert again.verify().ok, str(again.verify())
+    assert again.verify().complete
     assert len(events(again, "closed")) == 1
     assert Path("OPERATIONS-RUNBOOK.md").read_text().count(f"### {again.id}") == 1
     assert [one.data.model_dump().get("entered") for one in events(again, "noted")].count(
@@ -296,3 +303,41 @@ def test_a_damaged_journal_is_never_sealed(incident: Incident, found: Validating
         problems = (error,)
     assert problems
     assert not again.verify().ok
+
+
+def test_verify_says_that_the_sealed_record_is_of_the_opening(
+    incident: Incident, found: Validating, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever closed it pressed Ctrl-C before the final record was written."""
+    close.write_record(incident)
+    monkeypatch.setenv("VMQ_INCIDENTS", str(incident.dir.parent))
+
+    def command(*words: str) -> Any:
+        code = run(vmq, words)
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err)
+
+    words = (
+        "--impact",
+        "Some",
+        "--root-cause",
+        "mail a@b.io",
+        "--remediation",
+        "Restored",
+        "--customers",
+        "none",
+    )
+    close.close(incident, close.ready(incident), close.Words("Some", "mail a@b.io", "Restored", "none"))
+    assert incident.verify().ok
+    done = command("verify", incident.id)
+    assert done.code == 1
+    assert "NOT complete" in done.out
+    assert f"`vmq close {incident.id}`" in done.err
+    assert json.loads(command("verify", incident.id, "--json").out)["complete"] is False
+    other = command("close", incident.id, "--impact", "Another", "--yes", "--no-post")
+    assert other.code == 2
+    assert "with other words" in other.err
+    again = command("close", incident.id, *words, "--yes", "--no-post")
+    assert again.code == 0, again.err
+    assert command("verify", incident.id).code == 0
+    assert command("close", incident.id, *words, "--yes", "--no-post").code == 2, "nothing is missing"

@@ -90,7 +90,7 @@ def close_command(
     incident = Incident.load(incident_id, settings=settings, aws=aws)
     given = dict(zip(_WORDS, (impact, root_cause, remediation, customers), strict=True))
     if incident.state.closed_at:
-        _complete(incident, any(given.values()), entry=not no_entry, post=post, yes=yes, as_json=as_json)
+        _complete(incident, given, entry=not no_entry, post=post, yes=yes, as_json=as_json)
         return
     if yes or wait:  # before anything is looked at, or waited for
         _refuse_unsaid(given, yes=yes)
@@ -123,14 +123,14 @@ def close_command(
 
 
 def _complete(
-    incident: Incident, words: bool, *, entry: bool, post: bool | None, yes: bool, as_json: bool
+    incident: Incident, words: Mapping[str, str], *, entry: bool, post: bool | None, yes: bool, as_json: bool
 ) -> None:
     """What is missing of a closing: whoever did it was killed, or was refused."""
     from vmqlib.runbook.close import missing
 
-    if words:
+    if not _same_words(incident, words):
         raise BadInput(
-            f"{incident.id} is closed already: its closing words stand.",
+            f"{incident.id} is closed already, with other words: those stand.",
             hint=f"`vmq note` adds to them; `vmq reopen {incident.id} --reason …` and close it again.",
         )
     if not (todo := missing(incident, entry=entry)) and post is not True:
@@ -141,6 +141,19 @@ def _complete(
     if todo:
         notice(f"{incident.id} was closed, and its {', '.join(todo)} is missing: written now.")
     _end(incident, None, entry=entry, post=post, yes=yes, as_json=as_json, todo=bool(todo))
+
+
+def _same_words(incident: Incident, given: Mapping[str, str]) -> bool:
+    """Whether no other words are given than those that it was closed with: it is the same command again. The journal
+    has them masked."""
+    closing = incident.state.closing
+    assert closing is not None
+    masked = incident.redactor.fresh().text
+    stand = (closing.impact, closing.cause, closing.remediation, closing.customers)
+    return all(
+        not text.strip() or masked(text).strip() == stood.strip()
+        for text, stood in zip(given.values(), stand, strict=True)
+    )
 
 
 def _end(

@@ -60,7 +60,7 @@ def list_command(as_json: bool) -> None:
 def verify_command(incident_id: str, as_json: bool) -> None:
     """Check that nothing of a record was changed: journal, evidence files, manifest.
 
-    Exit code 0: it says what it said. 1: it does not.
+    Exit code 0: it says what it said. 1: it does not, or the final record of a closed incident is missing.
 
     \b
     Examples:
@@ -76,7 +76,9 @@ def verify_command(incident_id: str, as_json: bool) -> None:
         print_json(asdict(report))
     else:
         click.echo(f"{incident_id} {report}")
-    if not report.ok:
-        if not as_json:
+    if not (report.ok and report.complete):
+        if not as_json and report.ok:
+            notice(f"`vmq close {incident_id}` writes the final record.")
+        elif not as_json:
             notice("Restore the folder from a copy; keep this one, since it is evidence, too.")
         click.get_current_context().exit(1)

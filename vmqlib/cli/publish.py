@@ -47,8 +47,8 @@ def publish_command(
     manifest comes last. What is the same is left out, so it can be run again. What this incident published there before
     it was sealed anew (--resolved, a reopening) gets new object versions; nothing of anybody else's is touched.
 
-    Exit code 1: the record is not as it was written. 2: the incident is open; the bucket keeps no versions of what is
-    to be replaced. 3: AWS refused. 4: something else is there under a file's key.
+    Exit code 1: the record is not as it was written, or its final one is missing. 2: the incident is open; the bucket
+    keeps no versions of what is to be replaced. 3: AWS refused. 4: something else is there under a file's key.
 
     \b
     Examples:

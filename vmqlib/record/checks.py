@@ -16,7 +16,10 @@ from vmqlib.record.evidence import EvidenceStore
 from vmqlib.record.identity import read_identity
 from vmqlib.record.journal import Journal
 
-__all__ = ["Finding", "Report", "named_files", "verify_folder"]
+__all__ = ["NOTEBOOK", "PAGE", "Finding", "Report", "named_files", "told_until", "verify_folder"]
+
+NOTEBOOK, PAGE = "incident.ipynb", "incident.html"
+"""The record's two files."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 """A name that stays within its folder."""
@@ -60,6 +63,9 @@ class Report:
         Whether there is a manifest (the incident is closed).
     findings:
         All that was found, serious or not.
+    complete:
+        Whether the record tells of the closing, where there is one: whoever closed it may have been killed before that
+        was written.
     """
 
     ok: bool
@@ -68,13 +74,18 @@ class Report:
     sealed: bool
     findings: tuple[Finding, ...]
     files: int = 0
+    complete: bool = True
 
     def __str__(self) -> str:
         counts = f"{self.journal.events} events, {self.evidence} evidence files"
         if self.files:
             counts += f", {self.files} other file{'' if self.files == 1 else 's'}"
-        head = f"{'verified' if self.ok else 'NOT as it was written'}: {counts}{', sealed' if self.sealed else ''}"
-        return "\n".join([head, *(f"  {found.path}: {found.problem}" for found in self.findings)])
+        whole = "verified" if self.complete else "NOT complete"
+        head = f"{whole if self.ok else 'NOT as it was written'}: {counts}{', sealed' if self.sealed else ''}"
+        told = [f"  {found.path}: {found.problem}" for found in self.findings]
+        if not self.complete:
+            told.append(f"  {PAGE}: the final record is missing: nothing here tells of the closing")
+        return "\n".join([head, *told])
 
 
 def verify_folder(folder: Path) -> Report:
@@ -101,7 +112,8 @@ def verify_folder(folder: Path) -> Report:
     findings += _evidence(EvidenceStore(folder / "evidence"), refs)
     named = _named(journal)
     findings += _files(folder, named)
-    closed, aside = _closings(journal)
+    closing, aside = _closings(journal)
+    closed = closing > 0
     there = (folder / manifests.FILE).exists()
     # Whoever reopened it was killed before the manifest, which was set aside already, was taken away.
     stale = there and not closed and _is_one_of(folder / manifests.FILE, aside.values())
@@ -115,7 +127,8 @@ def verify_folder(folder: Path) -> Report:
         findings.append(Finding(manifests.FILE, "is missing, although the incident is closed"))
     findings += _aside(folder, journal, aside)
     ok = not any(finding.serious for finding in findings)
-    return Report(ok, report, len(refs), sealed, tuple(findings), len(named))
+    complete = not closing or told_until(folder) >= closing
+    return Report(ok, report, len(refs), sealed, tuple(findings), len(named), complete)
 
 
 def _refs(journal: Journal) -> dict[str, EvidenceRef]:
@@ -185,21 +198,34 @@ def named_files(journal: Journal) -> set[str]:
     return {f"evidence/{name}" for name in _refs(journal)} | {*_named(journal)} | {*aside}
 
 
-def _closings(journal: Journal) -> tuple[bool, dict[str, str]]:
-    """Whether the incident is closed, and the manifests of closings that were taken back, with their SHA-256."""
-    closed, aside = False, dict[str, str]()
+def _closings(journal: Journal) -> tuple[int, dict[str, str]]:
+    """The number of the event that closed the incident, 0 while it is open; and the manifests of closings that were
+    taken back, with their SHA-256."""
+    closing, aside = 0, dict[str, str]()
     if journal.path.exists():
         try:
             for event in journal.events():
                 if isinstance(event, Closed):
-                    closed = True
+                    closing = event.seq
                 elif isinstance(event, Phase) and event.data.phase != "closed":
-                    closed = False
+                    closing = 0
                     if _ASIDE.match(event.data.manifest):
                         aside[event.data.manifest] = event.data.manifest_sha256
         except CorruptRecord:
             pass  # the chain's report says where
-    return closed, aside
+    return closing, aside
+
+
+def told_until(folder: Path) -> int:
+    """The number of the last event of which the record in ``folder`` tells, notebook and page; 0 where one of them is
+    not there, or its run was stopped before it was written."""
+    from vmqlib.record.notebook import read_record
+
+    try:
+        told = int(read_record(folder / NOTEBOOK)["events"])
+    except (VmqError, KeyError, ValueError):
+        return 0
+    return told if (folder / PAGE).is_file() else 0
 
 
 def _aside(folder: Path, journal: Journal, aside: dict[str, str]) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from typing import Literal, TypeVar
 
 from vmqlib.errors import AwsError, BadInput, CheckFailed, VmqError, WorldChanged
 from vmqlib.record import manifest
+from vmqlib.record.checks import NOTEBOOK, PAGE, told_until
 from vmqlib.record.incident import Incident
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.exclusive import exclusive
@@ -246,15 +247,9 @@ def _invited(incident: Incident) -> bool:
 
 def _recorded(incident: Incident) -> bool:
     """Whether notebook and page are sealed, and tell of the closing and of every message since."""
-    from vmqlib.record.notebook import read_record
-
-    notebook, page = incident.dir / "incident.ipynb", incident.dir / "incident.html"
-    if not all(manifest.holds(incident.dir, path) for path in (notebook, page)):
+    if not all(manifest.holds(incident.dir, incident.dir / name) for name in (NOTEBOOK, PAGE)):
         return False
-    try:
-        told = int(read_record(notebook)["events"])
-    except (VmqError, KeyError, ValueError):
-        return False
+    told = told_until(incident.dir)
     return all(
         event.seq <= told for event in incident.journal.events() if event.kind in ("closed", "notified")
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmqlib.errors import AwsError, BadInput, CorruptRecord, ResourceMissing
+from vmqlib.errors import AwsError, BadInput, CheckFailed, CorruptRecord, ResourceMissing
 from vmqlib.record import manifest as manifests
 from vmqlib.record.storage import storage_errors
 from vmqlib.runbook.objectcontent import Content, proven
@@ -56,6 +56,8 @@ def plan(incident: Incident, target: str, *, workers: int = WORKERS) -> PublishP
         The incident is open, or was loaded offline; ``target`` is none.
     CorruptRecord
         The record is not what it was when it was closed.
+    CheckFailed
+        Its final record is missing.
     AwsError
         The target cannot be looked at.
     """
@@ -139,6 +141,12 @@ def _ready(incident: Incident) -> Aws:
         raise CorruptRecord(
             f"{incident.id} is not as it was written: {worst.path}: {worst.problem}. Nothing was published.",
             hint=f"`vmq verify {incident.id}` says everything; restore the folder from a copy, and keep this one.",
+        )
+    if not report.complete:
+        raise CheckFailed(
+            f"The final record of {incident.id} is missing: what is here does not tell of its closing. Nothing was "
+            "published.",
+            hint=f"`vmq close {incident.id}` writes it, then publish it.",
         )
     if incident.aws is None:
         raise BadInput(f"{incident.id} was loaded offline.", hint="Load it with AWS, or use `vmq publish`.")
