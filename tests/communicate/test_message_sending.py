@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,8 +13,11 @@ from typing import Any
 import pytest
 from support.records import MovingClock
 
-from vmqlib.errors import BadInput, CorruptRecord, LockHeld, WorldChanged
+from vmqlib.errors import BadInput, CorruptRecord, DeadlinePassed, LockHeld, RunFailed, WorldChanged
 from vmqlib.record.incident import Incident
+from vmqlib.record.notebook import RECORD_MIME
+from vmqlib.runbook import opening
+from vmqlib.runbook.communicate.attaching import renew
 from vmqlib.runbook.communicate.channels import Channels, open_channels, slack_is_set
 from vmqlib.runbook.communicate.keeping import keep
 from vmqlib.runbook.communicate.plan import MessagePlan, cadence, due_now, edited, plan
@@ -224,6 +228,61 @@ class TestMail:
         told = [e.data for e in incident.journal.events() if e.kind == "notified" and e.data.via == "smtp"]
         assert told[0].channel == "head@vaultmesh.io"
         assert told[0].answer == "250 2.0.0 queued as 4711"
+
+    def test_the_mail_says_as_of_when_the_record_is(self, mailing, ways) -> None:
+        incident, server = mailing
+        (incident.dir / "incident.html").write_text("<p>the record</p>")
+        written = {RECORD_MIME: {"events": 1, "as_of": "2026-11-23T05:07:12Z"}}
+        cells = [{"outputs": [{"data": written}]}]
+        (incident.dir / "incident.ipynb").write_text(json.dumps({"nbformat": 4, "cells": cells}))
+        post(incident, ways, "stakeholders")
+        words = f"Attached: the record, {incident.id}.html, as of 2026-11-23 05:07 UTC."
+        for kind in ("plain", "html"):
+            assert words in server.mails[0].get_body([kind]).get_content()
+        (incident.dir / "incident.ipynb").unlink()
+        post(incident, ways, "security")
+        assert "as it was written last" in server.mails[1].get_body(["plain"]).get_content()
+
+    def test_a_record_is_written_anew_only_where_it_goes_with_a_mail_and_is_old(
+        self, mailing, monkeypatch
+    ) -> None:
+        incident, _ = mailing
+        runs: list[Any] = []
+
+        def write(one: Incident, **_: Any) -> None:
+            runs.append(one.state.events)
+            (one.dir / "incident.html").write_text("<p>anew</p>")
+            told = {RECORD_MIME: {"events": one.state.events}}
+            cells = [{"outputs": [{"data": told}]}]
+            (one.dir / "incident.ipynb").write_text(json.dumps({"nbformat": 4, "cells": cells}))
+
+        monkeypatch.setattr(opening, "write_record", write)
+        mail = plan(incident, "stakeholders")
+        assert renew(incident, plan(incident, "update")) == ""
+        assert runs == []
+        assert renew(incident, mail) == renew(incident, mail) == ""
+        assert runs == [1], "there was none; then it was as things stand"
+        incident.notified("Posted.", channel="#ops", data={"message": "update"})
+        renew(incident, mail)
+        assert runs == [1], "a message is no news to the record"
+        incident.applied("rollback", "Restored: 1 object.", {"action": "rollback", "digest": "d"})
+        renew(incident, mail)
+        assert runs == [1, 3]
+
+    @pytest.mark.parametrize(
+        "error", [RunFailed("A cell stopped."), DeadlinePassed("Too slow."), OSError(28)]
+    )
+    def test_a_record_that_cannot_be_written_stops_no_mail(self, mailing, ways, monkeypatch, error) -> None:
+        incident, server = mailing
+
+        def write(_: Incident, **__: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(opening, "write_record", write)
+        told = renew(incident, plan(incident, "stakeholders"))
+        assert told == (str(error) if not isinstance(error, OSError) else "OSError.")
+        post(incident, ways, "stakeholders")
+        assert len(server.mails) == 1
 
     def test_a_record_that_is_too_large_stays_here(self, mailing, ways) -> None:
         incident, server = mailing

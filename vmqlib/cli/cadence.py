@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vmqlib.cli.messages import NOT_SENT, channels_of, picture, sent_json, tell
+from vmqlib.cli.messages import NOT_SENT, channels_of, picture, renewed, sent_json, tell
 from vmqlib.cli.output import as_json as jsonable
 from vmqlib.cli.output import confirm, notice, printable
 from vmqlib.times import show_time
@@ -52,6 +52,7 @@ def watch_cadence(incident: Incident, *, refresh: bool, yes: bool, as_json: bool
             lambda: channels_of(incident),
             time.sleep,
             image=lambda channels: picture(incident, channels),
+            renew=partial(renewed, incident),
             refresh=partial(look, incident, refresh=True) if refresh else lambda: None,
         ):
             if told.sent:

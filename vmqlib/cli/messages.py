@@ -27,6 +27,7 @@ __all__ = [
     "picture",
     "preview",
     "preview_json",
+    "renewed",
     "send_approved",
     "send_ending",
     "sent_json",
@@ -143,6 +144,7 @@ def send_approved(
     if not yes:
         preview(made, err=True)
         confirm(f"{made.summary[:-1]}. Send it?", yes=False, otherwise="Nothing was sent.")
+    renewed(incident, made)
     try:
         with progress_bar(transient=True) as bar:
             bar.add_task(f"Sending {printable(made.summary[6:-1])}", total=None)
@@ -154,6 +156,25 @@ def send_approved(
         ) from None
     tell(sent, quiet=quiet)
     return sent
+
+
+def renewed(incident: Incident, made: MessagePlan) -> None:
+    """Writes the record anew that goes with a mail, where it is not as things stand now. Where that does not work, the
+    mail goes out all the same, with the one that is there."""
+    from vmqlib.runbook.communicate.attaching import renew
+
+    try:
+        with progress_bar(transient=True) as bar:
+            bar.add_task("Writing the record that is attached", total=None)
+            problem = renew(incident, made)
+    except (KeyboardInterrupt, Interrupted):
+        raise Interrupted(
+            "Interrupted while the record was written: nothing was sent.", hint="Run the same command again."
+        ) from None
+    if problem:
+        notice(
+            f"  The record could not be written anew: {printable(problem)} The mail says as of when it is."
+        )
 
 
 def ending(incident: Incident) -> MessagePlan:

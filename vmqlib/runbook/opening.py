@@ -346,13 +346,24 @@ def page_to_record(
             ) from error
 
 
-def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> Record:
+def write_record(
+    incident: Incident, *, kernel: KernelHandle | None = None, deadline: float | None = None
+) -> Record:
     """Runs the incident's notebook from its evidence alone and exports the page. Asks AWS nothing.
 
     The manifest of a closed incident is brought up to date with the two files, and with nothing that others changed.
 
+    Parameters
+    ----------
+    kernel:
+        One that was started before.
+    deadline:
+        Seconds that it may take; ``None`` for as long as it does.
+
     Raises
     ------
+    DeadlinePassed
+        When it took longer.
     RunFailed
         When a cell stopped the run; the notebook and the page were saved all the same, and say so.
     """
@@ -364,7 +375,13 @@ def write_record(incident: Incident, *, kernel: KernelHandle | None = None) -> R
     path = incident.dir / "incident.ipynb"
     try:
         run = notebook.render(
-            template, path, parameters, kernel=kernel, html=page, clean=incident.shown_by.text
+            template,
+            path,
+            parameters,
+            kernel=kernel,
+            deadline=deadline,
+            html=page,
+            clean=incident.shown_by.text,
         )
     finally:  # also what says where its run was stopped
         if incident.state.closed_at:

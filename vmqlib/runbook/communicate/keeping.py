@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from vmqlib.errors import VmqError, WorldChanged
+from vmqlib.errors import Interrupted, VmqError, WorldChanged
 from vmqlib.record.state import STAKEHOLDERS
-from vmqlib.runbook.communicate.plan import cadence, due_now, plan
+from vmqlib.runbook.communicate.plan import MessagePlan, cadence, due_now, plan
 from vmqlib.runbook.communicate.sending import Sent, one_at_a_time, reconcile, send
 from vmqlib.times import duration, show_time
 
@@ -55,6 +55,7 @@ def keep(
     *,
     image: Callable[[Channels], Image | None] = lambda _: None,
     refresh: Callable[[], None] = lambda: None,
+    renew: Callable[[MessagePlan], None] = lambda _: None,
 ) -> Iterator[Told]:
     """Sends what is due, when it is due, and gives what happened. Ends when the incident is closed.
 
@@ -71,6 +72,8 @@ def keep(
         Makes the picture for the channel.
     refresh:
         Looks at AWS before each message; what it raises is told, and stops nothing.
+    renew:
+        Writes the record that goes with a mail anew before that is sent; it lets nothing stop that.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def keep(
             }
             due = [name for name, at in times.items() if at <= now]
             if due:
-                told = _once(incident, due, channels(), image, refresh)
+                told = _once(incident, due, channels(), image, refresh, renew)
                 yield told
                 if any(one.stopped for one in told.sent):
                     raise KeyboardInterrupt
@@ -149,6 +152,7 @@ def _once(
     channels: Channels,
     image: Callable[[Channels], Image | None],
     refresh: Callable[[], None],
+    renew: Callable[[MessagePlan], None],
 ) -> Told:
     try:
         refresh()
@@ -165,7 +169,10 @@ def _once(
         if not wanted:
             return Told(incident.clock.now(), f"Nothing is due any more.{trouble}", again=True)
         made = plan(incident, wanted)
+        renew(made)
         sent = send(incident, made, made.digest, channels, image=image(channels))
+    except Interrupted as error:
+        raise KeyboardInterrupt from error
     except WorldChanged:
         return Told(incident.clock.now(), "Somebody else sent one meanwhile.", again=True)
     except VmqError as error:

@@ -118,8 +118,10 @@ def build_mail(outgoing: Outgoing, sender: str, to: tuple[str, ...]) -> EmailMes
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     mail["X-Incident"] = _header(message.incident_id, "incident's id")
     # Quoted-printable: no line is longer than a mail server takes, whatever was put in.
-    mail.set_content(f"{message.text}\n\n-- \n{message.footer}\n", cte="quoted-printable")
-    mail.add_alternative(message.html, subtype="html", cte="quoted-printable")
+    told = tuple(one.words for one in outgoing.attachments if one.words)
+    below = "\n".join((*told, message.footer))
+    mail.set_content(f"{message.text}\n\n-- \n{below}\n", cte="quoted-printable")
+    mail.add_alternative(message.page(told), subtype="html", cte="quoted-printable")
     for attachment in outgoing.attachments:
         _attach(mail, attachment)
     return mail

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from itertools import groupby
@@ -69,12 +69,16 @@ class Message:
     @property
     def html(self) -> str:
         """As an e-mail shows it; every text in it is escaped."""
+        return self.page()
+
+    def page(self, attached: Sequence[str] = ()) -> str:
+        """The same with what is said of its files, below everything."""
         groups = [
             {"kind": kind, "texts": [part.text for part in parts]}
             for kind, parts in groupby(self.document.parts, key=lambda part: part.kind)
         ]
         page = _environment(html=True).get_template("mail.html.j2")
-        return page.render(subject=self.subject, groups=groups, footer=self.footer)
+        return page.render(subject=self.subject, groups=groups, attached=attached, footer=self.footer)
 
     @property
     def footer(self) -> str:

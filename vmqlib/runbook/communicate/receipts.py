@@ -46,11 +46,14 @@ class Attachment:
         Its bytes.
     kind:
         Its media type, such as ``text/html``.
+    words:
+        What the mail says of it, below everything; empty for nothing.
     """
 
     name: str
     content: bytes = field(repr=False)
     kind: str
+    words: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from vmqlib.errors import BadInput, DeliveryFailed, LockHeld, VmqError, WorldChanged
 from vmqlib.record.evidence import Question
 from vmqlib.record.storage import storage_errors, write_atomically
+from vmqlib.runbook.communicate.attaching import attachments
 from vmqlib.runbook.communicate.documents import Document, source
 from vmqlib.runbook.communicate.message import Message, instead
-from vmqlib.runbook.communicate.plan import ATTACHED, Delivery, MessagePlan, last_told
-from vmqlib.runbook.communicate.receipts import Attachment, Channel, Image, Outgoing, Receipt
+from vmqlib.runbook.communicate.plan import Delivery, MessagePlan, last_told
+from vmqlib.runbook.communicate.receipts import Channel, Image, Outgoing, Receipt
 from vmqlib.times import iso
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ __all__ = ["ACTION", "Sent", "by_hand", "draft", "one_at_a_time", "reconcile", "
 STEP = "communicate"
 ACTION = "message"
 _PATIENCE_S, _ROUND_S = 30.0, 0.2
-_MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _deliver(
         whole=f"the whole of it is in {incident.id}, evidence file {ref.file}.",
         thread=_thread(incident, channel),
         image=image if slack else None,
-        attachments=_files(incident, delivery),
+        attachments=attachments(incident, delivery),
         at=incident.clock.now(),
     )
     try:
@@ -320,18 +320,6 @@ def _thread(incident: Incident, channel: Channel) -> tuple[str, ...]:
     if channel.via == "slack":
         return tuple(one.thread or one.reference for one in before if one.via == "slack")[:1]
     return tuple(f"{one.reference}@{one.domain}" for one in before if one.domain)
-
-
-def _files(incident: Incident, delivery: Delivery) -> tuple[Attachment, ...]:
-    """The record as it is on disk, up to the size that the settings allow, and what the plan brings."""
-    if delivery.place != "mail":
-        return ()
-    page = incident.dir / "incident.html"
-    most = incident.settings.email.attach_mb * _MEGABYTE
-    if delivery.message.kind not in ATTACHED or not page.is_file() or page.stat().st_size > most:
-        return delivery.attachments
-    with storage_errors(page, "read"):
-        return (Attachment(f"{incident.id}.html", page.read_bytes(), "text/html"), *delivery.attachments)
 
 
 def by_hand(incident: Incident, kind: str, reference: str = "") -> Event:
