@@ -172,3 +172,75 @@ def test_the_worst_of_unauthorized_content_reaches_the_screen_and_security(
         assert "0 of " not in told.partition("where they must not be")[0][-60:]
     good = aws.truth.last_good_sync_started_at
     assert abs(kept_last_good(made).at - good) < timedelta(seconds=2), "not the sync that took it in"
+
+
+class TestStakeholdersHearHowItEnded:
+    """Restored, synced, proved, validated: the mail says so, and no more than was seen."""
+
+    @pytest.fixture
+    def known(self, seen) -> Any:
+        made = brief(seen)
+        assert made.back is None, "no sync has succeeded since"
+        return made
+
+    def mail(self, known: Any) -> Any:
+        return build("stakeholders", known, str)
+
+    def test_while_nothing_is_mended(self, known) -> None:
+        made = self.mail(known)
+        assert made.subject.endswith("is impaired")
+        assert "it is not resolved yet" in made.text
+        assert "What users see now" not in made.text
+
+    def test_a_sync_that_succeeded_again_is_told_and_claims_no_more(self, known) -> None:
+        at = known.opened_at + timedelta(minutes=9)
+        made = self.mail(replace(known, back=at, proved=("Then: the sync ended as SUCCEEDED.",)))
+        assert made.subject.endswith("is synced again, and being checked")
+        assert "whether all of it works again is being checked" in made.text
+        assert "- Then: the sync ended as SUCCEEDED." in made.text
+        assert "not resolved yet" not in made.text
+
+    def test_a_validation_that_passed_is_told(self, known) -> None:
+        at = known.opened_at + timedelta(minutes=9)
+        checked = at + timedelta(minutes=2)
+        passed = replace(
+            known,
+            back=at,
+            passed=22,
+            checked_at=checked,
+            now=("The assistant answers.",),
+            acknowledged_by="ada",
+        )
+        made = self.mail(passed)
+        assert made.subject.endswith("works again, as far as it was checked")
+        assert "All 22 checks passed at" in made.text
+        assert "The incident is not closed yet." in made.text
+        assert "What users see now:\n- The assistant answers." in made.text
+        assert "is working on it" not in made.text
+        made = self.mail(replace(passed, back=None))
+        assert "when that ended was not seen. All 22 checks passed" in made.text
+
+    def test_what_was_looked_at_before_the_sync_is_told_as_of_before(self, seen) -> None:
+        looks = seen.observations()
+        said = detect(looks, seen.settings, seen.as_of)
+        found = affected(looks, seen.settings, seen.as_of, said, opened=seen.state.opened_at)
+        now = Looks(looks, seen.as_of)
+        after = looks["documents"].at + timedelta(minutes=1)
+        assert next(iter(impact(found, now))).startswith("Answers may be missing")
+        assert next(iter(impact(found, now, after))).startswith("Before the sync that succeeded, 35%")
+
+
+def test_a_proof_is_told_until_something_is_changed(incident: Incident) -> None:
+    sync = {"action": "sync", "data_source_id": "ds"}
+    incident.applied("resync", "Started sync job 12345678-1234-1234-1234-123456789012.", sync)
+    incident.verified("resync", "The sync of s3 ended as SUCCEEDED.", sync)
+    incident.verified("resync", "Proved at once.", {"action": "sync proof"})
+    incident.verified("resync", "Proved again.", {"action": "sync proof"})
+    incident.applied("stabilize", "The schedule is back.", {"action": "restore schedule"})
+    told = brief(incident).proved
+    assert [line.partition(" UTC: ")[2] for line in told] == [
+        "The sync of s3 ended as SUCCEEDED.",
+        "Proved again.",
+    ]
+    incident.applied("rollback", "Restored: 1 object.", {"action": "rollback", "digest": "d"})
+    assert brief(incident).proved == ()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vmqlib.record.identity import Identity
     from vmqlib.record.incident import Incident
     from vmqlib.runbook.affected import Affected
+    from vmqlib.runbook.communicate.conditions import Looks
     from vmqlib.runbook.nextsteps import NextStep
     from vmqlib.runbook.rollback.results import Applied
 
@@ -34,6 +35,9 @@ __all__ = ["Brief", "brief"]
 _MOST = 8
 _NEEDS = 3
 _COMMUNICATE = "5 Communicate"
+_SYNC = "sync"
+_NO_CHANGE = ("communicate", "stabilize", "publish")
+"""Steps that change neither the bucket nor the index."""
 _FIGURES = re.compile(r"\d[\d.,:-]*")
 _IDS = re.compile(r"\bsync job [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
@@ -66,6 +70,13 @@ class Brief:
         that was not seen.
     now, checked_at:
         What customers see now, as far as it was validated, and when; ``None`` where it was not since the last change.
+    back:
+        When the first sync ended that succeeded again, also while it is open; ``None`` where something was changed
+        since then, or documents or a check were found failing, and of what syncs did not break.
+    passed:
+        How many checks the last validation made, where all of them passed and nothing was changed since; else 0.
+    proved:
+        How the last sync ended, what was proved of it, and what the alarms said, since the last change.
     seen_at:
         When AWS was looked at last; ``None`` where it never was.
     conditions:
@@ -122,6 +133,9 @@ class Brief:
     checked_at: datetime | None = None
     over: str = ""
     impaired: str = ""
+    back: datetime | None = None
+    passed: int = 0
+    proved: tuple[str, ...] = ()
     seen_at: datetime | None = None
     conditions: tuple[str, ...] = ()
     impact: tuple[str, ...] = ()
@@ -197,6 +211,7 @@ def brief(
         first=told is None,
         actions=_some(_actions(events, told)),
         waiting=_some(_waiting(still, events)),
+        proved=tuple(_proved(events)),
         number=1 + sum(one.message in ("", "update") and not one.fallback for one in state.updates),
         next_update_at=None if state.closed_at else next_update_at,
         update_minutes=settings.update_minutes,
@@ -224,7 +239,7 @@ def _with_evidence(known: Brief, still: Incident) -> Brief:
     from vmqlib.runbook.affected import affected_by
     from vmqlib.runbook.communicate.conditions import Looks, conditions, content, impact
     from vmqlib.runbook.communicate.ending import now
-    from vmqlib.runbook.ended import ended
+    from vmqlib.runbook.ended import BY_RULE, ended
     from vmqlib.runbook.nextsteps import next_steps
     from vmqlib.runbook.triggers import detect
     from vmqlib.runbook.validation import validated
@@ -236,7 +251,14 @@ def _with_evidence(known: Brief, still: Incident) -> Brief:
     by_alarm = _paged(still.identity) or (mine is not None and alarmed(mine))
     looks = Looks(seen, still.as_of)
     checked = validated(still)
-    over = ended(still, said, found) if known.closed_at else None
+    over = ended(still, said, found)
+    back = over.at if over is not None and still.identity.trigger not in BY_RULE else None
+    if back is not None and (
+        _changed(still, back) or _ill(found, looks, back) or (checked and checked.failing)
+    ):
+        back = None
+    if known.closed_at is None:
+        over = None
     since, until = (over.since or found.since, over.at) if over else (found.since, None)
     return replace(
         known,
@@ -249,13 +271,28 @@ def _with_evidence(known: Brief, still: Incident) -> Brief:
         done=_some(sorted((*known.done, *_mended(found, known.opened_at)))),
         now=tuple(now(checked)),
         checked_at=checked.at if checked is not None and not checked.stale else None,
+        back=back,
+        passed=len(checked.checks) if checked is not None and checked.ok and not checked.stale else 0,
         seen_at=still.state.seen_at,
         conditions=_some(conditions(said, found, looks)),
-        impact=_some(impact(found, looks)),
+        impact=_some(impact(found, looks, back)),
         content=_some(content(said, found, looks)),
         not_seen=_some(f"{one.title}: {one.problem}" for one in seen.values() if not one.available),
         needs=_needs(next_steps(still, said, found)),
     )
+
+
+def _changed(incident: Incident, since: datetime) -> bool:
+    """Whether the bucket was changed since that sync: the next one has to take it over."""
+    return any(
+        one.at > since and one.step not in _NO_CHANGE and one.action != _SYNC
+        for one in incident.state.applied
+    )
+
+
+def _ill(found: Affected, looks: Looks, since: datetime) -> bool:
+    """Whether documents were seen failing since that sync."""
+    return bool(found.index.failing) and not looks.before("documents", since)
 
 
 def _offline(incident: Incident) -> Incident:
@@ -334,6 +371,23 @@ def _mended(found: Affected, opened: datetime) -> Iterable[str]:
     for one in found.guardrail.changes or ():
         if one.at is not None and one.at >= opened and not one.refused:
             yield f"{moment(one.at)}: The guardrails were changed: {one.words} (seen in CloudTrail)."
+
+
+def _proved(events: Sequence[Event]) -> Iterable[str]:
+    """How the last sync ended, the last proof and the last look at the alarms; of each only since the last change: what
+    was so before says nothing of now."""
+    changed = max(
+        (one.seq for one in events if one.kind in ("applied", "undone") and one.step not in _NO_CHANGE),
+        default=0,
+    )
+    last: dict[str, Event] = {}
+    for event in events:
+        if event.seq > changed and event.kind in ("verified", "failed"):
+            action = event.data.action
+            if action in WAITING or action == _SYNC:
+                last[action] = event
+    for one in sorted(last.values(), key=lambda event: event.seq):
+        yield f"{moment(one.at)}: {_IDS.sub('a sync job', one.summary)}"
 
 
 def _waiting(incident: Incident, events: Sequence[Event]) -> Iterable[str]:

@@ -36,6 +36,10 @@ class Looks:
         """A time to the minute, with its day where that is another one."""
         return f"{at:%H:%M} UTC" if at.date() == self._now.date() else moment(at)
 
+    def before(self, name: str, moment: datetime | None) -> bool:
+        """Whether that source was looked at last before a moment."""
+        return moment is not None and name in self._at and self._at[name] < moment
+
     def of(self, names: Iterable[str]) -> str:
         """As of when something holds that rests on these sources; empty where none of them was seen."""
         found = sorted(self._at[name] for name in set(names) if name in self._at)
@@ -109,13 +113,25 @@ def _dated(words: str, when: str) -> str:
     return f"{words.removesuffix('.')}{when}." if when else words
 
 
-def impact(found: Affected, looks: Looks) -> Iterable[str]:
-    """What users notice, in words for people who do not run it."""
+def impact(found: Affected, looks: Looks, back: datetime | None = None) -> Iterable[str]:
+    """What users notice, in words for people who do not run it.
+
+    Parameters
+    ----------
+    back:
+        When the first sync ended that succeeded again: what was seen of the index before that is told as such.
+    """
     index, asked, usual = found.index, found.questions.after, found.questions.before
     if index.failing and index.documents:
         share = index.failing / index.documents
-        words = f"Answers may be missing or out of date: {share:.0%} of the documents could not be indexed."
-        yield _dated(words, looks.of(["documents"]))
+        if looks.before("documents", back):
+            words = f"Before the sync that succeeded, {share:.0%} of the documents could not be indexed"
+            yield _dated(f"{words}; since then it was not looked.", looks.of(["documents"]))
+        else:
+            words = (
+                f"Answers may be missing or out of date: {share:.0%} of the documents could not be indexed."
+            )
+            yield _dated(words, looks.of(["documents"]))
     unanswered = asked.no_answer_share if asked else None
     if asked is not None and unanswered is not None:
         told = f"{unanswered:.0%} had no answer{_usual(usual, 'no_answer_share')}"
