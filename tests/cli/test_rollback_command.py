@@ -253,7 +253,7 @@ class TestApply:
         problem(done, 3, "s3:PutObject", f"vmq rollback resume {spoiled.incident.id}")
         assert done.json["ok"] is False
         spoiled.local.faults.remove(fault)
-        assert command("rollback", "resume", spoiled.incident.id).code == 0
+        assert command("rollback", "resume", spoiled.incident.id, "--yes").code == 0
         assert spoiled.holds() == spoiled.was
 
     @pytest.mark.parametrize("arguments", [("--rate", "0"), ("--workers", "0"), ("--rate", "fast")])

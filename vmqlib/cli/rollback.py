@@ -214,9 +214,18 @@ def apply_command(
 @_id
 @_rate
 @_workers
+@click.option(
+    "--yes",
+    "-y",
+    is_flag=True,
+    expose_value=False,
+    help="As for apply; not needed: the plan was approved when it was begun.",
+)
 @json_option
 def resume_command(incident_id: str, rate: float | None, workers: int, as_json: bool) -> None:
     """Go on with an apply that was interrupted, killed, or refused in part. What was done is not done again.
+
+    It does not ask: the plan was approved when its apply began, and nothing but that plan is done.
 
     \b
     Examples:
