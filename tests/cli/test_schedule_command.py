@@ -47,7 +47,9 @@ def test_there_and_back(command: Any, rig: SyncRig) -> None:
 
     closed = command("close", identity, "--force", "--reason", "x")
     assert closed.code == 1
-    assert "still switched off" in closed.err
+    assert "schedule is as before" in closed.err
+    assert f"vmq schedule restore {identity}" in closed.out
+    assert "--schedule-off-reason" in closed.err
 
     back = command("schedule", "restore", identity, "--yes", "--json")
     assert (back.code, rig.schedule) == (0, CRON)

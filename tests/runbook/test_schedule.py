@@ -29,6 +29,7 @@ from vmqlib.runbook.exclusive import exclusive
 from vmqlib.runbook.nextsteps import facts, plan_next
 from vmqlib.runbook.resync import choose_all
 from vmqlib.runbook.stabilize.story import story
+from vmqlib.runbook.validation.names import SCHEDULE
 from vmqlib.runbook.wiring.alive import SCHEDULED
 from vmqlib.settings import Connector
 
@@ -262,11 +263,22 @@ class TestFaults:
 class TestClosing:
     def test_not_with_a_schedule_off(self, rig: SyncRig) -> None:
         switch(rig)
-        with pytest.raises(CheckFailed, match="still switched off") as told:
-            close.ready(rig.incident)
-        assert "vmq schedule restore" in told.value.hint
-        with pytest.raises(CheckFailed, match="still switched off"):
-            close.ready(rig.incident, force=True, reason="x")
+        cloudwatch: Any = rig.aws.client("cloudwatch")
+        alarm = rig.settings.alarms.no_sync
+        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="x")
+        held = close.ready(rig.incident)
+        (schedule,) = (one for one in held.refusing if one.name == SCHEDULE)
+        assert schedule.mend == f"vmq schedule restore {rig.incident.id}"
+        assert len(held.refusing) > 1, "the others are told with it"
+        assert held.refusal is not None
+        assert "--force --reason … --schedule-off-reason …" in held.refusal.hint
+        with pytest.raises(CheckFailed, match="2 checks are in the way"):
+            close.close(rig.incident, held)
+        forced = close.ready(rig.incident, force=True, reason="x")
+        assert [one.name for one in forced.refusing] == [SCHEDULE], (
+            "a schedule is not forced along with the rest"
+        )
+        assert isinstance(forced.refusal, CheckFailed)
         assert rig.incident.state.closed_at is None
         made = close.ready(
             rig.incident, schedule_off_reason="the connector is retired", force=True, reason="retired"
@@ -276,6 +288,17 @@ class TestClosing:
         close.close(rig.incident, made)
         assert rig.incident.state.closed_at is not None
         assert any("the connector is retired" in event.summary for event in rig.incident.journal.events())
+
+    def test_where_nobody_can_look_the_journal_knows(self, rig: SyncRig) -> None:
+        switch(rig)
+        rig.local.faults.add("qbusiness", "GetDataSource", code="AccessDeniedException")
+        held = close.ready(rig.incident, force=True, reason="x")
+        assert [(one.name, one.ok) for one in held.refusing] == [(SCHEDULE, False)]
+        data = {"action": "disable schedule", "item": rig.source, "before": CRON, "after": "", "digest": "d"}
+        rig.incident.applying("stabilize", "Switch it off.", data)
+        held = close.ready(rig.incident, force=True, reason="x")
+        assert [(one.name, one.ok) for one in held.refusing] == [(SCHEDULE, False)]
+        assert "perhaps off" in held.refusing[0].finding
 
     def test_one_that_somebody_else_switched_off_is_seen(self, rig: SyncRig) -> None:
         rig.incident.observe(["resources"])

@@ -133,8 +133,6 @@ def ready(
 
     Raises
     ------
-    CheckFailed
-        When a schedule is still off that this incident switched off, without a reason. Nothing was looked at then.
     BadInput
         When it is closed already, was loaded offline, or is forced without a reason.
     """
@@ -142,9 +140,19 @@ def ready(
         raise BadInput(f"{incident.id} is closed already.", hint="Add what is missing with `vmq note`.")
     if force and not reason.strip():
         raise BadInput("--force needs --reason.", hint="Say why it is closed although it is not over.")
-    note = no_schedule_left_off(incident, schedule_off_reason)
+    note, left_off = "", None
+    try:
+        note = no_schedule_left_off(incident, schedule_off_reason)
+    except CheckFailed as error:
+        left_off = error  # what else is in the way is to be seen with it
     made = validate(incident, ask=ask, progress=progress)
     held = in_the_way(made, incident.identity.trigger)
+    if left_off is not None and not any(check.name == SCHEDULE and check.ok is False for check in held):
+        # That it is off is known from the journal, also where nobody can look.
+        held = (
+            *held,
+            CheckResult(SCHEDULE, False, left_off.message, mend=f"vmq schedule restore {incident.id}"),
+        )
     if schedule_off_reason.strip():
         off = [check for check in held if check.name == SCHEDULE]
         held = tuple(check for check in held if check.name != SCHEDULE)
@@ -286,11 +294,13 @@ def _names(checks: tuple[CheckResult, ...] | list[CheckResult]) -> str:
 
 def _refusal(incident: Incident, held: tuple[CheckResult, ...]) -> VmqError:
     """How much is in the way: what was found of each, and how to mend it, is in the checks."""
-    only = all(one.name == SCHEDULE for one in held)
+    off = any(one.name == SCHEDULE for one in held)
+    others = any(one.name != SCHEDULE for one in held)
+    words = " ".join(["--force --reason …"] * others + ["--schedule-off-reason …"] * off)
     despite = (
-        f"`vmq close {incident.id} --schedule-off-reason …` says why it stays off."
-        if only
-        else f"`vmq close {incident.id} --force --reason …` closes it all the same."
+        f"`vmq close {incident.id} {words}` closes it all the same."
+        if others
+        else f"`vmq close {incident.id} {words}` says why it stays off."
     )
     hint = f"`vmq validate {incident.id}` looks again, and shows the whole of each.\n{despite}"
     number = (
