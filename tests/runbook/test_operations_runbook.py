@@ -105,18 +105,21 @@ class TestWhatItSays:
         assert [e.summary for e in incident.journal.events()].count(f"Entered into {runbook}.") == 1
 
     def test_reopened_and_closed_again_it_is_one_entry_with_the_last_words(
-        self, make: Make, runbook: Path
+        self, make: Make, clock: MovingClock, runbook: Path
     ) -> None:
         incident = make(cause="First guess")
         enter(incident)
+        clock.forward(minutes=36)
         incident.reopen("It | broke again")
         with pytest.raises(BadInput, match="not closed"):
             enter(incident)
+        clock.forward(minutes=3)
         incident.close(cause="The true cause")
         enter(incident)
         text = runbook.read_text()
         assert text.count("### INC-") == 1
         assert "First guess" not in text
+        assert "open for 37 min in all" in text, "34 and 3: not while it was closed"
         assert "- **Root cause:** The true cause" in text
         assert "It \\| broke again" in text
 
@@ -200,7 +203,7 @@ class TestWhatItSays:
         assert enter(incident).changed
         assert (
             self.record_line(path)
-            == f"- **Record:** s3\\://vaultmesh-audit/incidents/{incident.id}/incident.html"
+            == f"- **Record:** `s3://vaultmesh-audit/incidents/{incident.id}/incident.html`"
         )
         assert "Published at" not in path.read_text()
         assert not enter(incident).changed
@@ -208,6 +211,15 @@ class TestWhatItSays:
             "what was published stays as it is there"
         )
         assert incident.verify().ok
+
+    @pytest.mark.parametrize("sign", ["`", "<script>", "<!-- x", "a|b"])
+    def test_an_address_that_is_markup_is_escaped(self, make: Make, tmp_path: Path, sign: str) -> None:
+        incident = make()
+        path = self.elsewhere(incident, tmp_path)
+        uri = f"s3://vaultmesh-audit/{sign}/"
+        incident.applied("close", "Published.", {"action": "publish", "digest": "d", "item": uri})
+        enter(incident)
+        assert self.record_line(path) == f"- **Record:** {escape(uri)}incident.html"
 
     def test_the_settings_address_is_linked(self, make: Make, tmp_path: Path) -> None:
         incident = make()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from vmqlib.record.state import Closing, Reopening
+from vmqlib.record.state import Closing, Reopening, open_for
 from vmqlib.runbook.wording import one_line
 from vmqlib.times import duration, show_time
 
@@ -23,6 +23,9 @@ _MOST_ROWS = 40
 
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _SPECIAL = re.compile(r"[\\`*_\[\]|~$&<>]|:(?=//)|(?<=\bwww)\.|^[#+=-]|#(?=\s*$)")
+
+_OUT_OF_CODE = re.compile(r"[`<>|]")
+"""What a code span does not keep in every reader."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def entry_lines(facts: EntryFacts) -> list[str]:
         reason = escape(again.reason) or "no reason stated"
         lines += [f"- **Closed at first:** {show_time(closing.at)}; reopened {show_time(again.at)}: {reason}"]
     lines += [
-        f"- **Closed:** {show_time(last.at)} by {escape(last.by)}, after {duration(last.at - facts.opened_at)}",
+        f"- **Closed:** {show_time(last.at)} by {escape(last.by)}, {_lasted(facts)}",
         f"- **Impact:** {_stated(last.impact)}",
         f"- **Customers affected:** {_stated(last.customers)}",
         f"- **Root cause:** {_stated(last.cause)}",
@@ -100,12 +103,24 @@ def entry_lines(facts: EntryFacts) -> list[str]:
     return [*lines, *rows]
 
 
+def _lasted(facts: EntryFacts) -> str:
+    """How long it was open; the time in which it was closed counts nowhere."""
+    begins = [facts.opened_at, *(one.at for one in facts.reopenings)]
+    span = open_for(
+        tuple(zip(begins, (one.at for one in facts.closings), strict=False)), facts.closings[-1].at
+    )
+    return f"open for {duration(span)} in all" if facts.reopenings else f"after {duration(span)}"
+
+
 def _stated(words: str) -> str:
     return escape(words) or "not stated"
 
 
 def _record(facts: EntryFacts) -> str:
     shown = escape(facts.record)
+    if not facts.linked and "://" in facts.record and not _OUT_OF_CODE.search(facts.record):
+        # Nothing is markup in a code span, and what stands there can be copied from the file as it is.
+        return f"`{one_line(facts.record, _LONGEST_WORDS)}`{facts.record_note}"
     # Of an address the parts stay as they are; what would end the link does not.
     safe = ":/?#[]@!$&'*+,;=%" if "://" in facts.record else "/"
     place = f"[{shown}]({quote(facts.record, safe=safe)})" if facts.linked else shown
