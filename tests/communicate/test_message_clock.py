@@ -50,6 +50,19 @@ def after(*events: Event, minutes: float) -> Cadence:
 
 
 class TestUpdates:
+    def test_what_a_message_said_of_the_next_one_is_when_that_is_due(self) -> None:
+        """It is written before it is sent, and somebody may look at it for minutes before that."""
+        said = OPENED + timedelta(minutes=37)
+        at = after(told(10, next_update_at=iso(said)), minutes=20)
+        assert at.update is not None
+        assert at.update.due_at == said
+        (_, slot) = after(told(10, next_update_at=iso(said)), told(39.5), minutes=41).past
+        assert slot.due_at == said
+        assert slot.outcome == "late"
+        at = after(told(10, next_update_at=iso(said)), severity(12), minutes=20)
+        assert at.update is not None
+        assert at.update.due_at == OPENED + timedelta(minutes=12)
+
     def test_the_first_is_due_the_cadence_after_the_opening(self) -> None:
         at = after(minutes=10)
         assert at.update is not None

@@ -27,6 +27,7 @@ from vmqlib.runbook.communicate.trying import Waits
 from vmqlib.runbook.operationsrunbook import preview
 from vmqlib.settings import Email, Settings
 from vmqlib.simulator.slack import LocalSlack, SlackFault
+from vmqlib.times import show_time
 
 POST = "chat.postMessage"
 SECRET = "AKIAIOSFODNN7EXAMPLE"
@@ -208,6 +209,18 @@ class TestSent:
         clock.forward(minutes=40)
         incident.set_severity("SEV1", "Nobody gets an answer.")
         assert due_now(incident) == ("severity",)
+
+
+def test_the_next_update_is_due_when_the_message_says(incident, ways, slack, clock) -> None:
+    made = plan(incident, "update")
+    clock.forward(minutes=3)  # somebody read it before they said yes
+    send(incident, made, made.digest, ways(incident))
+    due = incident.state.next_update_due
+    assert due == made.deliveries[0].message.next_update_at
+    assert f"By {show_time(due).replace(':00 UTC', ' UTC')}." in slack.messages[-1].text
+    unsaid = edited(plan(incident, "update"), lambda _: "Restoring.", incident.redactor.text)
+    send(incident, unsaid, unsaid.digest, ways(incident))
+    assert incident.state.next_update_due == clock.now() + incident.state.update_every, "it did not say"
 
 
 class TestMail:

@@ -163,7 +163,8 @@ class NotifiedData(_Data):
     """A message that went out: its ``channel``, and the receiver's ``reference`` to find it again (Slack's ts; a
     mail's Message-ID up to its ``@``, after which comes ``domain``); which ``message`` it was, the way it went
     (``via``), its ``thread`` and ``permalink``; ``fallback`` where it did not go where it should have gone;
-    ``sent_at`` where it was sent some time before this was written."""
+    ``sent_at`` where it was sent some time before this was written; ``next_update_at``, by which time it said that the
+    next update comes, where it said so."""
 
     channel: str = ""
     reference: str = ""
@@ -174,6 +175,7 @@ class NotifiedData(_Data):
     domain: str = ""
     fallback: bool = False
     sent_at: AwareDatetime | None = None
+    next_update_at: AwareDatetime | None = None
 
 
 class NotedData(_Data):

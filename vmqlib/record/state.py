@@ -100,7 +100,7 @@ class Update:
         As in its event.
     channel:
         Where to.
-    message, reference, via, thread, permalink, domain, fallback:
+    message, reference, via, thread, permalink, domain, fallback, next_update_at:
         As in its event.
     """
 
@@ -114,6 +114,7 @@ class Update:
     permalink: str = ""
     domain: str = ""
     fallback: bool = False
+    next_update_at: datetime | None = None
 
     @property
     def counts(self) -> bool:
@@ -294,16 +295,26 @@ class State:
 
     @property
     def next_update_due(self) -> datetime | None:
-        """When people are to be told next: the cadence after the last update, the opening or the reopening, whichever
-        was last; at once when a person changed the severity since then, or reopened what the channel believes to be
-        over; ``None`` while the incident is closed."""
+        """When people are to be told next: when the last update said that the next one comes; where it did not say, the
+        cadence after it, or after the opening or the reopening, whichever was last; at once when a person changed the
+        severity since then, or reopened what the channel believes to be over; ``None`` while the incident is closed."""
         if self.closed_at or self.opened_at is None:
             return None
         if again := self.reopened(by_mail=False):
             return again.at
         begun = max([self.opened_at, *(one.at for one in self.reopenings[-1:])])
-        told = max([begun, *(one.at for one in self.updates if one.counts)])
-        return min((told + self.update_every, *(at for at in self.severity_set if at > told)))
+        last = max(
+            (one for one in reversed(self.updates) if one.counts), key=lambda one: one.at, default=None
+        )
+        if last is not None and last.at >= begun:
+            begun, due = last.at, self.next_after(last)
+        else:
+            due = begun + self.update_every
+        return min((due, *(at for at in self.severity_set if at > begun)))
+
+    def next_after(self, update: Update) -> datetime:
+        """When the update after that one is due: when it said so itself, else the cadence later."""
+        return update.next_update_at or update.at + self.update_every
 
     def stakeholders_due(self, after: timedelta) -> datetime | None:
         """When stakeholders are to be told by e-mail: when it was open for ``after`` (runbook, step 5), and at once
@@ -390,7 +401,7 @@ class _Draft:
                 self._updates.append(
                     Update(
                         told.sent_at or event.at, told.channel, event.summary, told.message, told.reference, told.via,
-                        told.thread, told.permalink, told.domain, told.fallback,
+                        told.thread, told.permalink, told.domain, told.fallback, told.next_update_at,
                     )
                 )  # fmt: skip
             case Applied():

@@ -156,15 +156,16 @@ def clock(state: State, now: datetime, *, stakeholders_after: timedelta) -> Cade
 def _updates(state: State) -> Iterator[Slot]:
     """Each update with when it was due; and the time after the last one, where the incident was closed beyond it."""
     for begun, closed in state.stretches:
-        before, again = begun, begun != state.opened_at and state.said_over(begun, by_mail=False)
+        before, due = begun, begun + state.update_every
+        again = begun != state.opened_at and state.said_over(begun, by_mail=False)
         for one in state.updates:
             if one.counts and begun <= one.at and (closed is None or one.at <= closed):
                 if again and one.at == begun:
                     continue  # what said that it is over
-                yield _slot(state, before, one.at, one, again=again)
-                before, again = one.at, False
+                yield _slot(state, before, due, one.at, one, again=again)
+                before, due, again = one.at, state.next_after(one), False
         if closed is not None:
-            last = _slot(state, before, closed, None, again=again)
+            last = _slot(state, before, due, closed, None, again=again)
             if last.late:
                 yield last
 
@@ -198,13 +199,14 @@ def _silences(state: State, now: datetime) -> Iterator[timedelta]:
         yield from (after - before for before, after in pairwise([begun, *said, end]))
 
 
-def _slot(state: State, before: datetime, at: datetime, told: Update | None, *, again: bool) -> Slot:
-    """The time that an update at ``at`` is for, when people had been told at ``before``; ``again``: it was reopened
-    then, and they were to be told at once."""
+def _slot(
+    state: State, before: datetime, due: datetime, at: datetime, told: Update | None, *, again: bool
+) -> Slot:
+    """The time that an update at ``at`` is for, when people had been told at ``before``, and the next was ``due`` then;
+    ``again``: it was reopened at ``before``, and they were to be told at once."""
     if again:
         return Slot(before, "reopened", told, _late(before, at))
     changed = min((when for when in state.severity_set if before < when < at), default=None)
-    due = before + state.update_every
     if changed is not None and changed < due:
         return Slot(changed, "severity", told, _late(changed, at))
     return Slot(due, "cadence", told, _late(due, at))

@@ -48,6 +48,8 @@ class Message:
         A hash of what it was made from, without the time of the next update: that is known only when it is sent.
     news:
         A hash of what is new in it: two messages with the same one differ in nothing but times and numbers.
+    next_update_at:
+        By when it says that the next update comes: then that is due. ``None`` where it does not say.
     """
 
     kind: MessageKind
@@ -55,6 +57,7 @@ class Message:
     document: Document
     basis: str
     news: str = ""
+    next_update_at: datetime | None = None
 
     @property
     def subject(self) -> str:
@@ -134,7 +137,9 @@ def build(kind: str, brief: Brief, mask: Callable[[str], str]) -> Message:
     """
     which = kind_of(kind)
     basis = _hash(which, replace(brief, next_update_at=None))
-    return Message(which, brief.id, _masked(_rendered(which, brief), mask), basis, _news(which, brief))
+    document = _masked(_rendered(which, brief), mask)
+    due = _said(document, brief.next_update_at)
+    return Message(which, brief.id, document, basis, _news(which, brief), due)
 
 
 def _hash(kind: MessageKind, brief: Brief, *more: str) -> str:
@@ -196,7 +201,13 @@ def rewrite(message: Message, text: str, mask: Callable[[str], str]) -> Message:
         lines = f"Subject: {message.subject}\n{text}"
     document = _masked(parse(lines), mask)
     said = digest(canonical(asdict(document)))
-    return replace(message, document=document, basis=said, news=said[:_NEWS])
+    due = _said(document, message.next_update_at)
+    return replace(message, document=document, basis=said, news=said[:_NEWS], next_update_at=due)
+
+
+def _said(document: Document, due: datetime | None) -> datetime | None:
+    """That time, to the second, as people read it, where the message names it."""
+    return due.replace(microsecond=0) if due and _time(due) in document.text else None
 
 
 def _masked(document: Document, mask: Callable[[str], str]) -> Document:

@@ -177,6 +177,8 @@ def _begun(
         "channel": channel.where,
         "via": channel.via,
     }
+    if message.next_update_at is not None:
+        data["next_update_at"] = iso(message.next_update_at)
     incident.applying(STEP, f"Send {message.kind} to {channel.where}.", data, [ref])
     return data, ref
 
