@@ -49,6 +49,10 @@ class TestClearsBy:
         assert treat in alarm.sentence
         assert clears_by(replace(alarm, good_since=1)) is not None, "good datapoints have come"
 
+    def test_a_datapoint_that_comes_once_a_day_is_named(self) -> None:
+        daily = replace(ALARM, treat_missing="ignore", next_by=AT + timedelta(days=1))
+        assert "The next datapoint is expected by 2026-11-24 09:00:00 UTC." in daily.sentence
+
     @pytest.mark.parametrize(
         "more",
         [{"state": "OK"}, {"state": "INSUFFICIENT_DATA"}, {"period": None}, {"sees_nothing": "blind."}],

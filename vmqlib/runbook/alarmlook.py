@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from vmqlib.errors import AwsError, Throttled, Unreachable
@@ -27,6 +29,8 @@ __all__ = ["Look"]
 _FOUND = timedelta(days=14)  # how far back a datapoint is looked for before an alarm is said to see none
 _FRESH = timedelta(minutes=5)
 _LEAST = timedelta(hours=3)
+_FEWEST = 3  # datapoints: fewer say nothing of how often they come
+_SELDOM = timedelta(hours=2)  # between datapoints: what comes more often is not worth an hour's name
 
 
 class Look:
@@ -157,6 +161,7 @@ def _alarm(row: Mapping[str, Any], points: _Points, now: datetime) -> Alarm:
     if points.own is None or points.seen is None or points.published is None or made.period is None:
         return made
     own = points.own.get(name, ())
+    made = replace(made, next_by=_next([at for at, _ in own], now))
     bad = [place for place, (_, value) in enumerate(own) if _breaches(row, value)]
     if bad:
         good = own[bad[-1] + 1 :]
@@ -177,6 +182,15 @@ def _alarm(row: Mapping[str, Any], points: _Points, now: datetime) -> Alarm:
     if made.state == "ALARM":
         why += " It never clears by itself."
     return replace(made, sees_nothing=f"{why} `vmq doctor` shows the change.")
+
+
+def _next(ends: Sequence[datetime], now: datetime) -> datetime | None:
+    """By when the next datapoint is expected: as far from the newest as they usually are from each other."""
+    gaps = [(later - before).total_seconds() for before, later in pairwise(ends)]
+    if len(gaps) < _FEWEST - 1 or (usual := timedelta(seconds=median(gaps))) < _SELDOM:
+        return None
+    at = ends[-1] + usual
+    return at if at > now else None
 
 
 def _looks_past(name: str, row: Mapping[str, Any], sets: Iterable[str]) -> str:

@@ -54,6 +54,8 @@ class Alarm:
         Periods with a datapoint that does not breach, after that.
     good_by:
         The end of the one of those with which there are enough; ``None``: there are not, or that is not known.
+    next_by:
+        By when its next datapoint is expected, where they come hours apart; ``None`` where not, or not known.
     sees_nothing:
         Why it never gets a datapoint; empty where it does, or that is not known.
     """
@@ -69,6 +71,7 @@ class Alarm:
     last_breach: datetime | None = None
     good_since: int = 0
     good_by: datetime | None = None
+    next_by: datetime | None = None
     sees_nothing: str = ""
 
     @property
@@ -88,7 +91,8 @@ class Alarm:
         at = clears_by(self)
         if at is not None:
             return f"{text} Without another breach it is OK {_by(at, self)}."
-        return f"{text} {_keeps(self)}"
+        due = f" The next datapoint is expected by {show_time(self.next_by)}." if self.next_by else ""
+        return f"{text} {_keeps(self)}{due}"
 
     @property
     def brief(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vmqlib.runbook.affected import affected_by
 from vmqlib.runbook.affecteddocuments import document_keys
+from vmqlib.runbook.alarmdue import due
 from vmqlib.runbook.changes.signs import tells_of_refusal
 from vmqlib.runbook.exclusions import exclusions
 from vmqlib.runbook.lastgood import came_in, doubt, good_before
@@ -90,7 +91,12 @@ def facts(
     alarms = incident.observed("alarms")
     if alarms.available:
         firing = alarms.frame.loc[alarms.frame["state"] == "ALARM", "name"]
-        known = replace(known, alarms=tuple(firing))
+        waits = due(incident.observations(), settings, incident.seen_at)
+        known = replace(
+            known,
+            alarms=tuple(one for one in firing if waits is None or one != waits.name),
+            alarm_due=f"{waits.name} is in ALARM. {waits.why}" if waits else None,
+        )
     known = _triage(incident, _syncs(incident, known, detection), detection, found)
     if ranking is None:
         from vmqlib.runbook.overview import Overview

@@ -71,6 +71,7 @@ class Facts:
     rollback: Rollback = Rollback()
     recovered: bool = False
     alarms: tuple[str, ...] = ()
+    alarm_due: str | None = None
     update_due: datetime | None = None
     stakeholders_due: datetime | None = None
     channel: str = "#ops-escalations"
@@ -160,7 +161,8 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "promotion_at": Fact("time", "when it was"),
         "promoted_failing": Fact("count", "failing documents that were written during it"),
         "all_promoted": Fact("flag", "whether that is all of the failing documents"),
-        "alarms": Fact("texts", "alarms in state ALARM"),
+        "alarms": Fact("texts", "alarms in state ALARM that can clear now"),
+        "alarm_due": Fact("text", "which alarm is in ALARM until its next datapoint comes, and when that is"),
         "suspect": Fact("text", "the first AWS call that more than its time speaks against: its name, by whom, when"),
         "suspect_event_id": Fact("text", "its event in CloudTrail"),
         "suspect_region": Fact("text", "the region whose CloudTrail has it"),

@@ -15,6 +15,7 @@ from vmqlib.times import show_time
 
 if TYPE_CHECKING:
     from vmqlib.record.observation import Observation
+    from vmqlib.runbook.alarmdue import Due
     from vmqlib.runbook.proof.results import Later
     from vmqlib.runbook.stabilize.story import Off, ScheduleStory
     from vmqlib.runbook.validation.moves import Change
@@ -161,7 +162,11 @@ _MISSING = (
 
 
 def by_alarms(
-    alarms: Observation, blind: Mapping[str, str], absent: list[str], incident_id: str
+    alarms: Observation,
+    blind: Mapping[str, str],
+    absent: list[str],
+    incident_id: str,
+    waits: Due | None = None,
 ) -> list[CheckResult]:
     """Whether each alarm is OK, and sees anything at all.
 
@@ -173,6 +178,8 @@ def by_alarms(
         Why each alarm that sees nothing does so, by its name: its OK says nothing.
     absent:
         Alarms that the settings name and the account does not have.
+    waits:
+        The alarm that is in ALARM only until its next datapoint comes: it cannot be told, and holds nothing up.
     """
     if not alarms.available or alarms.problem:
         return [CheckResult(ALARMS, None, alarms.problem, mend=alarms.hint, evidence=("alarms",))]
@@ -183,14 +190,20 @@ def by_alarms(
         CheckResult(ALARM, False, "It does not exist.", name, _MISSING.format(incident_id), ("alarms",))
         for name in absent
     ]
-    return [*(_alarm(row, blind.get(row["name"], ""), incident_id) for row in rows), *missing]
+    return [*(_alarm(row, blind.get(row["name"], ""), incident_id, waits) for row in rows), *missing]
 
 
-def _alarm(row: Mapping[Hashable, Any], blind: str, incident_id: str) -> CheckResult:
+def _alarm(row: Mapping[Hashable, Any], blind: str, incident_id: str, waits: Due | None) -> CheckResult:
     name, state = str(row["name"]), str(row["state"])
     import pandas as pd
 
     since = "" if pd.isna(row["since"]) else f", since {show_time(row['since'])}"
+    if state == "ALARM" and waits is not None and waits.name == name and not blind:
+        return CheckResult(
+            ALARM, None, f"It is in ALARM{since}. {waits.why}", name,
+            f"It holds nothing up. From {show_time(waits.at)} on: vmq alarms wait --incident {incident_id}",
+            ("alarms", "metrics", "sync-jobs"),
+        )  # fmt: skip
     if state == "ALARM":
         return CheckResult(
             ALARM, False, f"It is in ALARM{since}: {row['reason']}", name, f"vmq alarms wait --incident {incident_id}",

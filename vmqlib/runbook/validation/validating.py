@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vmqlib.errors import BadInput, VmqError
+from vmqlib.runbook.alarmdue import due
 from vmqlib.runbook.checks import CheckResult, outcome, worst
 from vmqlib.runbook.dashboard import SOURCES as DASHBOARD
 from vmqlib.runbook.validation.agreeing import agreeing
@@ -269,7 +270,7 @@ def _checks(
     made = [
         *by_web_experience(seen["resources"], settings.app_id),
         *by_canaries(seen["canaries"], settings, incident.id, answered_by_people(events, moved), moved),
-        *by_alarms(alarms, blind, absent, incident.id),
+        *by_alarms(alarms, blind, absent, incident.id, due(seen, settings, incident.clock.now())),
         *_synced(incident, seen["sync-jobs"], syncs),
         *index,
         *_opened(incident),
