@@ -295,3 +295,27 @@ def test_documents_that_must_not_be_indexed_are_counted_by_prefix() -> None:
     assert "3 of 4 documents are where they must not be" in shown
     assert "1 unwanted" in next(line for line in shown.splitlines() if line.startswith("prefix ci/"))
     assert affected(seen, settings, NOW).unauthorized == "", "nobody has judged it"
+
+
+def test_documents_of_the_bucket_that_are_in_no_index_are_named() -> None:
+    before, late = GOOD - timedelta(days=1), NOW + timedelta(minutes=1)
+    keys = (
+        "a/1.md",
+        "a/2.md",
+        "b/3.md",
+        "top.md",
+        "new/8.md",
+        "gone.md",
+        "acl.json",
+        "m/top.md.metadata.json",
+    )
+    rows = [version(key, before, key) for key in keys]
+    rows += [version("late.md", late, "x"), version("removed.md", before, "", is_delete_marker=True)]
+    found = told(versions=look("versions", rows)).documents
+    assert (found.unindexed_count, found.unindexed) == (2, ("gone.md", "new/8.md"))
+    for one in ("documents", "versions", "resources"):
+        assert told(**{one: failed_look(one)}).documents.unindexed_count is None
+    cut = look("documents", [document("a/1.md")], complete=False, stopped="page 3")
+    assert told(documents=cut).documents.unindexed_count is None
+    elsewhere = look("versions", [version("other/1.md", before, "x")])
+    assert told(versions=elsewhere).documents.unindexed_count is None, "another connector's bucket"

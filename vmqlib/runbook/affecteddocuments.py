@@ -50,6 +50,10 @@ class AffectedDocuments:
         index. In order, ten at most.
     unwanted_count:
         How many documents are indexed that the trigger ``content`` says must not be; ``None`` where it cannot tell.
+    unindexed_count:
+        How many documents in the bucket are in no index; ``None`` where that is not known.
+    unindexed:
+        Their keys, in order, ten at most.
     """
 
     failing: int | None = None
@@ -59,6 +63,8 @@ class AffectedDocuments:
     unwanted: tuple[str, ...] | None = None
     forbidden: tuple[str, ...] = ()
     unwanted_count: int | None = None
+    unindexed_count: int | None = None
+    unindexed: tuple[str, ...] = ()
 
 
 def document_keys(names: pd.Series[str]) -> pd.Series[str]:
@@ -110,6 +116,7 @@ def affected_documents(
         unwanted = tuple(sorted({*said, *kept})[:_EXAMPLES])
         forbidden = tuple(sorted(said)[:_EXAMPLES])
     changed = _changed(there, connectors, until)
+    absent = _absent(there, connectors)
     documents = AffectedDocuments(
         failing=None if failing is None else len(failing),
         changed=None if changed is None else int(changed["document"].sum()),
@@ -118,6 +125,8 @@ def affected_documents(
         unwanted=unwanted,
         forbidden=forbidden,
         unwanted_count=None if misplaced is None else len(misplaced),
+        unindexed_count=None if absent is None else len(absent),
+        unindexed=() if absent is None else tuple(absent[:_EXAMPLES]),
     )
     counts = {
         "documents": _by_prefix(listed),
@@ -133,6 +142,39 @@ def affected_documents(
         table[name] = pd.Series(values, dtype="Int64")
     order = ["failing", "unwanted", "changed", "documents"]
     return documents, table.sort_values(order, ascending=False, kind="stable", ignore_index=True)
+
+
+def _absent(there: Mapping[str, Observation], connectors: Sequence[AffectedConnector]) -> list[str] | None:
+    """Documents of the bucket that the index does not list, in order; ``None`` where one of the two was not seen whole.
+    What was written after the index was listed is left out: nobody has looked for it there."""
+    index, versions = there.get("documents"), there.get("versions")
+    if (
+        index is None
+        or versions is None
+        or "resources" not in there
+        or not versions.complete
+        or not connectors
+    ):
+        return None
+    # Of several connectors the listing is of one bucket: that of the one which is hit.
+    source = min(connectors, key=lambda one: not one.hit).data_source_id
+    if index.missing_of(source) or (not index.complete and not index.missing):
+        return None
+    resources = there["resources"].frame
+    known = resources["kind"].eq("data-source") & resources["id"].eq(source)
+    if not resources.loc[known, "config"].fillna("").any():
+        return None
+    listed = index.frame[index.frame["data_source_id"].eq(source)]
+    listed = listed[~listed["status"].fillna("").isin(GONE)]
+    frame = versions.frame
+    frame = frame[frame["order"].eq(0) & ~frame["is_delete_marker"]]
+    if index.at is not None:
+        frame = frame[frame["at"] <= index.at]
+    keys = frame["key"]
+    keys = keys[crawl_scope(resources, source).documents(keys)] if len(keys) else keys
+    there_too = keys.isin(set(document_keys(listed["document_id"])))
+    # With not one in common it may be the listing of another connector's bucket.
+    return sorted(keys[~there_too]) if there_too.any() else None
 
 
 def _by_prefix(keys: pd.Series[str] | None) -> pd.Series[int] | None:

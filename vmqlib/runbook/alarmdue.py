@@ -56,7 +56,8 @@ class Due:
         return (
             f"Its newest datapoint, of the period from {show_time(self.newest)}, is from before the sync that ended at "
             f"{show_time(self.synced)}, and every connector has synced in time since. Its metric comes every "
-            f"{duration(self.every)}: the next is expected by {show_time(self.at)}; until then the alarm tells nothing of it."
+            f"{duration(self.every)}: the next is expected by {show_time(self.at)}; until then the alarm tells nothing "
+            "of that sync."
         )
 
 

@@ -25,6 +25,7 @@ __all__ = ["Answer", "Line", "Question", "answers"]
 
 Question = Literal["wrong", "since", "how bad", "affected", "changed", "next", "who"]
 
+_KEYS = 3
 _SUSPECTS = 2
 _STEPS = 2
 _LONGEST = 350
@@ -217,6 +218,10 @@ def _affected(told: Overview) -> Iterator[Line]:
             for name, n in zip(folders["prefix"], folders["failing"], strict=True)
         ]
         parts.append(f"failing in {', '.join(names[:4])}" + (" …" if len(names) > 4 else ""))
+    if absent := found.documents.unindexed_count:
+        few = ", ".join(found.documents.unindexed[:_KEYS])
+        are = "document in the bucket is" if absent == 1 else "documents in the bucket are"
+        parts.append(f"{absent:,} {are} in no index ({few}{' …' if absent > _KEYS else ''})")
     yield Line("; ".join(parts) or _no_longer(told))
 
 
