@@ -102,6 +102,7 @@ _EXPECTED = {
     "min_questions": "a count of at least 1, such as 10",
     "web_experience_down": "true or false",
     "slack_api_url": "an https address that ends with a slash, such as https://slack.com/api/",
+    "update_minutes": "minutes, a whole number above 0 such as 30",
     "stakeholder_hours": "hours, a number above 0 such as 2",
     "email": "a table headed [email]",
     "transport": "'ses' or 'smtp'",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from vmqlib.errors import SettingsError
-from vmqlib.settings import Settings
+from vmqlib.settings import _EXPECTED, Settings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 
@@ -109,3 +112,28 @@ def test_the_page_names_every_setting_and_its_example_is_good() -> None:
     assert Settings.load(
         **{name: value for name, value in example.items() if name != "ops_repo"}
     ) == Settings.load(forbidden=("hr/", "*.pem"))
+
+
+def of_numbers(model: type[BaseModel]) -> Iterator[str]:
+    """Every setting, at any depth, that is a number or a length of time."""
+    for name, field in model.model_fields.items():
+        kinds = [one for one in (field.annotation, *get_args(field.annotation)) if isinstance(one, type)]
+        if {int, float} & {*kinds} or any("smhdw" in str(rule) for rule in field.metadata):
+            yield name
+        for one in kinds:
+            if issubclass(one, BaseModel):
+                yield from of_numbers(one)
+
+
+def test_every_number_and_length_of_time_says_what_to_write_with_an_example() -> None:
+    names = set(of_numbers(Settings))
+    assert {"update_minutes", "sync_failed_minutes", "script_timeout", "smtp_port"} <= names
+    assert not {name for name in names if not any(sign.isdigit() for sign in _EXPECTED.get(name, ""))}
+
+
+@pytest.mark.parametrize("value", ["'abc'", "0", "2.5"])
+def test_minutes_between_updates_that_are_none_are_told_in_words(value: str) -> None:
+    toml(f"update_minutes = {value}")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert caught.value.hint == "Write minutes, a whole number above 0 such as 30."
