@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from vmqlib.cli import lab
+from vmqlib.errors import UnknownIncident
 
 
 def test_jupyterlab_listens_here_alone_and_fetches_nothing(project):
@@ -44,6 +46,14 @@ def test_bad_input_is_exit_code_2(words):
     )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_an_incident_that_is_not_there_starts_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("VMQ_INCIDENTS", str(tmp_path))
+    monkeypatch.setattr(lab, "_serve", lambda *_: pytest.fail("JupyterLab was started"))
+    done = CliRunner().invoke(lab.lab_command, ["nope", "--no-simulator"])
+    assert isinstance(done.exception, UnknownIncident)
+    assert "There is no incident 'nope'" in done.exception.message
 
 
 def test_its_settings_are_gone_afterwards(monkeypatch):

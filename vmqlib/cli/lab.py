@@ -17,6 +17,7 @@ import click
 
 from vmqlib.cli.output import notice
 from vmqlib.errors import BadInput, RunFailed
+from vmqlib.record.identity import find
 from vmqlib.settings import Settings, aws_settings_found
 
 __all__ = ["jupyter_command", "lab_command", "notebook_path"]
@@ -58,11 +59,14 @@ def lab_command(
       vmq lab INC-20261123-001
       vmq lab --simulator --scenario healthy --no-browser
     """
+    incidents = Settings.load().incidents.absolute()
+    if incident_id:
+        find(incidents, incident_id)
     notebook = other.resolve() if other else notebook_path()
     if importlib.util.find_spec("jupyterlab") is None or importlib.util.find_spec("ipywidgets") is None:
         raise BadInput("JupyterLab is not installed here.", hint="Run `pip install 'vmqlib[lab]'`.")
     wanted = not aws_settings_found() if simulated is None else simulated
-    environment = {"VMQ_INCIDENTS": str(Settings.load().incidents.absolute())}
+    environment = {"VMQ_INCIDENTS": str(incidents)}
     if incident_id:
         environment["VMQ_INCIDENT"] = incident_id
     command = jupyter_command(notebook, port, browser=not no_browser)
