@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import shutil
+import subprocess
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +16,7 @@ from vmqlib.record.observation import Observation
 from vmqlib.runbook.checks import CheckResult, worst
 from vmqlib.runbook.dashboard import SOURCES, read_dashboard
 from vmqlib.runbook.dashboardchecks import CURRENT, READABLE, dashboard_checks
+from vmqlib.settings import Settings
 
 Seen = dict[str, Observation]
 
@@ -87,6 +92,32 @@ def test_a_line_with_other_dimensions_can_never_show_anything() -> None:
     beside = verdict(line(0, 1, metric="N g"), line(number=2, elsewhere='[{"App": "a"}]', **DIMENSIONS))
     assert beside.ok is False, "a line that works does not make up for it"
     assert beside.finding.startswith("f: f has no value with no dimensions")
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_the_mend_is_a_command_that_rewrites_that_very_metric_and_nothing_else() -> None:
+    settings = Settings.load(dashboard="The board", region="eu-west-1")
+    _, found = dashboard_checks(seen(line(elsewhere='[{"App": "a"}]', **DIMENSIONS)), NOW, settings)
+    said, get, put, _ = found.mend.splitlines()
+    assert said == """Write into the widget's metrics: ["N", "f", "App", "a"]"""
+    where = ["--region", "eu-west-1", "--dashboard-name", "The board"]
+    assert shlex.split(put)[3:] == [*where, "--dashboard-body", "file://dashboard.json"]
+    read, edit = get.split(" | ", 1)
+    assert shlex.split(read)[3:7] == where
+    words = shlex.split(edit)[:-3]
+    assert shlex.split(edit)[-3:] == [">", "dashboard.json", "&&"], "what jq refuses is not put"
+    other = {"type": "text", "properties": {"markdown": "hi"}}
+
+    def edited(*metrics: list[Any]) -> subprocess.CompletedProcess[str]:
+        body = json.dumps({"widgets": [other, {"properties": {"metrics": metrics}}]})
+        return subprocess.run(words, input=body, capture_output=True, text=True, check=False)
+
+    kept = [["N", "g"], ["N", "f", "App", "b"], [{"expression": "m1"}]]
+    done = edited(["N", "f", {"label": "x"}], *kept)
+    assert json.loads(done.stdout)["widgets"] == [
+        other, {"properties": {"metrics": [["N", "f", "App", "a", {"label": "x"}], *kept]}},
+    ]  # fmt: skip
+    assert edited(["N", "f"], [".", "g"]).returncode != 0, "an abbreviated entry would change along with it"
 
 
 def test_the_same_dimensions_with_other_values_may_just_be_silent() -> None:

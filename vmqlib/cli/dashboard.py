@@ -84,7 +84,7 @@ def dashboard_command(since: str, incident_id: str, as_json: bool) -> None:
             _of_incident(settings, incident_id, window) if incident_id else _Seen(_live(settings, window), {})
         )
     now, before = read_dashboard(seen.now), read_dashboard(seen.before)
-    checks = dashboard_checks(seen.now, moment)
+    checks = dashboard_checks(seen.now, moment, settings)
     if as_json:
         print_json(_document(settings, now, before, checks, moment))
     elif now is not None:

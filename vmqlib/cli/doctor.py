@@ -76,7 +76,7 @@ def _show(found: Diagnosis) -> None:
     for part in found.parts:
         click.echo(click.style(part.title, bold=True))
         rows = [
-            (one.outcome, one.name, one.finding if one.ok else once(one.finding, one.name))
+            (one.outcome, one.name, _of(one, one.finding if one.ok else once(one.finding, one.name)))
             for one in part.checks
         ]
         table(("outcome", "check", "finding"), rows)
@@ -95,6 +95,11 @@ def _show(found: Diagnosis) -> None:
         for line in mend.splitlines():
             click.echo(printable(line))
     click.echo(f"\n{found.summary}" if mends else found.summary)
+
+
+def _of(one: CheckResult, finding: str) -> str:
+    """A finding with what it is of, where its words do not say that themselves."""
+    return finding if not one.subject or one.subject in finding else f"{one.subject}: {finding}"
 
 
 def _heading(one: CheckResult) -> str:

@@ -30,6 +30,7 @@ __all__ = [
     "say",
     "short_time",
     "table",
+    "waiting",
     "yes_option",
 ]
 
@@ -232,3 +233,12 @@ def progress_bar(*columns: str, transient: bool = False, bar_width: int = 30) ->
     parts += [TextColumn(column) for column in columns] + [TimeElapsedColumn()]
     with Progress(*parts, console=console, transient=transient, disable=not console.is_terminal) as progress:
         yield cast("Bar", progress)
+
+
+@contextmanager
+def waiting(words: str) -> Iterator[None]:
+    """A line that moves on stderr while something takes its time, and is gone afterwards; silent where that is no
+    terminal."""
+    with progress_bar(transient=True) as bar:
+        bar.add_task(words, total=None)
+        yield

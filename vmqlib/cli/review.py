@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from vmqlib.cli.output import confirm, json_option, notice, print_json, printable, table, yes_option
+from vmqlib.cli.output import confirm, json_option, notice, print_json, printable, table, waiting, yes_option
 from vmqlib.settings import Settings
 from vmqlib.times import duration, show_time
 
@@ -78,7 +78,7 @@ def retro_command(incident_id: str, as_json: bool) -> None:
     from vmqlib.runbook.retro import retro
 
     incident = Incident.load(incident_id, settings=Settings.load())
-    with start_kernel(offline=True) as kernel:
+    with start_kernel(offline=True) as kernel, waiting(f"Writing the review of {incident.id}"):
         made = retro(incident, kernel=kernel)
     told = made.review
     if as_json:

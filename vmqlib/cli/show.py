@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, printable, say, short_time, table
+from vmqlib.cli.output import json_option, notice, print_json, printable, say, short_time, table, waiting
 from vmqlib.times import SystemClock, duration, show_time
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ def show_command(incident_id: str, as_json: bool) -> None:
     from vmqlib.runbook.overview import Overview
 
     incident = Incident.load(incident_id)
-    clock, told = cadence(incident), Overview(incident)
-    summary, steps = incident.summary(), told.steps
+    with waiting(f"Reading the evidence of {incident.id}"):
+        clock, told = cadence(incident), Overview(incident)
+        summary, steps = incident.summary(), told.steps
     state = incident.state
     took = state.time_to_acknowledge
     open_for = state.open_for(SystemClock().now())

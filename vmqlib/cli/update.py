@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmqlib.cli.output import json_option, notice, print_json, printable, yes_option
+from vmqlib.cli.output import json_option, notice, print_json, printable, waiting, yes_option
 from vmqlib.errors import BadInput
 from vmqlib.settings import Settings
 from vmqlib.times import show_time
@@ -212,7 +212,8 @@ def _prepared(
     from vmqlib.runbook.communicate.plan import due_now, edited, plan
 
     asked = [*(["stakeholders"] if email else []), *(["security"] if security else [])]
-    made = plan(incident, asked or due_now(incident), say=say)
+    with waiting(f"Reading the evidence of {incident.id}"):
+        made = plan(incident, asked or due_now(incident), say=say)
     kinds = list(dict.fromkeys(one.message.kind for one in made.deliveries))
     if texts_from:
         if len(kinds) != len(texts_from):

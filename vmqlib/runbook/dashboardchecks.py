@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from vmqlib.runbook.checks import CheckResult
 from vmqlib.runbook.dashboard import SOURCES, Line, Widget, read_dashboard
+from vmqlib.runbook.dashboardmends import rewritten
 from vmqlib.sources.base import as_time
 from vmqlib.times import duration
 
 if TYPE_CHECKING:
     from vmqlib.record.observation import Observation
+    from vmqlib.settings import Settings
 
 __all__ = ["CADENCES", "CURRENT", "READABLE", "Count", "dashboard_checks", "line_check", "widget_check"]
 
@@ -60,7 +62,9 @@ class Count:
 _Counts = Mapping[tuple[str, str], Count]
 
 
-def dashboard_checks(seen: Mapping[str, Observation], now: datetime) -> list[CheckResult]:
+def dashboard_checks(
+    seen: Mapping[str, Observation], now: datetime, settings: Settings | None = None
+) -> list[CheckResult]:
     """One check for the dashboard as a whole, then one for each metric widget.
 
     A widget fails when one of its lines can never show anything: CloudWatch refuses it, or its metric is published with
@@ -75,6 +79,8 @@ def dashboard_checks(seen: Mapping[str, Observation], now: datetime) -> list[Che
         Observations by source name; those of :data:`~vmqlib.runbook.dashboard.SOURCES` are read.
     now:
         The moment that ages are told for where an observation does not say when it was made, UTC.
+    settings:
+        The dashboard's name and region, for the commands that mend it.
     """
     # A problem beside older evidence means that it could not be seen now: what was true then says nothing.
     lost = [
@@ -106,7 +112,7 @@ def dashboard_checks(seen: Mapping[str, Observation], now: datetime) -> list[Che
     return [
         whole,
         *(
-            widget_check(one, at, counts=counts)
+            widget_check(one, at, counts=counts, settings=settings)
             for one in found.widgets
             if one.kind == "metric" or _broken(one)
         ),
@@ -135,7 +141,9 @@ def _broken(widget: Widget) -> bool:
     return bool(widget.problem) and widget.kind in {"alarm", "text", "without a type"}
 
 
-def widget_check(widget: Widget, at: datetime, *, counts: _Counts | None = None) -> CheckResult:
+def widget_check(
+    widget: Widget, at: datetime, *, counts: _Counts | None = None, settings: Settings | None = None
+) -> CheckResult:
     """Whether one widget shows current data: see :func:`dashboard_checks`.
 
     Parameters
@@ -146,6 +154,8 @@ def widget_check(widget: Widget, at: datetime, *, counts: _Counts | None = None)
         When it was read.
     counts:
         What DocumentCount is to show, by the index's id and the data source's.
+    settings:
+        The dashboard's name and region, for the commands that mend it.
     """
     if widget.problem:
         # Elsewhere, or of an alarm that is gone: nothing that the widget itself says wrongly.
@@ -165,7 +175,7 @@ def widget_check(widget: Widget, at: datetime, *, counts: _Counts | None = None)
     finding = "; ".join(
         dict.fromkeys(f"{line.label}: {said}" if len(widget.lines) > 1 else said for line, _, said in telling)
     )
-    mends = [mend for line, bad, _ in judged if bad is not True for mend in _mends(line, bad)]
+    mends = [mend for line, bad, _ in judged if bad is not True for mend in _mends(line, bad, settings)]
     said = f"{finding.rstrip('.')}." if len(widget.lines) > 1 else _sentence(finding or "it was not read")
     return CheckResult(CURRENT, ok, said, widget.title, "\n".join(dict.fromkeys(mends)), SOURCES)
 
@@ -230,7 +240,7 @@ def _other_names(line: Line) -> bool:
     return all(set(one) != set(line.dimensions) for one in line.elsewhere)
 
 
-def _mends(line: Line, ok: bool | None) -> Iterator[str]:
+def _mends(line: Line, ok: bool | None, settings: Settings | None) -> Iterator[str]:
     """The metric as it has to stand in the widget to show something; or when to look again."""
     if ok is None and line.values and line.metric in CADENCES:
         yield f"Look again once the next value is there, within {duration(CADENCES[line.metric])}: vmq dashboard"
@@ -238,12 +248,7 @@ def _mends(line: Line, ok: bool | None) -> Iterator[str]:
         yield "Mend the widget: `aws cloudwatch get-dashboard`, then `put-dashboard`."
     if line.why != "dimensions" or line.expression:
         return
-    namespace, _, name = line.metric.partition(" ")
-    for one in line.elsewhere[:3]:
-        entry = [namespace, name, *(part for pair in one.items() for part in pair)]
-        yield f"Write into the widget's metrics: {json.dumps(entry, ensure_ascii=False)}"
-    if len(line.elsewhere) > 3:
-        yield f"… or one of {len(line.elsewhere) - 3} more sets of dimensions"
+    yield from rewritten(line, settings)
 
 
 def _sentence(text: str) -> str:

@@ -86,7 +86,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("Logs", ("log-deliveries",), log_delivery),
     Check("Bucket", ("bucket-health", "sync-jobs"), bucket),
     Check("Connector's role", ("role-access",), role),
-    Check("Dashboard", DASHBOARD, lambda seen, _settings, at: dashboard_checks(seen, at)),
+    Check("Dashboard", DASHBOARD, lambda seen, settings, at: dashboard_checks(seen, at, settings)),
 )
 """Every check of ``vmq doctor``, in the order in which a person would go through them."""
 

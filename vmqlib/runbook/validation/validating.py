@@ -275,7 +275,7 @@ def _checks(
         *index,
         *_opened(incident),
         *by_schedules(story(incident), schedules_off(incident), first, seen["resources"], incident.id),
-        *dashboard_checks(seen, incident.clock.now()),
+        *dashboard_checks(seen, incident.clock.now(), settings),
         half_applied(incident),
     ]
     return rollback_first(made, incident)
