@@ -402,10 +402,22 @@ def test_logs_are_read_since_the_first_bad_sync() -> None:
     assert any(one.command.endswith("--since 2026-11-28T01:53Z") for one in plan_next(known))
 
 
+def test_a_schedule_that_was_emptied_is_set_again_by_a_command_that_can_be_copied() -> None:
+    known = replace(
+        BARE, about=("no-sync",), last_status="SUCCEEDED", schedule="", schedule_was="cron(40 10 * * ? *)",
+        schedule_was_why="A sync began at 10:40.", schedule_emptied="UpdateDataSource by marco",
+    )  # fmt: skip
+    assert {"schedule-emptied", "schedule-again"} <= set(names(known))
+    assert not {"no-schedule", "schedule-again-unknown"} & set(names(known))
+    again = next(one for one in plan_next(known) if one.command.startswith("vmq schedule"))
+    assert again.command.endswith("--to 'cron(40 10 * * ? *)'")
+    assert any("UpdateDataSource by marco" in one.why for one in plan_next(known))
+
+
 def test_no_sync_says_whether_there_is_a_schedule_at_all() -> None:
     known = replace(BARE, about=("no-sync",), last_status="SUCCEEDED", last_good_at=AT)
     assert "no-schedule" in names(replace(known, schedule=""))
-    assert "schedule-again" in names(replace(known, schedule=""))
+    assert "schedule-again-unknown" in names(replace(known, schedule=""))
     assert "schedule-without-sync" in names(replace(known, schedule="cron(0)"))
     assert not {"no-schedule", "schedule-without-sync"} & set(names(known))
     assert "resync" in names(known)

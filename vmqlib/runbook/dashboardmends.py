@@ -21,8 +21,9 @@ MOST = 3
 # Every entry of that very metric, with its own options kept. An entry that is abbreviated takes over from the one
 # before it, and would change along with it.
 _EDIT = (
-    'if [.. | strings] | any(. == "." or . == "...") then error("it abbreviates metrics with dots: change it by hand") '
-    "else (.widgets[].properties.metrics[]? | select((map(strings) | sort) == ($old | sort))) |= $new + map(objects) end"
+    'if [.. | strings] | any(. == "." or . == "...") then error("metrics abbreviated with dots: edit by hand") '
+    "else (.widgets[].properties.metrics[]? | select((map(strings) | sort) == ($old | sort))) "
+    "|= $new + map(objects) end"
 )
 
 

@@ -14,6 +14,7 @@ from vmqlib.runbook.affecteddocuments import document_keys
 from vmqlib.runbook.alarmdue import due
 from vmqlib.runbook.changes.signs import tells_of_refusal
 from vmqlib.runbook.exclusions import exclusions
+from vmqlib.runbook.formerschedule import former_schedule
 from vmqlib.runbook.lastgood import came_in, doubt, good_before
 from vmqlib.runbook.severity import given_by_person
 from vmqlib.runbook.stabilize.recurrence import cause_of, recurring
@@ -285,6 +286,7 @@ def _triage(incident: Incident, known: Facts, detection: Detection | None, found
     newer = passed and known.validated_at < incident.seen_at  # type: ignore[operator]
     found = found or affected_by(incident, detection)
     mine = next((one for one in found.connectors if one.data_source_id == known.data_source_id), None)
+    was = former_schedule(incident.observations(), known.data_source_id)
     known = replace(
         known,
         about=tuple(about),
@@ -292,15 +294,20 @@ def _triage(incident: Incident, known: Facts, detection: Detection | None, found
         customers=found.severity.customers,
         customers_why=found.severity.reason,
         schedule=mine.schedule if mine else None,
+        schedule_was=was.schedule if was else None,
+        schedule_was_why=was.why if was else None,
         blind_why=" ".join(one.text for one in blind_alarms(incident.observations())) or None,
     )
     return _with_content(incident, _with_guardrail(incident, known, found), found, detection)
 
 
 def _with_suspect(known: Facts, ranking: Ranking) -> Facts:
-    """Adds since when it went wrong, and the first AWS call that more than its time speaks against."""
+    """Adds since when it went wrong, who emptied the schedule, and the first AWS call that more than its time speaks against."""
     if (sign := ranking.sign) is not None and sign.began_at is not None:
         known = replace(known, logs_since=f"{sign.began_at:%Y-%m-%dT%H:%MZ}")
+    off = next((one for one in ranking.supported if "schedule" in one.change.areas), None)
+    if off is not None and known.schedule == "":
+        known = replace(known, schedule_emptied=off.title)
     first = next((one for one in ranking.supported if one.change.kind == "aws-call"), None)
     if first is None:
         return known

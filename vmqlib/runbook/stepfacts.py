@@ -95,6 +95,9 @@ class Facts:
     suspect_policy: str | None = None
     logs_since: str = "4h"
     schedule: str | None = None
+    schedule_emptied: str | None = None
+    schedule_was: str | None = None
+    schedule_was_why: str | None = None
     schedules_off: tuple[str, ...] = ()
     promotion: str | None = None
     promotion_at: datetime | None = None
@@ -150,6 +153,9 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "recurring_why": Fact("text", "how many of the last syncs failed for which same cause, by the settings' rule"),
         "schedules_off": Fact("texts", "schedules that this incident disabled and has not put back", always=True),
         "schedule": Fact("text", "the data source's sync schedule; empty where there is none"),
+        "schedule_emptied": Fact("text", "the call that emptied it, where it is the first to look at: name, by whom, when"),
+        "schedule_was": Fact("text", "what it was before, by CloudTrail or by when syncs used to begin"),
+        "schedule_was_why": Fact("text", "which of them says so"),
         "refused": Fact("flag", "whether the newest sync failed since the connector's role was refused something"),
         "role_seen_at": Fact("time", "when IAM was asked about the connector's role, since the newest sync began"),
         "role_lacks": Fact("text", "what it is refused, as was seen then"),
