@@ -38,8 +38,8 @@ class Former:
 
 
 def former_schedule(seen: Mapping[str, Observation], data_source_id: str) -> Former | None:
-    """The last schedule that a call of ``trail`` set; else the one that the starts of ``sync-jobs`` speak for: a sync at
-    one and the same minute of nearly every day. ``None`` where neither tells.
+    """The last schedule that a call of ``trail`` set; else the one that the starts of ``sync-jobs`` speak for: a sync
+    at one and the same minute of nearly every day. ``None`` where neither tells.
 
     Parameters
     ----------

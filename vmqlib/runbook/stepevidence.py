@@ -302,7 +302,8 @@ def _triage(incident: Incident, known: Facts, detection: Detection | None, found
 
 
 def _with_suspect(known: Facts, ranking: Ranking) -> Facts:
-    """Adds since when it went wrong, who emptied the schedule, and the first AWS call that more than its time speaks against."""
+    """Adds since when it went wrong, who emptied the schedule, and the first AWS call that more than its time speaks
+    against."""
     if (sign := ranking.sign) is not None and sign.began_at is not None:
         known = replace(known, logs_since=f"{sign.began_at:%Y-%m-%dT%H:%MZ}")
     off = next((one for one in ranking.supported if "schedule" in one.change.areas), None)
