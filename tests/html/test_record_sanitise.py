@@ -159,3 +159,32 @@ def test_a_picture_without_words_says_that_it_has_none() -> None:
 def test_half_a_megabyte_of_table_is_no_matter() -> None:
     markup = "<table>" + "<tr><td>handbook/x.md</td><td>1,234</td></tr>" * 10_000 + "</table>"
     assert Page().clean(markup).count("<tr>") == 10_000
+
+
+HEAD = '<thead><tr><th>at</th><th>what</th><th>a &amp; "b"</th><th>happened</th></tr></thead>'
+
+
+def test_a_cell_of_a_wide_table_has_its_columns_name_for_a_narrow_screen() -> None:
+    row = "<tr><td>1</td><td>x</td><td>y</td><td>z<table><tr><td>inner</td></tr></table></td></tr>"
+    more = '<tr><td colspan="2">both</td><td>y</td><td>z</td></tr>'
+    shown = Page().clean(f"<table>{HEAD}<tbody>{row}{more}</tbody></table>")
+    assert '<td class="rec-short" data-column="a &amp; &quot;b&quot;">y' in shown
+    assert shown.count('data-column="happened"') == 2, "a cell of two columns moves the next ones on"
+    assert shown.count("data-column") == 6, "neither a cell of two columns nor a table within has one"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "<thead><tr><th>a</th><th>b</th><th>c</th></tr></thead><tbody><tr><td>1</td></tr></tbody>",
+        "<tbody><tr><td>1</td><td>2</td><td>3</td><td>4</td></tr></tbody>",
+        HEAD.replace("<th>at", '<th colspan="2">at') + "<tbody><tr><td>1</td></tr></tbody>",
+        HEAD + '<tbody><tr><td rowspan="2">1</td><td>2</td></tr></tbody>',
+    ],
+)
+def test_where_a_column_is_not_certain_or_few_are_there_a_cell_has_no_name(table: str) -> None:
+    assert "data-column" not in Page().clean(f"<table>{table}</table>")
+
+
+def test_what_a_cell_says_its_column_is_does_not_count() -> None:
+    assert "mine" not in Page().clean('<table><tr><td data-column="mine">1</td></tr></table>')

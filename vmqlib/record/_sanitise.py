@@ -14,7 +14,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 __all__ = ["Heading", "Page"]
@@ -152,6 +152,7 @@ _VALUE = re.compile(
 _NUMBER = re.compile(
     r"[-+−]?(?:\d{1,3}(?:[, ]\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?\s?(?:%|s|ms|h|min|d|[kMGT]i?B|B)?"
 )
+_WIDE = 4  # columns: fewer fit on a phone
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?UTC|Z|[+-]\d\d:\d\d)?)?")
 _SKIPPED_IN_IDS = re.compile(r"[^\w.-]+")
 
@@ -224,6 +225,7 @@ class _Writer(HTMLParser):
         self._open: list[str] = []
         self._swallowing: list[str] = []
         self._marks: list[tuple[str, int]] = []
+        self._tables: list[_Columns] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if self._swallowing:
@@ -239,12 +241,13 @@ class _Writer(HTMLParser):
         if tag == "table" and "table" not in self._open:
             self._out.append('<div class="rec-scroll" role="region" aria-label="Table" tabindex="0">')
         given = _attributes(tag, attrs)
+        self._place(tag, given)
         if tag == "img" and "src" not in given:
             self._out.append(
                 f'<span class="rec-noimage">{html.escape(given.get("alt", "image left out"))}</span>'
             )
             return
-        if tag in ("td", "h1", "h2", "h3", "h4", "h5", "h6"):
+        if tag in ("td", "th", "h1", "h2", "h3", "h4", "h5", "h6"):
             self._marks.append((tag, len(self._out)))
         self._out.append(_start(tag, given))
         if tag not in _VOID:
@@ -279,19 +282,56 @@ class _Writer(HTMLParser):
         if self._marks and self._marks[-1][0] == tag:
             self._finish_marked(tag, self._marks.pop()[1])
         self._out.append(f"</{tag}>")
+        if tag == "table" and self._tables:
+            self._tables.pop()
         if tag == "table" and "table" not in self._open:
             self._out.append("</div>")
         return tag
 
+    def _place(self, tag: str, given: dict[str, str]) -> None:
+        """Keeps count of a table's columns, and names a cell's: on a phone it stands below the one before it."""
+        if tag == "table":
+            self._tables.append(_Columns())
+        if not self._tables:
+            return
+        table = self._tables[-1]
+        if tag == "tr":
+            table.at = 0
+        elif tag in ("td", "th"):
+            spans = given.keys() & {"colspan", "rowspan"}
+            if tag == "td" and not spans and (name := table.name()):
+                given["data-column"] = name
+            table.at += int(given.get("colspan") or 1)
+            table.plain = table.plain and not (spans if "thead" in self._open else spans & {"rowspan"})
+
     def _finish_marked(self, tag: str, at: int) -> None:
         text = html.unescape(re.sub(r"<[^>]*>", "", "".join(self._out[at + 1 :])))
         text = " ".join(text.split())
+        if tag == "th":
+            if self._tables and "thead" in self._open:
+                self._tables[-1].heads.append(text)
+            return
         if tag == "td":
             self._out[at] = _marked_cell(self._out[at], text)
             return
         listed = self._listed and bool(text)
         name = self._page.note(int(tag[1]), text, listed=listed)
         self._out[at] = f'<{tag} id="{html.escape(name)}"{self._out[at][3:]}'
+
+
+@dataclass
+class _Columns:
+    """A table's columns, as far as it was read: their names, how many of this row came before, and whether each name
+    and each row stands for itself."""
+
+    heads: list[str] = field(default_factory=list)
+    at: int = 0
+    plain: bool = True
+
+    def name(self) -> str:
+        """The next cell's column; empty in a table that is narrow, or of which that is not certain."""
+        wide = self.plain and len(self.heads) >= _WIDE
+        return self.heads[self.at] if wide and self.at < len(self.heads) else ""
 
 
 def _marked_cell(start: str, text: str) -> str:

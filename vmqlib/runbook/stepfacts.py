@@ -153,7 +153,7 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "recurring_why": Fact("text", "how many of the last syncs failed for which same cause, by the settings' rule"),
         "schedules_off": Fact("texts", "schedules that this incident disabled and has not put back", always=True),
         "schedule": Fact("text", "the data source's sync schedule; empty where there is none"),
-        "schedule_emptied": Fact("text", "the first suspect call that touched it, where it is empty: name, by whom, when"),
+        "schedule_emptied": Fact("text", "the first suspect that touched it, where it is empty: call, by whom, when"),
         "schedule_was": Fact("text", "what it was before, by CloudTrail or by when syncs used to begin"),
         "schedule_was_why": Fact("text", "which of them says so"),
         "refused": Fact("flag", "whether the newest sync failed since the connector's role was refused something"),
