@@ -319,3 +319,22 @@ def test_documents_of_the_bucket_that_are_in_no_index_are_named() -> None:
     assert told(documents=cut).documents.unindexed_count is None
     elsewhere = look("versions", [version("other/1.md", before, "x")])
     assert told(versions=elsewhere).documents.unindexed_count is None, "another connector's bucket"
+
+
+def test_that_ci_is_told_to_start_no_syncs_is_told_where_it_was_seen() -> None:
+    note = {"held": True, "at": GOOD, "by": "marco", "reason": "work on the index"}
+    assert told(ci_hold=look("ci-hold", [note])).hold == (
+        f"CI is told to start no syncs since {GOOD:%Y-%m-%d %H:%M:%S} UTC by marco (work on the index)"
+    )
+    broken = {"held": True, "problem": "it is not a JSON object"}
+    assert (
+        told(ci_hold=look("ci-hold", [broken])).hold
+        == "CI is told to start no syncs (it is not a JSON object)"
+    )
+    for nothing in (
+        look("ci-hold", [{"held": False}]),
+        failed_look("ci-hold"),
+        look("ci-hold", [note], problem="x"),
+    ):
+        assert told(ci_hold=nothing).hold == ""
+    assert told().hold == ""

@@ -25,6 +25,7 @@ from vmqlib.runbook.ownquestions import own_questions
 from vmqlib.runbook.questions import Questions, questions
 from vmqlib.runbook.severity import Advice, WebExperience, advise, web_experiences
 from vmqlib.sources.syncjobs import TERMINAL
+from vmqlib.times import show_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,6 +111,8 @@ class Affected:
         The web experiences; ``None`` where they were not seen.
     severity:
         How severe it is by the rule.
+    hold:
+        Why CI starts no syncs, in a sentence; empty where it does, or nobody has looked.
     not_seen:
         What could not be told for want of evidence, one sentence each.
     """
@@ -124,6 +127,7 @@ class Affected:
     questions: Questions
     web: tuple[WebExperience, ...] | None
     severity: Advice
+    hold: str = ""
     not_seen: tuple[str, ...] = field(default=())
 
     @property
@@ -208,6 +212,7 @@ def affected(
         questions=asked,
         web=web,
         severity=advise(judged, web, settings.severity_rule),
+        hold=_hold(there.get("ci-hold")),
         not_seen=tuple(_not_seen(seen)),
     )
 
@@ -216,7 +221,7 @@ def affected_by(incident: Incident, detection: Detection | None = None) -> Affec
     """Who and what that incident hits, from its evidence, as of its present moment."""
     names = [
         name
-        for name in (*_NEEDED, "document-report", "trail", "chat-controls", "own-questions")
+        for name in (*_NEEDED, "document-report", "trail", "chat-controls", "own-questions", "ci-hold")
         if name in incident.sources
     ]
     found = lastgood.came_in(incident, detection)
@@ -229,6 +234,17 @@ def affected_by(incident: Incident, detection: Detection | None = None) -> Affec
         came_in=found.at if found else None,
         doubt=lastgood.doubt(incident, detection),
     )
+
+
+def _hold(seen: Observation | None) -> str:
+    """What CI's note says of holding syncs; empty where it is not there, or a newer look failed."""
+    if seen is None or seen.problem or seen.frame.empty or not seen.frame["held"].iloc[0]:
+        return ""
+    note = seen.frame.fillna("").iloc[0]
+    since = f" since {show_time(seen.frame['at'].iloc[0])}" if seen.frame["at"].notna().iloc[0] else ""
+    by = f" by {note['by']}" if note["by"] else ""
+    why = note["reason"] or note["problem"]
+    return f"CI is told to start no syncs{since}{by}{f' ({why})' if why else ''}"
 
 
 def _misplaced(verdicts: Sequence[Verdict]) -> tuple[str, ...] | None:

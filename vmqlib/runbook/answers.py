@@ -222,6 +222,8 @@ def _affected(told: Overview) -> Iterator[Line]:
         few = ", ".join(found.documents.unindexed[:_KEYS])
         are = "document in the bucket is" if absent == 1 else "documents in the bucket are"
         parts.append(f"{absent:,} {are} in no index ({few}{' …' if absent > _KEYS else ''})")
+    if found.hold:
+        parts.append(found.hold)
     yield Line("; ".join(parts) or _no_longer(told))
 
 

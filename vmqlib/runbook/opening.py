@@ -243,6 +243,12 @@ def alarmed(verdict: Verdict) -> bool:
     return any(one.says == "firing" for one in told)
 
 
+def about(incident: Incident) -> tuple[str, ...]:
+    """What is looked at beside the routine, since it is what the incident is about."""
+    wanted = ("ci-hold",) if incident.identity.trigger == "no-sync" and incident.settings.bucket_name else ()
+    return tuple(name for name in wanted if name in incident.sources)
+
+
 def look(
     incident: Incident,
     *,
@@ -282,6 +288,8 @@ def look(
     wide = Window(parse_when(since, now), now)
     narrow = Window(parse_when(logs_since, now), now)
     incident.observe(window=wide, windows=dict.fromkeys(LOGS, narrow), refresh=refresh, progress=progress)
+    if more := about(incident):
+        incident.observe(more, window=wide, refresh=refresh, progress=progress)
     if first:
         judge(incident, severity)
 

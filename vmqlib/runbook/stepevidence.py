@@ -21,6 +21,7 @@ from vmqlib.runbook.stabilize.recurrence import cause_of, recurring
 from vmqlib.runbook.stabilize.story import schedules_off
 from vmqlib.runbook.stepfacts import Facts, Rollback
 from vmqlib.runbook.wiring.blindness import blind_alarms
+from vmqlib.sources.cihold import KEY as CI_HOLD
 from vmqlib.sources.syncjobs import TERMINAL, last_good
 from vmqlib.sources.trail import iam_region
 from vmqlib.sources.versions import changed_since
@@ -294,6 +295,8 @@ def _triage(incident: Incident, known: Facts, detection: Detection | None, found
         customers=found.severity.customers,
         customers_why=found.severity.reason,
         schedule=mine.schedule if mine else None,
+        hold=found.hold or None,
+        hold_uri=f"s3://{incident.judged_by.bucket_name}/{CI_HOLD}" if found.hold else None,
         schedule_was=was.schedule if was else None,
         schedule_was_why=was.why if was else None,
         blind_why=" ".join(one.text for one in blind_alarms(incident.observations())) or None,

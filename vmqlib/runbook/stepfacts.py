@@ -72,6 +72,8 @@ class Facts:
     recovered: bool = False
     alarms: tuple[str, ...] = ()
     alarm_due: str | None = None
+    hold: str | None = None
+    hold_uri: str | None = None
     update_due: datetime | None = None
     stakeholders_due: datetime | None = None
     channel: str = "#ops-escalations"
@@ -168,6 +170,8 @@ VOCABULARY: Final[Mapping[str, Fact]] = MappingProxyType(
         "promoted_failing": Fact("count", "failing documents that were written during it"),
         "all_promoted": Fact("flag", "whether that is all of the failing documents"),
         "alarms": Fact("texts", "alarms in state ALARM that can clear now"),
+        "hold": Fact("text", "since when, by whom and why CI is told to start no syncs"),
+        "hold_uri": Fact("text", "the note that says so, as s3://bucket/key"),
         "alarm_due": Fact("text", "which alarm is in ALARM until its next datapoint comes, and when that is"),
         "suspect": Fact("text", "the first AWS call that more than its time speaks against: its name, by whom, when"),
         "suspect_event_id": Fact("text", "its event in CloudTrail"),

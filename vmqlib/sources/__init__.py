@@ -14,6 +14,7 @@ from vmqlib.sources import (
     caller,
     canaries,
     chatcontrols,
+    cihold,
     commits,
     conversations,
     dashboard,
@@ -59,6 +60,7 @@ REGISTRY: Mapping[str, Source] = MappingProxyType(
             conversations.SOURCE,
             canaries.SOURCE,
             ownquestions.SOURCE,
+            cihold.SOURCE,
             # how it is wired up: vmq doctor
             caller.SOURCE,
             permissions.SOURCE,

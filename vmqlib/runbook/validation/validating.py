@@ -127,6 +127,7 @@ def validate(
     VmqError
         What was seen cannot be written down. What could not be seen never raises: the check says so.
     """
+    from vmqlib.runbook.opening import about
     from vmqlib.runbook.rollback.ground import connected
 
     aws = connected(incident)
@@ -140,7 +141,7 @@ def validate(
     # First what asks: whoever counts the questions is to know which of them were the kit's own.
     asking = ["canaries"] if ask else []
     looking = [name for name in NEEDED if name != "canaries"]
-    for names in (asking, [*looking, *_MENDS.get(incident.identity.trigger, ())]):
+    for names in (asking, [*looking, *_MENDS.get(incident.identity.trigger, ()), *about(incident)]):
         incident.observe(names, refresh=True, step=_STEP, progress=progress)
     made = Validation(incident.clock.now(), tuple(_checks(incident, index, proofs)))
     data = {"verdict": outcome(made.ok), "checks": [dict(check.as_dict()) for check in made.checks]}
