@@ -55,7 +55,7 @@ SOURCE = Source("ci-hold", "CI's hold on syncs", read, _COLUMNS, routine=False)
 
 
 def _row(aws: Aws, bucket: str) -> Row:
-    row: Row = {"held": False, "bucket": bucket, "key": KEY, "by": "", "reason": "", "problem": ""}
+    row: dict[str, Any] = {"held": False, "bucket": bucket, "key": KEY, "by": "", "reason": "", "problem": ""}
     client = aws.client("s3")
     with aws_errors("s3:ListObjectsV2", f"bucket {bucket}"):
         listed = client.list_objects_v2(Bucket=bucket, Prefix=KEY, MaxKeys=1).get("Contents", [])
