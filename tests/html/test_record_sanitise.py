@@ -180,6 +180,7 @@ def test_a_cell_of_a_wide_table_has_its_columns_name_for_a_narrow_screen() -> No
         "<tbody><tr><td>1</td><td>2</td><td>3</td><td>4</td></tr></tbody>",
         HEAD.replace("<th>at", '<th colspan="2">at') + "<tbody><tr><td>1</td></tr></tbody>",
         HEAD + '<tbody><tr><td rowspan="2">1</td><td>2</td></tr></tbody>',
+        HEAD + '<tbody><tr><td colspan="50%">1</td><td>2</td></tr></tbody>',
     ],
 )
 def test_where_a_column_is_not_certain_or_few_are_there_a_cell_has_no_name(table: str) -> None:

@@ -301,7 +301,7 @@ class _Writer(HTMLParser):
             spans = given.keys() & {"colspan", "rowspan"}
             if tag == "td" and not spans and (name := table.name()):
                 given["data-column"] = name
-            table.at += int(given.get("colspan") or 1)
+            table.at += int(given.get("colspan", "1").rstrip("%"))
             table.plain = table.plain and not (spans if "thead" in self._open else spans & {"rowspan"})
 
     def _finish_marked(self, tag: str, at: int) -> None:
