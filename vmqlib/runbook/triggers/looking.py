@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from vmqlib.runbook.triggers.detection import detect, live, sources_for
+from vmqlib.sources import REGISTRY
 from vmqlib.times import Window, parse_when
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Look:
     @property
     def blind(self) -> bool:
         """Whether nothing at all could be seen."""
-        return not any(one.available for one in self.seen.values())
+        return not any(one.available for name, one in self.seen.items() if REGISTRY[name].asks_aws)
 
     def _is_fresh(self, name: str) -> bool:
         one = self.seen.get(name)
