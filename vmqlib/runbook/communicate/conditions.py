@@ -161,4 +161,6 @@ def content(said: Detection, found: Affected, looks: Looks) -> Iterable[str]:
         yield from (f"{each.text} {each.remedy}" for each in new)
     if found.documents.unwanted:
         named = ", ".join(found.documents.unwanted)
+        if (more := (found.documents.unwanted_count or 0) - len(found.documents.unwanted)) > 0:
+            named += f" and {more:,} more"
         yield _dated(f"Indexed, and not to be: {named}.", looks.of(["documents"]))
