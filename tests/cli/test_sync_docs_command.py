@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.publish_rig import A_NOTEBOOK
 
 from vmqlib.aws import Aws
 from vmqlib.record.incident import Incident
@@ -185,6 +186,13 @@ def test_hostile_names_do_not_steer_the_terminal(command: Any, docs: Path) -> No
     assert "\u202e" not in shown.out
 
 
+def closed(incident: Incident) -> None:
+    """With its final record."""
+    (incident.dir / "incident.html").write_text("page")
+    (incident.dir / "incident.ipynb").write_text(A_NOTEBOOK)
+    incident.close()
+
+
 class TestPublish:
     TARGET = "s3://vaultmesh-knowledge-base/audit/incidents/"
 
@@ -192,8 +200,7 @@ class TestPublish:
         refused = command("publish", incident.id, self.TARGET, "--yes")
         assert refused.code == 2
         assert f"vmq close {incident.id}" in refused.err
-        (incident.dir / "incident.html").write_text("page")
-        incident.close()
+        closed(incident)
         shown = command("publish", incident.id, self.TARGET, "--preview", "--json")
         assert {one["there"] for one in shown.json["files"]} == {"missing"}
         unasked = command("publish", incident.id, self.TARGET)
@@ -206,7 +213,7 @@ class TestPublish:
         assert command("verify", incident.id).code == 0
 
     def test_another_record_is_exit_code_4(self, command: Any, incident: Incident) -> None:
-        incident.close()
+        closed(incident)
         settings = Settings.load()
         key = f"audit/taken/{incident.id}/MANIFEST.json"
         Aws(settings).client("s3").put_object(Bucket=settings.bucket_name, Key=key, Body=b"another's")
@@ -215,7 +222,6 @@ class TestPublish:
         assert "not overwritten" in done.err
 
     def test_a_broken_record_is_exit_code_1(self, command: Any, incident: Incident) -> None:
-        (incident.dir / "incident.html").write_text("page")
-        incident.close()
+        closed(incident)
         (incident.dir / "incident.html").write_text("forged")
         assert command("publish", incident.id, self.TARGET, "--yes").code == 1

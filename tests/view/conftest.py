@@ -448,6 +448,7 @@ def told_of(looks: dict[str, Observation], text: str = "", **more: Any) -> Simpl
     return SimpleNamespace(
         incident=incident,
         detection=detection,
+        ended=None,
         affected=affected(looks, settings, NOW, detection),
         changed=changed,
         ranking=rank(changed.changes, sign),
