@@ -170,6 +170,9 @@ def test_the_worst_of_unauthorized_content_reaches_the_screen_and_security(
         assert f"{count} of " in told
         assert "documents are where they must not be: _staging/" in told
         assert "0 of " not in told.partition("where they must not be")[0][-60:]
+    assert known.impact[0].startswith(
+        f"Answers may show what they must not: {count} documents are in the index"
+    )
     good = aws.truth.last_good_sync_started_at
     assert abs(kept_last_good(made).at - good) < timedelta(seconds=2), "not the sync that took it in"
 

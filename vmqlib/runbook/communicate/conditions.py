@@ -122,6 +122,13 @@ def impact(found: Affected, looks: Looks, back: datetime | None = None) -> Itera
         When the first sync ended that succeeded again: what was seen of the index before that is told as such.
     """
     index, asked, usual = found.index, found.questions.after, found.questions.before
+    unwanted = found.documents.unwanted_count or 0
+    if unwanted:
+        be = "document is" if unwanted == 1 else "documents are"
+        yield _dated(
+            f"Answers may show what they must not: {unwanted:,} {be} in the index that must not be there.",
+            looks.of(["documents"]),
+        )
     if index.failing and index.documents:
         share = index.failing / index.documents
         if looks.before("documents", back):
@@ -141,7 +148,7 @@ def impact(found: Affected, looks: Looks, back: datetime | None = None) -> Itera
     if asked is not None and asked.blocked_share is not None and asked.blocked_share > 2 * before:
         yield f"{asked.blocked_share:.0%} of them were blocked{_usual(usual, 'blocked_share')}."
     yield from (_dated(f"{one}.", looks.of(["resources"])) for one in _down(found))
-    if not index.failing and unanswered is None and not _down(found):
+    if not index.failing and not unwanted and unanswered is None and not _down(found):
         yield "How much of it users notice could not be told yet."
 
 
