@@ -80,7 +80,10 @@ def test_what_the_index_will_make_of_it() -> None:
     assert (made.outside, made.outside_first) == (2, ("x.png", "y.png"))
     assert made.acl == ("conf/acl.json",)
     assert (made.metadata, made.metadata_first) == (1, ("meta/a.md.metadata.json",))
-    assert row(made, "next sync") == "2 documents indexed again, 1 deleted; also those of 1 metadata file"
+    assert row(made, "next sync") == (
+        "for this plan alone: 2 documents indexed again, 1 deleted; also those of 1 metadata file; "
+        "also those that the access control files rule"
+    )
     assert row(made, "no effect on the index") == "2 keys: x.png, y.png"
     # 90 are there now, one comes back, one goes.
     assert (made.safeguard.scanned, made.safeguard.deletions) == (90, 1)

@@ -102,7 +102,7 @@ class Safeguard:
             return f"{deletions}{limit}; whether that happens is not known"
         if self.holds_back:
             return f"{deletions}{limit}: they stay in the index until somebody lets them go"
-        return f"{deletions}{limit}: they go through"
+        return f"{deletions}{limit}: they go through, if it has no others to delete"
 
 
 @dataclass(frozen=True)
@@ -238,11 +238,12 @@ class Preview:
             rows.append(("metadata files", found))
         again = f"{many(self.reindexed, 'document')} indexed again, {self.removed:,} deleted"
         beside = f"; also those of {many(self.metadata, 'metadata file')}" if self.metadata else ""
+        beside += "; also those that the access control files rule" if self.acl else ""
         cost, requests = self.cost, sorted(self.cost.requests.items())
         usd = f"{_usd(cost.once)}, and {_usd(cost.month)} a month for the new versions ({cost.source})"
         return [
             *rows,
-            ("next sync", again + beside),
+            ("next sync", f"for this plan alone: {again}{beside}"),
             ("deletion safeguard", self.safeguard.text),
             ("requests", ", ".join(f"{count:,} {kind}" for kind, count in requests)),
             ("cost, estimated", usd),
