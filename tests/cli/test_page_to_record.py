@@ -161,7 +161,7 @@ def test_nothing_of_aws_can_be_reached(healthy_aws: Any, point_at: Callable[[Any
     asked = {
         name for name, one in REGISTRY.items() if one.routine and one.asks_aws and one.wanted(Settings.load())
     }
-    assert set(record["unavailable"]) == asked
+    assert set(record["unavailable"]) == asked | {"ci-hold"}, "what an incident without syncs looks at, too"
     page = Path(record["html"]).read_text()
     assert page.count("evidence unavailable") >= 5
     assert "127.0.0.1:9" in page

@@ -63,7 +63,7 @@ def test_a_mended_guardrail_from_the_change_to_the_review(
     assert known.since is not None
     assert known.since < known.until
     told = plan(incident, "resolved").deliveries[0].message.text
-    assert "then the guardrails were changed back." in told
+    assert "then the guardrails were changed back (CloudTrail)." in told
     assert "first sync" not in told
     mitigated = review(incident).moments.mitigated
     assert mitigated.at == known.until
