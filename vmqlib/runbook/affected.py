@@ -189,7 +189,7 @@ def affected(
     since = _first_sign(verdicts, connectors)
     documents, prefixes = affected_documents(there, settings, connectors, opened, _misplaced(verdicts))
     web = _web(there.get("resources"))
-    mended = next((one.mended for one in verdicts if one.mended is not None), None) if since is None else None
+    mended = detection.mended if detection is not None and since is None else None
     since = mended.began if mended else since
     count = partial(
         questions,

@@ -208,8 +208,7 @@ def _affected(told: Overview) -> Iterator[Line]:
         parts.append(f"index {found.index.name or found.index.id or 'unknown'}")
     if found.guardrail.hit:
         parts.append("the guardrail, and whoever asks")
-    mended = next((one.mended for one in told.detection.triggers if one.mended is not None), None)
-    if mended is not None:
+    if (mended := told.detection.mended) is not None:
         parts.append(f"the guardrail, and whoever asked, until it was changed back at {show_time(mended.at)}")
     folders = found.prefixes[found.prefixes["failing"].fillna(0) > 0] if "failing" in found.prefixes else None
     if folders is not None and len(folders):

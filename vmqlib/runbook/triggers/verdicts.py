@@ -112,6 +112,11 @@ class Detection:
         firing = [one for one in self.triggers if one.verdict == "firing"]
         return tuple(sorted(firing, key=lambda one: BY_SEVERITY.index(one.trigger)))
 
+    @property
+    def mended(self) -> Mended | None:
+        """What took back what the guardrails blocked, where a verdict says that; else ``None``."""
+        return next((one.mended for one in self.triggers if one.mended is not None), None)
+
     def of(self, trigger: str) -> Verdict:
         """The verdict on one trigger."""
         return next(one for one in self.triggers if one.trigger == trigger)
